@@ -1,0 +1,146 @@
+"""The store contract: what every session store promises, and the records it speaks in.
+
+This is the reading half. A store maps a *session key* to a *session entry* (a plain JSON object, unknown fields kept).
+Guards and checks that every backend shares live here, so that a backend only says how its bytes are laid out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+Entry = dict[str, Any]
+"""A session entry: one JSON object as it lies in the store, unknown fields included."""
+
+Severity = Literal["info", "warning", "error"]
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The index columns of one session: everything a listing needs, none of the big fields.
+
+    Legacy field names are already normalised (`provider` -> `channel`, ...) and the routing of both the JSON era and
+    OpenClaw 2026.8+ (`delivery`) is read. Times are epoch milliseconds, UTC; `None` means that the entry does not say.
+    Token counters are the entry's own (a snapshot of its latest run), not sums over the transcript.
+    """
+
+    key: str
+    session_id: str | None
+    updated_ms: int | None
+    created_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    status: str | None = None
+    chat_type: str | None = None
+    channel: str | None = None
+    label: str | None = None
+    display_name: str | None = None
+    model_provider: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    context_tokens: int | None = None
+    compaction_count: int | None = None
+    parent_key: str | None = None
+    session_file: str | None = None
+    thread_id: str | None = None
+    archived: bool = False
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong, odd or lossy, worded for the person who owns the store.
+
+    `code` is a stable snake_case identifier; `path` and `line` say where, `key` which session;
+    `advice` what to do next. `count` > 1 folds equal findings into one row.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    path: str | None = None
+    line: int | None = None
+    key: str | None = None
+    advice: str = ""
+    count: int = 1
+
+
+class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
+    """How big a store is. `store_bytes` counts the store's own files (with `-wal`), never transcripts beside it."""
+
+    kind: str
+    path: str
+    sessions: int
+    store_bytes: int
+    schema_version: int | None = None
+    app_version: str | None = None
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """The identity of a store's contents, equal for two stores exactly when their contents are equal.
+
+    `sha256` is the hex SHA-256 over the sequence, ordered by UTF-8 key, of (key, digest of the canonical entry):
+    for each session the UTF-8 key, a NUL byte, the 32-byte SHA-256 of the entry's canonical JSON.
+    """
+
+    count: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.sha256[:16]}"
+
+
+class SessionStore(ABC):
+    """One session store, opened for reading. Opening and reading never write to the store or its folder."""
+
+    kind: ClassVar[str]
+    path: Path
+    agent_id: str
+    snapshot_method: str
+    """How the bytes being read were obtained, in words for a report ("read in place", "private copy of db and wal", ...)."""
+
+    @abstractmethod
+    def get(self, key: str) -> Entry | None:
+        """Return the entry stored under exactly `key`, or `None` when there is none. An unreadable entry raises."""
+
+    @abstractmethod
+    def summaries(self) -> Iterator[SessionSummary]:
+        """Yield one summary per session, newest `updated_ms` first (missing last), then by key. Reads no big field."""
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        """Yield every (key, entry) in the store's own order, streamed, of one consistent state."""
+
+    @abstractmethod
+    def raw_items(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every (key, the entry's JSON bytes as stored) in the store's own order, of one consistent state."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return the number of sessions."""
+
+    @abstractmethod
+    def stats(self) -> StoreStats:
+        """Return kind, path, sessions, bytes and format version."""
+
+    @abstractmethod
+    def check(self) -> tuple[Problem, ...]:
+        """Read everything strictly and return what is wrong, worst first; an empty tuple means sound."""
+
+    @abstractmethod
+    def fingerprint(self) -> Fingerprint:
+        """Return the identity of the contents; reads every entry."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what the store holds (files, private copies). Calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
