@@ -1,0 +1,310 @@
+"""The settings that OpenClaw's configuration file gives us, validated and frozen.
+
+Owns `session.store`, `session.storeType`, `session.maintenance.*`, `cron.sessionRetention` and `agent.parallelSessions.*`
+of `<state_dir>/openclaw.json` (JSON5). The file is OpenClaw's: everything else in it is left alone, whereas an unknown or
+ill-formed key inside the sections we own is an error, because a misspelt limit must not silently become the default.
+Reads only; must not write the file, read the environment or a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from sessionlab.errors import SettingsError, UnreadableError, UsageError
+from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, DurationUnit, parse_duration_ms, parse_size_bytes
+
+CONFIG_NAME: Final = "openclaw.json"
+
+StoreType = Literal["json", "sqlite", "directory"]
+MaintenanceMode = Literal["warn", "enforce"]
+Isolation = Literal["main", "per-channel", "per-chat", "per-peer"]
+MemoryBackend = Literal["memory", "sqlite", "lancedb"]
+
+_HIGH_WATER_PERCENT: Final = 80
+_AGENT: Final = "{agentId}"
+_CHOICES: Final = {
+    "session.maintenance.mode": "warn or enforce",
+    "session.storeType": "json, sqlite or directory",
+    "agent.parallelSessions.isolation": "main, per-channel, per-chat or per-peer",
+    "agent.parallelSessions.memory.backend": "memory, sqlite or lancedb",
+}
+# Keys of OpenClaw 2026.9 inside `session.maintenance` that steer only its own archiving: known, valid, of no use here.
+_FOREIGN_MAINTENANCE: Final = frozenset({"archiveDashboardAfter", "preserveRecent", "coldStorage"})
+
+
+class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a store may grow. The defaults are those OpenClaw shipped first; since 2026.4 its own mode is `enforce`.
+
+    `reset_archive_retention_ms`, `max_disk_bytes` and `high_water_bytes` are `None` when switched off.
+    """
+
+    mode: MaintenanceMode = "warn"
+    prune_after_ms: int = 30 * MS_PER_DAY
+    max_entries: int = 500
+    rotate_bytes: int = 10 * 1024**2
+    reset_archive_retention_ms: int | None = 30 * MS_PER_DAY
+    max_disk_bytes: int | None = None
+    high_water_bytes: int | None = None
+
+
+class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Shared memory of parallel sessions. A `default_ttl_ms` of 0 means that a memory never expires."""
+
+    backend: MemoryBackend = "sqlite"
+    db_path: str | None = None
+    enable_wal: bool = msgspec.field(default=True, name="enableWAL")
+    auto_promote_threshold: Annotated[int, msgspec.Meta(ge=1, le=10)] = 8
+    default_ttl_ms: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(default=0, name="defaultTTLMs")
+
+
+class BriefingSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What a session is told when it wakes up."""
+
+    enabled: bool = True
+    max_channel_memories: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
+    max_global_knowledge: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
+    min_importance: Annotated[int, msgspec.Meta(ge=1, le=10)] = 5
+    min_confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
+
+
+class AutoSaveSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Which kinds of finding are remembered without being asked."""
+
+    summaries: bool = True
+    decisions: bool = True
+    preferences: bool = True
+    action_items: bool = True
+
+
+class WorkExecutorSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The background worker of later OpenClaw versions."""
+
+    enabled: bool = False
+    poll_interval_ms: Annotated[int, msgspec.Meta(ge=1_000, le=60_000)] = 5_000
+    max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    execution_timeout_ms: Annotated[int, msgspec.Meta(ge=10_000, le=3_600_000)] = 300_000
+
+
+class ParallelSessionsSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """`agent.parallelSessions`: several chat sessions of one agent at once."""
+
+    enabled: bool = False
+    isolation: Isolation = "per-channel"
+    max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
+    idle_timeout_ms: Annotated[int, msgspec.Meta(ge=10_000)] = 300_000
+    memory: MemorySettings = MemorySettings()
+    briefing: BriefingSettings = BriefingSettings()
+    auto_save: AutoSaveSettings = AutoSaveSettings()
+    work_executor: WorkExecutorSettings = WorkExecutorSettings()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything sessionlab takes from OpenClaw's configuration. `Settings()` holds the documented defaults.
+
+    `store` is a path template that may hold `~` and `{agentId}`; `None` means the usual place under the state folder.
+    `store_type` is `None` when the file does not say. `cron_session_retention_ms` is `None` when cron runs are kept for good.
+    """
+
+    store: str | None = None
+    store_type: StoreType | None = None
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    cron_session_retention_ms: int | None = 24 * MS_PER_HOUR
+    parallel_sessions: ParallelSessionsSettings = ParallelSessionsSettings()
+
+    def store_path(self, agent_id: str, *, home: Path) -> Path | None:
+        """Return the store file that `session.store` names for one agent, `~` being `home`; `None` when it is not set."""
+        if self.store is None:
+            return None
+        filled = self.store.replace(_AGENT, agent_id)
+        if filled == "~" or filled.startswith("~/"):
+            return home / filled[2:]
+        return Path(filled)
+
+
+def load_settings(state_dir: Path) -> Settings:
+    """Read `<state_dir>/openclaw.json`; a missing file gives the defaults, a given key wins over its default.
+
+    Raises:
+        SettingsError: The file is not JSON5 (names the line), or a key we own is unknown or out of its documented form.
+        UnreadableError: The file is there and cannot be read.
+    """
+    path = state_dir / CONFIG_NAME
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return Settings()
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror})", advice="make it readable, or move it away") from error
+    return parse_settings(_parse_json5(raw, path), path=path)
+
+
+def parse_settings(document: object, *, path: Path | None = None) -> Settings:
+    """Validate an already parsed configuration; `path` only names it in errors.
+
+    Raises:
+        SettingsError: As for `load_settings`.
+    """
+    if not isinstance(document, dict):
+        raise SettingsError("the whole file", "must be one object: write { ... }", path=path)
+    try:
+        session, cron, agent = (_section(document, name) for name in ("session", "cron", "agent"))
+        return Settings(
+            store=_store_template(session),
+            store_type=_convert(session.get("storeType"), StoreType | None, "session.storeType"),
+            maintenance=_maintenance(_section(session, "maintenance", "session.")),
+            cron_session_retention_ms=_retention(
+                cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
+            ),
+            parallel_sessions=_convert(
+                _section(agent, "parallelSessions", "agent."), ParallelSessionsSettings, "agent.parallelSessions"
+            ),
+        )
+    except SettingsError as error:
+        raise SettingsError(error.field, error.reason, path=path) from error.__cause__
+
+
+class _RawMaintenance(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """`session.maintenance` as it is written: text or number, `false` for off, `None` for absent."""
+
+    mode: MaintenanceMode = "warn"
+    prune_after: str | int | float | None = None
+    prune_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_entries: Annotated[int, msgspec.Meta(ge=1)] = 500
+    rotate_bytes: str | int | float | None = None
+    reset_archive_retention: str | int | float | bool | None = None
+    max_disk_bytes: str | int | float | bool | None = None
+    high_water_bytes: str | int | float | None = None
+
+
+def _maintenance(section: dict[str, Any]) -> MaintenanceSettings:
+    name = "session.maintenance"
+    own = {key: value for key, value in section.items() if key not in _FOREIGN_MAINTENANCE}
+    raw: _RawMaintenance = _convert(own, _RawMaintenance, name)
+    legacy_ms = raw.prune_days * MS_PER_DAY if raw.prune_days is not None else 30 * MS_PER_DAY
+    prune_after_ms = _duration(raw.prune_after, f"{name}.pruneAfter", default_unit="d", default_ms=legacy_ms)
+    max_disk = None if raw.max_disk_bytes is False else _size(raw.max_disk_bytes, f"{name}.maxDiskBytes")
+    high_water = _size(raw.high_water_bytes, f"{name}.highWaterBytes")
+    if max_disk is not None and high_water is None:
+        high_water = max_disk * _HIGH_WATER_PERCENT // 100
+    if high_water is not None and (max_disk is None or high_water > max_disk):
+        raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: set maxDiskBytes, or lower it")
+    rotate_bytes = _size(raw.rotate_bytes, f"{name}.rotateBytes")
+    return MaintenanceSettings(
+        mode=raw.mode,
+        prune_after_ms=prune_after_ms,
+        max_entries=raw.max_entries,
+        rotate_bytes=MaintenanceSettings().rotate_bytes if rotate_bytes is None else rotate_bytes,
+        reset_archive_retention_ms=_retention(
+            raw.reset_archive_retention, f"{name}.resetArchiveRetention", default_unit="d", default_ms=prune_after_ms
+        ),
+        max_disk_bytes=max_disk,
+        high_water_bytes=high_water,
+    )
+
+
+def _store_template(session: dict[str, Any]) -> str | None:
+    store: str | None = _convert(session.get("store"), str | None, "session.store")
+    if store is None:
+        return None
+    if not store.strip():
+        raise SettingsError("session.store", "is blank: write a path such as ~/.openclaw/agents/{agentId}/sessions/sessions.json")
+    if strange := re.search(r"[{}]", store.replace(_AGENT, "")):
+        raise SettingsError("session.store", f"holds a stray {strange[0]!r}: the only placeholder is {_AGENT}")
+    return store
+
+
+def _section(parent: dict[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
+    value = parent.get(key, {})
+    if not isinstance(value, dict):
+        raise SettingsError(prefix + key, "must be an object: write { ... }")
+    return value
+
+
+def _retention(value: object, field: str, *, default_unit: DurationUnit, default_ms: int) -> int | None:
+    return None if value is False else _duration(value, field, default_unit=default_unit, default_ms=default_ms)
+
+
+def _duration(value: object, field: str, *, default_unit: DurationUnit, default_ms: int) -> int:
+    if value is None:
+        return default_ms
+    text = _number_text(value, field)
+    try:
+        return parse_duration_ms(text, default_unit=default_unit)
+    except UsageError as error:
+        raise SettingsError(field, str(error)) from error
+
+
+def _size(value: object, field: str) -> int | None:
+    if value is None:
+        return None
+    text = _number_text(value, field)
+    try:
+        return parse_size_bytes(text)
+    except UsageError as error:
+        raise SettingsError(field, str(error)) from error
+
+
+def _number_text(value: object, field: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise SettingsError(field, f"must be a text or a number, not {json.dumps(value)}")
+    return str(value)
+
+
+def _convert(value: object, kind: Any, field: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        named = field + where.rstrip("`")
+        if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
+            raise SettingsError(f"{named}.{unknown[1]}", "is not a known setting: mend the spelling or remove it") from error
+        if named in _CHOICES:
+            reason += f": write {_CHOICES[named]}"
+        raise SettingsError(named, reason) from error
+
+
+def _parse_json5(raw: bytes, path: Path) -> object:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"line {line}", "is not UTF-8: save the file as UTF-8", path=path) from error
+    try:
+        # Most files are plain JSON, which the standard library reads a thousand times faster than json5 does.
+        return json.loads(text, object_pairs_hook=_unique, parse_float=_number)
+    except json.JSONDecodeError:
+        pass
+    except (ValueError, RecursionError) as error:
+        raise SettingsError("the whole file", _json5_reason(error), path=path) from error
+    import json5
+
+    try:
+        return json5.loads(text, object_pairs_hook=_unique, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        placed = re.fullmatch(r"<string>:(\d+) (.*)", str(error), re.DOTALL)
+        field, reason = (f"line {placed[1]}", f"is not JSON5: {placed[2]}") if placed else ("the whole file", _json5_reason(error))
+        raise SettingsError(field, reason, path=path) from error
+
+
+def _json5_reason(error: ValueError | RecursionError) -> str:
+    return "is nested too deeply to be a configuration" if isinstance(error, RecursionError) else str(error)
+
+
+def _unique(pairs: Any) -> dict[str, Any]:
+    fresh: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fresh:
+            raise ValueError(f"key {key!r} is given twice in one object: keep one of them")
+        fresh[key] = value
+    return fresh
+
+
+def _number(text: str) -> int | float:
+    # JavaScript has one kind of number: 5.0 is 5, and is allowed wherever an integer is.
+    value = float(text)
+    return int(value) if value.is_integer() else value
