@@ -73,6 +73,7 @@ class InvalidJSONError(CorruptStoreError):
     def __init__(self, path: Path, reason: str, *, line: int | None = None, advice: str = "") -> None:
         self.line = line
         super().__init__(path, f"line {line}: {reason}" if line is not None else reason, advice=advice)
+        self.reason = reason
 
 
 class UnreadableError(StoreError):

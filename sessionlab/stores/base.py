@@ -6,50 +6,20 @@ Guards and checks that every backend shares live here, so that a backend only sa
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import msgspec
 
-Entry = dict[str, Any]
-"""A session entry: one JSON object as it lies in the store, unknown fields included."""
+from sessionlab.entry import Entry, SessionSummary
+
+__all__ = ["Entry", "Fingerprint", "Problem", "SessionStore", "SessionSummary", "Severity", "StoreStats", "fingerprint_of"]
 
 Severity = Literal["info", "warning", "error"]
-
-
-class SessionSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The index columns of one session: everything a listing needs, none of the big fields.
-
-    Legacy field names are already normalised (`provider` -> `channel`, ...) and the routing of both the JSON era and
-    OpenClaw 2026.8+ (`delivery`) is read. Times are epoch milliseconds, UTC; `None` means that the entry does not say.
-    Token counters are the entry's own (a snapshot of its latest run), not sums over the transcript.
-    """
-
-    key: str
-    session_id: str | None
-    updated_ms: int | None
-    created_ms: int | None = None
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    status: str | None = None
-    chat_type: str | None = None
-    channel: str | None = None
-    label: str | None = None
-    display_name: str | None = None
-    model_provider: str | None = None
-    model: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-    context_tokens: int | None = None
-    compaction_count: int | None = None
-    parent_key: str | None = None
-    session_file: str | None = None
-    thread_id: str | None = None
-    archived: bool = False
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,3 +114,12 @@ class SessionStore(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def fingerprint_of(digests: Iterable[tuple[str, bytes]]) -> Fingerprint:
+    """Return the fingerprint over (key, 32-byte digest of the canonical entry) pairs, in any order."""
+    ordered = sorted((key.encode("utf-8"), digest) for key, digest in digests)
+    total = hashlib.sha256()
+    for key, digest in ordered:
+        total.update(key + b"\0" + digest)
+    return Fingerprint(len(ordered), total.hexdigest())

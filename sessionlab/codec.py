@@ -1,0 +1,321 @@
+"""Strict, fast JSON: bytes to documents and back, and a reason for everything that is refused.
+
+Parsers disagree on duplicate keys, NaN, lone surrogates and the like, so one reader decides for the whole project. Two speeds:
+`decode_document` is strict to the last nested key; `split_members` cuts a top-level object into its members' bytes without building them.
+This module knows JSON, not session entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import mmap
+import re
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from sessionlab.errors import InvalidJSONError
+
+MAX_DOCUMENT_BYTES: Final = 4 << 30
+"""Largest file read as one document; beyond it a store is not one JSON file any more."""
+
+MAX_DEPTH: Final = 200
+"""Deepest nesting accepted; OpenClaw's own entries stay below 20."""
+
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+_RAW_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENCODER: Final = msgspec.json.Encoder()
+_CANONICAL: Final = msgspec.json.Encoder(order="sorted")
+_INTEGRAL_FLOAT: Final = re.compile(rb"\d(?:\.0|e\d+)(?=[,}\]]|\Z)")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class _RefusedError(ValueError):
+    """A reason to refuse a document, before it is given a file and a line."""
+
+
+def decode_document(data: bytes, *, path: Path, line: int | None = None, advice: str = "") -> Any:
+    """Decode one JSON document, refusing everything that another parser might read differently.
+
+    Refused: invalid UTF-8, a byte order mark, duplicate keys at any depth, NaN and Infinity, numbers out of range, lone surrogates,
+    trailing commas and garbage, nesting beyond `MAX_DEPTH`, control characters in strings.
+
+    Args:
+        data: The document's bytes.
+        path: The file it came from, for messages.
+        line: 1-based line at which `data` starts in that file; `None` when the document is the whole file.
+        advice: What to do next, appended to the message.
+
+    Raises:
+        InvalidJSONError: With file, line and reason.
+    """
+    first_line = 1 if line is None else line
+    if data.startswith(_BOM):
+        raise InvalidJSONError(path, "starts with a byte order mark", line=first_line, advice=advice)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = first_line + data.count(b"\n", 0, error.start)
+        raise InvalidJSONError(path, f"byte {error.start} is not UTF-8", line=where, advice=advice) from error
+    try:
+        document = _STRICT.decode(text)
+    except json.JSONDecodeError as error:
+        where = first_line + error.lineno - 1
+        reason = _reason_of(error, text)
+        raise InvalidJSONError(path, reason, line=where, advice=advice) from error
+    except _RefusedError as error:
+        where = first_line + _line_of_refusal(text)
+        raise InvalidJSONError(path, str(error), line=where, advice=advice) from error
+    except RecursionError as error:
+        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=line, advice=advice) from error
+    if "\\u" in text:  # only an escape can bring in a surrogate: the UTF-8 decoder refuses encoded ones
+        _refuse_surrogates(document, path=path, line=line, advice=advice)
+    if _too_deep(text, document):
+        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=line, advice=advice)
+    return document
+
+
+def decode_object(data: bytes, *, path: Path, line: int | None = None, what: str = "the document", advice: str = "") -> dict[str, Any]:
+    """Decode strictly and require a JSON object; otherwise as `decode_document`."""
+    document = decode_document(data, path=path, line=line, advice=advice)
+    if not isinstance(document, dict):
+        raise InvalidJSONError(path, f"{what} is {json_type_name(document)}, not an object", line=line or 1, advice=advice)
+    return document
+
+
+def decode_entry(data: bytes, *, path: Path, key: str) -> dict[str, Any]:
+    """Decode one session entry strictly.
+
+    Raises:
+        InvalidJSONError: Naming the file and the session key.
+    """
+    return decode_object(data, path=path, what=f"the entry of {key!r}", advice=f"session key {key!r}")
+
+
+def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
+    """Cut a JSON object into its members: key -> the value's bytes exactly as written (whitespace inside it included), in file order.
+
+    The values are checked for well-formed JSON but not built; they borrow `data`, so keep it alive and unchanged.
+
+    Raises:
+        InvalidJSONError: Not an object, malformed, or a duplicate name.
+    """
+    try:
+        members = _RAW_MEMBERS.decode(data)
+    except _DECODER_ERRORS as error:
+        raise invalid(data, path, error) from error
+    refuse_duplicates(data, members, path=path)
+    return members
+
+
+class Counted(msgspec.Struct, gc=False):
+    """A Struct that counts how many of its kind were built on this thread, the ones that a duplicate key then shadowed included.
+
+    msgspec answers a duplicate key with the last value; comparing this count with the dictionary's length is what tells, at no second pass.
+    """
+
+    def __post_init__(self) -> None:
+        _tally.built += 1
+
+
+class _Tally(threading.local):
+    built = 0
+
+
+_tally = _Tally()
+
+
+class _Member(Counted, gc=False):
+    """Any JSON object, nothing of it kept."""
+
+
+_COUNTING: Final = msgspec.json.Decoder(dict[str, _Member])
+
+
+def built_count() -> int:
+    """Return how many `Counted` were built on this thread so far."""
+    return _tally.built
+
+
+def refuse_duplicates(data: Buffer, members: dict[str, Any], *, path: Path) -> None:
+    """Raise when the object in `data` writes a member name twice, of which a decoder keeps only the last.
+
+    Raises:
+        InvalidJSONError: Naming the repeated key.
+    """
+    before = built_count()
+    try:
+        _COUNTING.decode(data)
+    except msgspec.ValidationError:
+        # A member that is no object cannot be counted: the slow parser decides. It names the key, too.
+        name_duplicate(data, path=path)
+        return
+    if built_count() - before != len(members):
+        name_duplicate(data, path=path)
+
+
+def name_duplicate(data: Buffer, *, path: Path) -> None:
+    """Read `data` with the strict parser, which names a key that is written twice anywhere in it.
+
+    Raises:
+        InvalidJSONError: Naming the key, or any other reason to refuse the document.
+    """
+    decode_document(bytes(data), path=path)
+
+
+def invalid(data: Buffer, path: Path, error: Exception) -> InvalidJSONError:
+    """Turn a fast decoder's exception on `data` into the error that names file, line and reason, which the strict parser finds."""
+    try:
+        decode_object(bytes(data), path=path)
+    except InvalidJSONError as strict:
+        return strict
+    return InvalidJSONError(path, str(error))
+
+
+def encode_compact(document: Any) -> bytes:
+    """Return the document as UTF-8 JSON without blanks, key order kept."""
+    return _ENCODER.encode(document)
+
+
+def encode_indented(document: Any) -> bytes:
+    """Return the document as OpenClaw writes stores: two-space indent, UTF-8 unescaped, key order kept, no newline at the end (F.9)."""
+    return msgspec.json.format(_ENCODER.encode(document), indent=2)
+
+
+def canonical_bytes(document: Any) -> bytes:
+    """Return the canonical form that digests are taken over: keys sorted by code point, no blanks, UTF-8, integral floats as integers.
+
+    JavaScript does not tell 1.0 from 1, so a store that passed through it must not differ from one that did not.
+    """
+    canonical = _CANONICAL.encode(document)
+    # Walking every document in Python would cost more than the rest together, and hardly one holds such a number.
+    return _CANONICAL.encode(_integral(document)) if _INTEGRAL_FLOAT.search(canonical) else canonical
+
+
+def canonical_digest(document: Any) -> bytes:
+    """Return the 32-byte SHA-256 of `canonical_bytes(document)`."""
+    return hashlib.sha256(canonical_bytes(document)).digest()
+
+
+def json_type_name(value: object) -> str:
+    """Name a decoded value's JSON type with its article, for messages."""
+    if value is None:
+        return "null"
+    return next(name for kind, name in _TYPE_NAMES if isinstance(value, kind))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object, refusing a key that comes twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _RefusedError(f"key {name[:80]!r} is written twice in one object")
+            seen.add(name)
+    return members
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _RefusedError(f"number {text[:40]} is out of range")
+    return value
+
+
+def _bounded(text: str) -> int:
+    # 64 bits hold every integer that JavaScript or SQLite can: a longer one would not survive either.
+    if len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 64:
+        raise _RefusedError(f"integer of {len(text)} digits is out of range")
+    return int(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _RefusedError(f"{name} is not JSON")
+
+
+_STRICT: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded, parse_constant=_refuse_constant, strict=True
+)
+_DECODER_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TYPE_NAMES: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "a boolean"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+)
+
+
+def _reason_of(error: json.JSONDecodeError, text: str) -> str:
+    """Word the standard library's complaint, telling a truncated document from a wrong one."""
+    if not text.strip():
+        return "holds no JSON document"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return "ends in the middle of the document (truncated)"
+    return error.msg[:1].lower() + error.msg[1:]
+
+
+def _refuse_surrogates(document: Any, *, path: Path, line: int | None, advice: str) -> None:
+    """Raise when a string holds half of a surrogate pair, which UTF-8 cannot carry."""
+    try:
+        _ENCODER.encode(document)
+    except UnicodeEncodeError as error:
+        raise InvalidJSONError(path, "holds half of a surrogate pair (\\ud800 to \\udfff)", line=line, advice=advice) from error
+
+
+class _Locator(json.JSONDecoder):
+    """The strict rules on the standard library's slow scanner, remembering where the objects still being read began."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded, parse_constant=_refuse_constant)
+        self.open_at: list[int] = []
+        slow_object = json.decoder.JSONObject  # type: ignore[attr-defined]  # not in the stubs
+
+        def parse_object(s_and_end: tuple[str, int], *rest: Any) -> Any:
+            self.open_at.append(s_and_end[1])
+            result = slow_object(s_and_end, *rest)
+            self.open_at.pop()
+            return result
+
+        self.parse_object = parse_object
+        self.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # not in the stubs
+
+
+def _line_of_refusal(text: str) -> int:
+    """Return how many lines precede the innermost object in which `text` breaks a strict rule. Only for messages: it is slow."""
+    locator = _Locator()
+    try:
+        locator.decode(text)
+    except (_RefusedError, RecursionError):
+        pass
+    return text.count("\n", 0, locator.open_at[-1]) if locator.open_at else 0
+
+
+def _too_deep(text: str, document: Any) -> bool:
+    """Say whether the document is nested beyond `MAX_DEPTH`; counting brackets first spares most documents the walk."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node) if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _integral(document: Any) -> Any:
+    """Return the document with every integral float as an integer."""
+    if isinstance(document, float) and document.is_integer() and abs(document) < 1 << 63:
+        return int(document)
+    if isinstance(document, dict):
+        return {name: _integral(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_integral(value) for value in document]
+    return document

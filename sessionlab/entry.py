@@ -1,0 +1,216 @@
+"""The session entry: the only module that knows its field names.
+
+An entry is a plain JSON object and stays one; unknown fields are kept. Here are its index columns (what a listing needs, in every OpenClaw
+version from 2026.2 to 2026.9), the normalisation of legacy names, the fields that make stores big, and its canonical digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from sessionlab import codec
+
+Entry = dict[str, Any]
+"""A session entry: one JSON object as it lies in the store, unknown fields included."""
+
+LEGACY_FIELDS: Final[Mapping[str, str]] = {"provider": "channel", "lastProvider": "lastChannel", "room": "groupChannel"}
+"""Old field name -> today's. OpenClaw 2026.2 to 2026.7 renames them when it loads a store; 2026.8 and later no longer do."""
+
+BIG_FIELDS: Final = ("skillsSnapshot", "systemPromptReport", "acp")
+"""The fields that make stores big, in the order of the mirror's columns (F.1, bulk)."""
+
+REST_FIELD: Final = "(key and punctuation)"
+"""The name under which the bytes of an entry that belong to no field's value are counted."""
+
+canonical_digest = codec.canonical_digest
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The index columns of one session: everything a listing needs, none of the big fields.
+
+    Legacy field names are already normalised (`provider` -> `channel`, ...) and the routing of both the JSON era and
+    OpenClaw 2026.8+ (`delivery`) is read. Times are epoch milliseconds, UTC; `None` means that the entry does not say.
+    Token counters are the entry's own (a snapshot of its latest run), not sums over the transcript.
+    """
+
+    key: str
+    session_id: str | None
+    updated_ms: int | None
+    created_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    status: str | None = None
+    chat_type: str | None = None
+    channel: str | None = None
+    label: str | None = None
+    display_name: str | None = None
+    model_provider: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    context_tokens: int | None = None
+    compaction_count: int | None = None
+    parent_key: str | None = None
+    session_file: str | None = None
+    thread_id: str | None = None
+    archived: bool = False
+
+
+class IndexFields(codec.Counted, gc=False, rename="camel"):
+    """The entry fields that a summary is made from. Undeclared fields are skipped, never built: that is what makes listing fast.
+
+    The types are `Any` on purpose: one entry with `updatedAt: "yesterday"` must not make the other thousand unreadable.
+    """
+
+    session_id: Any = None
+    updated_at: Any = None
+    created_at: Any = None
+    session_started_at: Any = None
+    started_at: Any = None
+    ended_at: Any = None
+    archived_at: Any = None
+    status: Any = None
+    chat_type: Any = None
+    channel: Any = None
+    provider: Any = None
+    last_channel: Any = None
+    last_provider: Any = None
+    last_thread_id: Any = None
+    label: Any = None
+    display_name: Any = None
+    model_provider: Any = None
+    model: Any = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    total_tokens: Any = None
+    context_tokens: Any = None
+    compaction_count: Any = None
+    parent_session_key: Any = None
+    spawned_by: Any = None
+    session_file: Any = None
+    delivery: Any = None
+
+
+def summary_of(key: str, entry: Mapping[str, Any]) -> SessionSummary:
+    """Return the index columns of one decoded entry; see `SessionSummary` for their meaning."""
+    return summarise(key, msgspec.convert(entry, IndexFields))
+
+
+def summarise(key: str, fields: IndexFields) -> SessionSummary:
+    """Return the index columns of one entry that was decoded as `IndexFields`.
+
+    A value of the wrong type counts as absent; `stores.checks` reports it.
+    """
+    route_channel, route_thread = _route(fields.delivery)
+    model = _text(fields.model)
+    return SessionSummary(
+        key=key,
+        session_id=_text(fields.session_id),
+        updated_ms=_whole(fields.updated_at),
+        created_ms=_whole(fields.session_started_at) or _whole(fields.created_at),
+        started_ms=_whole(fields.started_at),
+        ended_ms=_whole(fields.ended_at),
+        status=_text(fields.status),
+        chat_type=_text(fields.chat_type),
+        channel=_text(fields.channel)
+        or route_channel
+        or _text(fields.provider)
+        or _text(fields.last_channel)
+        or _text(fields.last_provider),
+        label=_text(fields.label),
+        display_name=_text(fields.display_name),
+        model_provider=_text(fields.model_provider) if model is not None else None,
+        model=model,
+        input_tokens=_whole(fields.input_tokens),
+        output_tokens=_whole(fields.output_tokens),
+        total_tokens=_whole(fields.total_tokens),
+        context_tokens=_whole(fields.context_tokens),
+        compaction_count=_whole(fields.compaction_count),
+        parent_key=_text(fields.parent_session_key) or _text(fields.spawned_by),
+        session_file=_text(fields.session_file),
+        thread_id=_thread(fields.last_thread_id) or route_thread,
+        archived=_whole(fields.archived_at) is not None,
+    )
+
+
+def normalise_legacy(entry: Entry) -> Entry:
+    """Return the entry under today's field names, as OpenClaw 2026.2 to 2026.7 does when it loads one (D.48, F.1).
+
+    An old name moves to the new one only when the new one holds no string. Afterwards a `room` that is left over is dropped, other
+    leftovers are kept. Model fields are trimmed: a blank model removes both, a blank provider only itself (F.3).
+    The argument is not changed; field order is kept, moved fields come last.
+    """
+    result = dict(entry)
+    for old, new in LEGACY_FIELDS.items():
+        if isinstance(result.get(old), str) and not isinstance(result.get(new), str):
+            result.pop(new, None)
+            result[new] = result.pop(old)
+    result.pop("room", None)
+    for field in ("model", "modelProvider"):
+        if isinstance(result.get(field), str):
+            result[field] = result[field].strip()
+    if result.get("model") == "":
+        result.pop("model")
+        result.pop("modelProvider", None)
+    elif result.get("modelProvider") == "":
+        result.pop("modelProvider")
+    return result
+
+
+def legacy_fields(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which of the legacy names the entry uses, in a fixed order."""
+    return tuple(old for old in LEGACY_FIELDS if isinstance(entry.get(old), str))
+
+
+def has_lost_route(entry: Mapping[str, Any]) -> bool:
+    """Say whether an import left the entry's route under legacy names that OpenClaw 2026.8+ does not read: `delivery` says "none"."""
+    delivery = entry.get("delivery")
+    return isinstance(delivery, dict) and delivery.get("kind") == "none" and bool({"provider", "lastProvider"} & set(legacy_fields(entry)))
+
+
+def field_sizes(raw: bytes | memoryview) -> dict[str, int]:
+    """Return the bytes that each top-level field's value takes as written, in file order, and `REST_FIELD` for all else.
+
+    The sizes add up to `len(raw)`.
+
+    Raises:
+        msgspec.DecodeError: `raw` is not a JSON object.
+    """
+    sizes = {name: len(memoryview(value)) for name, value in _FIELDS.decode(raw).items()}
+    sizes[REST_FIELD] = len(raw) - sum(sizes.values())
+    return sizes
+
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _text(value: object) -> str | None:
+    """Return a non-blank string trimmed; anything else counts as absent."""
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    """Return a number as an integer; JavaScript writes no difference between 5 and 5.0. Anything else counts as absent."""
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    return int(value) if isinstance(value, float) else None
+
+
+def _thread(value: object) -> str | None:
+    """Return a thread id, which is a string or a number; "" counts as absent (F.7)."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
+def _route(delivery: object) -> tuple[str | None, str | None]:
+    """Return (channel, thread id) of the `delivery` that OpenClaw 2026.8+ writes in place of the JSON era's routing fields."""
+    if not isinstance(delivery, dict):
+        return None, None
+    context = delivery.get("context")
+    if not isinstance(context, dict):
+        # An import keeps a JSON-era main session's web chat as {"kind": "internal"} and no more.
+        return ("webchat" if delivery.get("kind") == "internal" else None), None
+    return _text(context.get("channel")), _thread(context.get("threadId"))

@@ -1,0 +1,153 @@
+"""The session-key grammar: parse, normalise, classify, refuse.
+
+A key says what a conversation is: `agent:<agentId>:<rest>`, always lower case when OpenClaw writes it today. Older or foreign files hold
+other spellings; classification reads those too, and `is_canonical` says which they are. Forms: openclaw-formats of 2026.3 to 2026.9.
+This module knows text only: no files, no entries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, get_args
+
+from sessionlab.errors import InvalidKeyError
+
+Kind = Literal["main", "direct", "group", "channel", "thread", "cron", "cron-run", "subagent", "hook", "acp", "node", "parallel", "other"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""Every kind, in the order in which reports list them."""
+
+BLOCKED_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
+"""Names that a JavaScript object cannot hold as plain keys; never loaded, never written."""
+
+MAX_KEY_BYTES: Final = 4096
+"""Longest key that is read or written, in UTF-8 bytes; OpenClaw's own stay below 300."""
+
+DEFAULT_AGENT: Final = "main"
+
+_AGENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+_DIRECT_WORDS: Final = frozenset({"direct", "dm"})
+_FIRST_WORD_KINDS: Final[dict[str, Kind]] = {
+    "subagent": "subagent",
+    "hook": "hook",
+    "acp": "acp",
+    "node": "node",
+    "parallel": "parallel",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedKey:
+    """A session key taken apart.
+
+    Attributes:
+        agent_id: The agent that the key names, or `None` for a key without the `agent:` prefix (it belongs to its store's agent).
+        rest: What follows the agent, lower case.
+        kind: What sort of conversation it is.
+        channel: The chat channel that the key names ("telegram", "slack", ...), when it names one.
+        cron_job_id: The job, for kinds cron and cron-run.
+        is_canonical: Whether the key is spelled as OpenClaw 2026.9 wants it: trimmed, lower case, `agent:<id>:...`.
+    """
+
+    agent_id: str | None
+    rest: str
+    kind: Kind
+    channel: str | None
+    cron_job_id: str | None
+    is_canonical: bool
+
+
+def normalise(key: str) -> str:
+    """Return the spelling under which OpenClaw looks a key up: trimmed and lower-cased. Case variants are the same session."""
+    return key.strip().lower()
+
+
+def is_agent_id(text: str) -> bool:
+    """Say whether `text` may name an agent's folder."""
+    return _AGENT_ID.match(text) is not None
+
+
+def refusal(key: str) -> str | None:
+    """Return why a key may not be stored, or `None` when it may: blank, blocked, too long, or with control characters."""
+    if not key.strip():
+        return "is blank"
+    if normalise(key) in BLOCKED_KEYS:
+        return "is a name that JavaScript objects reserve"
+    if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+        return f"is longer than {MAX_KEY_BYTES} bytes"
+    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        return "holds a control character"
+    return None
+
+
+def checked(key: str) -> str:
+    """Return `key` itself when it may be stored.
+
+    Raises:
+        InvalidKeyError: With the reason of `refusal`.
+    """
+    reason = refusal(key)
+    if reason is not None:
+        raise InvalidKeyError(key, reason)
+    return key
+
+
+@lru_cache(maxsize=65_536)
+def parse(key: str) -> ParsedKey:
+    """Take a session key apart. Never raises: what fits no form has kind "other".
+
+    Args:
+        key: The key as it lies in a store, in any spelling.
+    """
+    normal = normalise(key)
+    parts = normal.split(":")
+    prefixed = parts[0] == "agent" and len(parts) >= 3 and all(parts[1:3])
+    agent_id = parts[1] if prefixed else None
+    words = parts[2:] if prefixed else parts
+    kind, channel, job = _classify(words)
+    canonical = prefixed and key == normal and is_agent_id(parts[1]) and all(words)
+    return ParsedKey(agent_id, ":".join(words), kind, channel, job, canonical or key in ("global", "unknown"))
+
+
+def is_cron_run(key: str) -> bool:
+    """Say whether the key is one run of a cron job, `agent:<id>:cron:<job>:run:<uuid>`; the one predicate for it (F.16, D.23)."""
+    parsed = parse(key)
+    return parsed.kind == "cron-run" and parsed.agent_id is not None
+
+
+def _classify(words: list[str]) -> tuple[Kind, str | None, str | None]:
+    """Return (kind, channel, cron job id) of a key's words after the agent."""
+    first = words[0]
+    if len(words) == 1:
+        if first == "main":
+            return "main", None, None
+        return ("node" if first.startswith("node-") else "other"), None, None
+    if first == "cron":
+        is_run = len(words) == 4 and words[2] == "run" and all(words)
+        return ("cron-run" if is_run else "cron"), None, words[1]
+    if first in _FIRST_WORD_KINDS:
+        channel = words[1] if first == "parallel" and words[1] not in ("main", "peer") else None
+        return _FIRST_WORD_KINDS[first], channel, None
+    if first.startswith("node-"):
+        return "node", None, None
+    if first == "main":
+        # A thread of the main session keeps its base's word: agent:<id>:main:thread:<id>.
+        return ("thread" if _has_thread(words) else "main"), None, None
+    if first in _DIRECT_WORDS:
+        return ("thread" if _has_thread(words[2:]) else "direct"), None, None
+    for place in (1, 2):
+        if place < len(words) - 1:
+            word = words[place]
+            if _has_thread(words[place + 2 :]) and (word in _DIRECT_WORDS or word in ("group", "channel")):
+                return "thread", first, None
+            if word in _DIRECT_WORDS:
+                return "direct", first, None
+            if word in ("group", "channel"):
+                return ("group" if word == "group" else "channel"), first, None
+    return "other", None, None
+
+
+def _has_thread(words: list[str]) -> bool:
+    """Say whether `:thread:<id>` or Telegram's `:topic:<id>` is among the words that follow a peer."""
+    return any(word in ("thread", "topic") for word in words[:-1])

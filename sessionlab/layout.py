@@ -1,0 +1,167 @@
+"""Where things lie: state folders, agents, store files, transcripts, archives and backups. Paths and names only; nothing is opened.
+
+Layout of OpenClaw 2026.2 to 2026.9: `<state>/agents/<id>/sessions/` holds `sessions.json` and transcripts, `<state>/agents/<id>/agent/`
+the SQLite store of 2026.8+, `<state>/agents/<id>/session-sqlite-import-archive/` the originals that its import set aside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+JSON_STORE: Final = "sessions.json"
+SQLITE_STORE: Final = "openclaw-agent.sqlite"
+IMPORT_ARCHIVE: Final = "session-sqlite-import-archive"
+STATE_DIR_VARIABLE: Final = "OPENCLAW_STATE_DIR"
+
+Source = Literal["live", "archive-deleted", "archive-reset", "cold"]
+"""Where a transcript's events come from. Usage totals count them all once (OpenClaw's own summary does, too)."""
+
+FilePart = Literal[
+    "store file",
+    "write-ahead log",
+    "store backups",
+    "transcripts",
+    "transcript archives",
+    "transcript copies",
+    "import archive",
+    "other files",
+]
+
+_SESSION_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z", re.IGNORECASE)
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}(?:\.\d{3})?Z\Z")
+_ARCHIVE: Final = re.compile(r"(?P<stem>.+)\.jsonl\.(?P<reason>deleted|reset|bak)\.(?P<time>[^.]+(?:\.\d{3}Z)?)(?P<zst>\.zst)?\Z")
+_TOPIC: Final = re.compile(r"(?P<id>.+?)-topic-(?P<topic>.+)\Z")
+_FORK: Final = re.compile(r"\d{4}-\d{2}-\d{2}T[\d-]+Z_(?P<id>.+)\Z")
+_COPY: Final = re.compile(r".+\.(?:checkpoint\.[0-9a-f-]{36}|trajectory)\.jsonl\Z")
+_BACKUP: Final = re.compile(r"sessions\.json\.bak\.\d+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFolder:
+    """One agent's places under a state folder; none of them need exist."""
+
+    agent_id: str
+    root: Path
+
+    @property
+    def sessions_dir(self) -> Path:
+        """The folder of `sessions.json` and the transcripts."""
+        return self.root / "sessions"
+
+    @property
+    def json_store(self) -> Path:
+        """The JSON era's session store."""
+        return self.sessions_dir / JSON_STORE
+
+    @property
+    def sqlite_store(self) -> Path:
+        """The SQLite store of OpenClaw 2026.8 and later."""
+        return self.root / "agent" / SQLITE_STORE
+
+    @property
+    def import_archive(self) -> Path:
+        """The originals that OpenClaw's SQLite import moved away; already counted in the database."""
+        return self.root / IMPORT_ARCHIVE
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptName:
+    """What a transcript's file name says.
+
+    Attributes:
+        stem: The name up to `.jsonl`: the session id, with the topic or fork form around it.
+        session_id: The session id in it.
+        topic: The topic of a Telegram group, when the name carries one.
+        source: "live", "archive-deleted" or "archive-reset".
+        compressed: Whether the file is zstd-compressed (`.zst`).
+    """
+
+    stem: str
+    session_id: str
+    topic: str | None
+    source: Source
+    compressed: bool
+
+
+def default_state_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the state folder that OpenClaw itself would use: `$OPENCLAW_STATE_DIR`, else `~/.openclaw`."""
+    variables = os.environ if environment is None else environment
+    named = variables.get(STATE_DIR_VARIABLE, "").strip()
+    return Path(named).expanduser() if named else Path("~/.openclaw").expanduser()
+
+
+def agents_dir(state_dir: Path) -> Path:
+    """Return the folder that holds one folder per agent."""
+    return state_dir / "agents"
+
+
+def agent_id_of(path: Path) -> str | None:
+    """Return the agent that a path lies under (`.../agents/<id>/...`), or `None`."""
+    parts = path.parts
+    places = [place for place, part in enumerate(parts[:-1]) if part == "agents"]
+    return parts[places[-1] + 1] if places else None
+
+
+def is_session_id(text: str) -> bool:
+    """Say whether `text` may be a session id, and so part of a file name (F.19)."""
+    return _SESSION_ID.match(text) is not None
+
+
+def parse_transcript_name(name: str) -> TranscriptName | None:
+    """Take a transcript's file name apart; `None` for a file that is none, or that only repeats one (backup, checkpoint, trajectory).
+
+    An archive counts as one only if its timestamp parses (F.24).
+    """
+    if name.startswith(".") or _COPY.match(name):
+        return None
+    archive = _ARCHIVE.match(name)
+    source: Source = "live"
+    if archive is not None:
+        if archive["reason"] == "bak" or not _TIMESTAMP.match(archive["time"]):
+            return None
+        stem, compressed = archive["stem"], archive["zst"] is not None
+        source = "archive-deleted" if archive["reason"] == "deleted" else "archive-reset"
+    elif name.endswith(".jsonl"):
+        stem, compressed = name.removesuffix(".jsonl"), False
+    else:
+        return None
+    topic = _TOPIC.match(stem)
+    fork = _FORK.match(stem)
+    session_id = topic["id"] if topic else fork["id"] if fork else stem
+    return TranscriptName(stem, session_id, topic["topic"] if topic else None, source, compressed)
+
+
+def part_of(name: str) -> FilePart:
+    """Say to which part of a store's disk space a file in a sessions folder belongs, by its name."""
+    if name == JSON_STORE:
+        return "store file"
+    if _BACKUP.match(name):
+        return "store backups"
+    parsed = parse_transcript_name(name)
+    if parsed is not None:
+        return "transcripts" if parsed.source == "live" else "transcript archives"
+    archive = _ARCHIVE.match(name)
+    if _COPY.match(name) or (archive is not None and archive["reason"] == "bak"):
+        return "transcript copies"
+    return "other files"
+
+
+def transcript_candidates(session_id: str | None, *, session_file: str | None, thread_id: str | None) -> tuple[str, ...]:
+    """Return the file names under which a session's transcript may lie in its sessions folder, most telling first (F.18, F.20).
+
+    `session_file` is an absolute or relative path written by the machine that ran OpenClaw; a store that was copied elsewhere still finds
+    its transcripts because only the file name is used, inside the folder at hand.
+    """
+    names: list[str] = []
+    if session_file:
+        names.append(session_file.replace("\\", "/").rpartition("/")[2])
+    if session_id and is_session_id(session_id):
+        if thread_id:
+            names.append(f"{session_id}-topic-{thread_id}.jsonl")
+        names.append(f"{session_id}.jsonl")
+    return tuple(dict.fromkeys(name for name in names if name.endswith(".jsonl")))

@@ -1,0 +1,192 @@
+"""OpenClaw's `sessions.json`: one JSON object, session key -> entry, rewritten whole on every change.
+
+Reading half. The file is opened once, so every answer of one store object is about the same bytes even when OpenClaw replaces the file
+meanwhile. Listing maps the file and skips the big fields; whatever concerns contents reads strictly.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from sessionlab import codec, keys, layout
+from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_digest, summarise
+from sessionlab.errors import CorruptStoreError, InvalidJSONError, NoStoreError, UnreadableError
+from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of
+from sessionlab.stores.checks import blocked_key_problem, entry_problems, worst_first
+
+_INDEX: Final = msgspec.json.Decoder(dict[str, IndexFields])
+_ONE_INDEX: Final = msgspec.json.Decoder(IndexFields)
+
+
+class JSONFileStore(SessionStore):
+    """A `sessions.json` opened for reading; see `SessionStore` for the contract.
+
+    Entries that are no objects, and keys that JavaScript reserves, are not sessions: `check()` reports them, nothing else sees them.
+    """
+
+    kind = "json"
+    snapshot_method = "read in place, one open file"
+
+    def __init__(self, path: Path, descriptor: int, *, agent_id: str) -> None:
+        """Take over an open file; use `open`."""
+        self.path = path
+        self.agent_id = agent_id
+        self._descriptor = descriptor
+        self._identity = _identity(descriptor)
+
+    @classmethod
+    def open(cls, path: Path, *, agent_id: str | None = None) -> Self:
+        """Open a store file.
+
+        Args:
+            path: The file, whatever its name.
+            agent_id: The agent it belongs to; by default read off the path (`agents/<id>/...`), else "main".
+
+        Raises:
+            NoStoreError: There is no such file, or it is not a regular file.
+            UnreadableError: The system does not let us read it.
+            CorruptStoreError: It is larger than one document may be.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            raise NoStoreError(path, "there is no such file") from error
+        except OSError as error:
+            raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise NoStoreError(path, "is not a regular file")
+        if found.st_size > codec.MAX_DOCUMENT_BYTES:
+            os.close(descriptor)
+            raise CorruptStoreError(path, f"is larger than {codec.MAX_DOCUMENT_BYTES >> 30} GiB, too large for one JSON document")
+        return cls(path, descriptor, agent_id=agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT)
+
+    def get(self, key: str) -> Entry | None:
+        raw = self._members().get(key)
+        return None if raw is None else codec.decode_entry(bytes(raw), path=self.path, key=key)
+
+    def summaries(self) -> Iterator[SessionSummary]:
+        found = [summarise(key, fields) for key, fields in self._index().items()]
+        found.sort(key=lambda summary: (-(summary.updated_ms if summary.updated_ms is not None else -(1 << 62)), summary.key))
+        return iter(found)
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        for key, raw in self.raw_items():
+            yield key, codec.decode_entry(raw, path=self.path, key=key)
+
+    def raw_items(self) -> Iterator[tuple[str, bytes]]:
+        for key, raw in self._members().items():
+            yield key, bytes(raw)
+
+    def count(self) -> int:
+        return len(self._index())
+
+    def stats(self) -> StoreStats:
+        return StoreStats(kind=self.kind, path=str(self.path), sessions=self.count(), store_bytes=self._size)
+
+    def check(self) -> tuple[Problem, ...]:
+        data = self._read()
+        where = str(self.path)
+        if not data.strip():
+            return (
+                Problem(
+                    code="blank_store",
+                    severity="warning",
+                    message="the store file is blank: no sessions",
+                    path=where,
+                    advice="restore a backup if there should be some",
+                ),
+            )
+        try:
+            members = codec.split_members(data, path=self.path)
+        except InvalidJSONError as error:
+            return (Problem(code="invalid_store", severity="error", message=error.reason, path=where, line=error.line),)
+        found: list[Problem] = []
+        entries: list[tuple[str, Entry]] = []
+        for key, raw in members.items():
+            if keys.normalise(key) in keys.BLOCKED_KEYS:
+                found.append(blocked_key_problem(key, self.path))
+                continue
+            try:
+                entries.append((key, codec.decode_entry(bytes(raw), path=self.path, key=key)))
+            except InvalidJSONError as error:
+                found.append(
+                    Problem(
+                        code="bad_entry", severity="error", message=error.reason, path=where, key=key, advice="not counted as a session"
+                    )
+                )
+        return worst_first([*found, *entry_problems(entries, path=self.path)])
+
+    def fingerprint(self) -> Fingerprint:
+        return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def _size(self) -> int:
+        return self._identity[0]
+
+    def _index(self) -> dict[str, IndexFields]:
+        """Return key -> index fields of every session, in one pass that builds nothing else."""
+        if self._size == 0:
+            return {}
+        before = codec.built_count()
+        with mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as data:
+            try:
+                index = _INDEX.decode(data)
+            except msgspec.ValidationError:
+                index = self._tolerant_index()
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                if not data[:4096].strip() and not self._read().strip():
+                    return {}
+                raise codec.invalid(data, self.path, error) from error
+            else:
+                if codec.built_count() - before != len(index):
+                    codec.name_duplicate(data, path=self.path)
+        self._unchanged()
+        return {key: fields for key, fields in index.items() if key not in keys.BLOCKED_KEYS}
+
+    def _tolerant_index(self) -> dict[str, IndexFields]:
+        """Return the same when some member is no object: those are left out."""
+        return {key: _ONE_INDEX.decode(raw) for key, raw in self._members().items()}
+
+    def _members(self) -> dict[str, msgspec.Raw]:
+        """Return key -> the entry's bytes of every session, in file order."""
+        data = self._read()
+        if not data.strip():
+            return {}
+        members = codec.split_members(data, path=self.path)
+        return {key: raw for key, raw in members.items() if bytes(memoryview(raw)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS}
+
+    def _read(self) -> bytes:
+        """Return the whole file."""
+        size, place, pieces = self._size, 0, []
+        while place < size:
+            piece = os.pread(self._descriptor, size - place, place)
+            if not piece:
+                break
+            pieces.append(piece)
+            place += len(piece)
+        self._unchanged()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _unchanged(self) -> None:
+        """Raise when the open file was written in place since it was opened. OpenClaw replaces the file; an editor may not."""
+        if _identity(self._descriptor) != self._identity:
+            raise CorruptStoreError(self.path, "was changed in place while it was being read", advice="run it again")
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_size, found.st_mtime_ns
