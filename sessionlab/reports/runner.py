@@ -1,0 +1,184 @@
+"""Runs notebooks with parameters, through papermill's Python interface.
+
+Owns the executed copy and the one-line errors. The notebook itself is never changed, and neither is this process:
+no directory change (papermill's `cwd=` makes one), no kernel registered, nothing printed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from sessionlab.errors import NotebookFailedError, SessionLabError, UsageError
+from sessionlab.reports.parameters import check_parameters, load_notebook
+
+START_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running notebook is: cell `cell` of `cells` (1-based, all cells), under the heading `title`."""
+
+    notebook: str
+    cell: int
+    cells: int
+    title: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookJob:
+    """One notebook to run: its source, where the executed copy goes, and the parameters."""
+
+    source: Path
+    output: Path
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedNotebook:
+    """A notebook that ran to its end: the file, its node and the seconds it took."""
+
+    source: Path
+    output: Path
+    node: Any
+    parameters: Mapping[str, object]
+    seconds: float
+
+
+def run_notebook(
+    source: Path, output: Path, parameters: Mapping[str, object], *, on_progress: OnProgress | None = None
+) -> ExecutedNotebook:
+    """Run a notebook and write its executed copy to `output`, whose folder is created.
+
+    The kernel is the running interpreter and works in the notebook's own folder. `on_progress` is called before each cell,
+    from the thread that runs the notebook.
+
+    Raises:
+        NotebookParameterError: a parameter is unknown or of the wrong type; nothing was run.
+        NotebookFailedError: a cell raised, ended the kernel, or stopped the notebook early; `output` holds what was done.
+        UsageError: the notebook is missing or unreadable, or the output folder cannot be made.
+    """
+    source, output = source.absolute(), output.absolute()
+    node, name = load_notebook(source)
+    values = check_parameters(source, parameters)
+    if output == source:
+        raise UsageError(f"{source}: the executed copy would replace the notebook itself; choose another output")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{output.parent}: this folder cannot be made ({error.strerror})") from error
+    titles = _titles(node, injected=bool(values))
+    started = perf_counter()
+    executed = _execute(source, output, values, _Watcher(name, titles, on_progress))
+    return ExecutedNotebook(source, output, executed, values, perf_counter() - started)
+
+
+def run_notebooks(
+    jobs: Sequence[NotebookJob], *, workers: int = 2, on_progress: OnProgress | None = None
+) -> tuple[ExecutedNotebook | SessionLabError, ...]:
+    """Run several notebooks at once and return their results in the order of `jobs`; a failure is returned, not raised.
+
+    Threads are enough, each notebook has its own kernel process; more workers than cores bring nothing.
+    """
+
+    def run(job: NotebookJob) -> ExecutedNotebook | SessionLabError:
+        try:
+            return run_notebook(job.source, job.output, job.parameters, on_progress=on_progress)
+        except SessionLabError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="notebook") as pool:
+        return tuple(pool.map(run, jobs))
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """Follows a run: reports progress, and remembers the cell at which a kernel died."""
+
+    name: str
+    titles: list[str]
+    on_progress: OnProgress | None
+    index: int = 0
+
+    def cell_starts(self, cell: Any, cell_index: int) -> None:
+        self.index = cell_index
+        if self.on_progress is not None:
+            self.on_progress(Progress(self.name, cell_index + 1, len(self.titles), self.titles[cell_index]))
+
+
+def _execute(source: Path, output: Path, values: Mapping[str, object], watcher: _Watcher) -> Any:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from sessionlab.reports.kernel import client_options
+
+    # Everything papermill would log comes back as an exception, or is about files the caller named.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)
+    try:
+        with client_options(source.parent) as options:
+            executed = papermill.execute_notebook(
+                _literal(source),
+                _literal(output),
+                dict(values),
+                language="python",
+                progress_bar=False,
+                start_timeout=START_TIMEOUT_S,
+                on_cell_start=watcher.cell_starts,
+                **options,
+            )
+    except papermill.PapermillExecutionError as error:
+        reason = f"{error.ename}: {_first_line(error.evalue)}".rstrip(": ")
+        raise NotebookFailedError(watcher.name, _code_cell(output, watcher.index), reason, output=output) from error
+    except DeadKernelError as error:
+        raise NotebookFailedError(watcher.name, _code_cell(output, watcher.index), "the kernel died", output=output) from error
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+    _refuse_early_end(executed, watcher, output)
+    return executed
+
+
+def _literal(path: Path) -> str:
+    """Return a path that papermill leaves alone: it formats paths with the parameters, and folders may have braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _refuse_early_end(executed: Any, watcher: _Watcher, output: Path) -> None:
+    """Refuse a notebook that ended before its last cell: papermill takes `exit()` in a cell for success."""
+    code = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
+    if any(cell.execution_count is None for cell in code):
+        raise NotebookFailedError(watcher.name, _code_cell(output, watcher.index), "it ended the notebook early", output=output)
+
+
+def _code_cell(output: Path, index: int) -> int:
+    """Return the number that Jupyter shows beside the cell at `index`: its place among the code cells that are not empty."""
+    from papermill.execute import ERROR_MARKER_TAG
+
+    node, _ = load_notebook(output)
+    cells = [cell for cell in node.cells if ERROR_MARKER_TAG not in cell.metadata.get("tags", [])]
+    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells[: index + 1])
+
+
+def _titles(node: Any, *, injected: bool) -> list[str]:
+    """Return for every cell the text of the nearest markdown heading at or above it; `injected` counts papermill's own cell."""
+    titles: list[str] = []
+    title = ""
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            headings = [line.lstrip("#").strip() for line in cell.source.splitlines() if line.startswith("#")]
+            title = headings[0] if headings else title
+        titles.append(title)
+        if injected and "parameters" in cell.metadata.get("tags", []):
+            titles.append(title)
+    return titles or [""]
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
