@@ -160,9 +160,7 @@ def parse_settings(document: object, *, path: Path | None = None) -> Settings:
             cron_session_retention_ms=_retention(
                 cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
             ),
-            parallel_sessions=_convert(
-                _section(agent, "parallelSessions", "agent."), ParallelSessionsSettings, "agent.parallelSessions"
-            ),
+            parallel_sessions=_convert(_section(agent, "parallelSessions", "agent."), ParallelSessionsSettings, "agent.parallelSessions"),
         )
     except SettingsError as error:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__

@@ -150,7 +150,10 @@ def test_cron_retention_is_resolved(value: object, ms: int | None) -> None:
         ('{"agent": {"parallelSessions": {"isolation": "none"}}}', "write main, per-channel, per-chat or per-peer"),
         ('{"agent": {"parallelSessions": {"memory": {"enableWal": true}}}}', "agent.parallelSessions.memory.enableWal: is not a known"),
         ('{"agent": {"parallelSessions": {"memory": {"backend": "x"}}}}', "agent.parallelSessions.memory.backend: Invalid enum value"),
-        ('{"agent": {"parallelSessions": {"briefing": {"minConfidence": 1.1}}}}', "agent.parallelSessions.briefing.minConfidence: Expected"),
+        (
+            '{"agent": {"parallelSessions": {"briefing": {"minConfidence": 1.1}}}}',
+            "agent.parallelSessions.briefing.minConfidence: Expected",
+        ),
         ("[]", "the whole file: must be one object"),
         ("", "the whole file: Empty strings are not legal JSON5"),
         ("{\n  session: {\n    maintenance: }\n}", "line 3: is not JSON5: Unexpected"),

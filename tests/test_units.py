@@ -51,7 +51,27 @@ def test_duration_is_read(text: str, unit: DurationUnit, ms: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "d", "-1d", "+1d", "1w", "1 d", "1h 30m", "1h30", "1,5h", "1e3", "5.", "1..5s", "٣d", "nan", "inf", "1h-30m", "0x10", "1" * 5000],
+    [
+        "",
+        " ",
+        "d",
+        "-1d",
+        "+1d",
+        "1w",
+        "1 d",
+        "1h 30m",
+        "1h30",
+        "1,5h",
+        "1e3",
+        "5.",
+        "1..5s",
+        "٣d",
+        "nan",
+        "inf",
+        "1h-30m",
+        "0x10",
+        "1" * 5000,
+    ],
 )
 def test_bad_duration_says_what_to_write(text: str) -> None:
     with pytest.raises(UsageError, match=r"write a number and ms, s, m, h or d, such as 30d or 1h30m") as caught:
