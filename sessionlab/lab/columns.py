@@ -1,0 +1,276 @@
+"""Events as columns: decoded transcript lines to arrays that DuckDB takes over without a row ever being built.
+
+Owns the hot path of a load. Text columns become small integer codes into one list of words; absent numbers become `ABSENT`.
+It reads transcripts and nothing else, so that a worker process can run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sessionlab.errors import StoreError
+from sessionlab.transcripts import BadLine, Decoded, Event, decode, read
+
+Column = npt.NDArray[np.int64] | npt.NDArray[np.int16]
+
+ABSENT: Final[int] = -(1 << 63)
+"""Stands for NULL in integer columns."""
+
+TEXT_COLUMNS: Final = ("type", "role", "provider", "model", "tool")
+NUMBER_COLUMNS: Final = (
+    "transcript_id",
+    "seq",
+    "time_ms",
+    "is_error",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "total_tokens",
+    "cost_microusd",
+    "bytes",
+)
+_USAGE: Final = ("input", "output", "cache_read", "cache_write", "total")
+_STAMP_BYTES: Final = 24  # YYYY-MM-DDTHH:MM:SS.mmmZ
+_MAX_BAD_LINES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ParseJob:
+    """One transcript to read: either a file, of which `limit_bytes` were there when it was looked at, or bytes at hand."""
+
+    transcript_id: int
+    path: Path
+    limit_bytes: int
+    data: bytes | None = None
+
+
+@dataclass(slots=True)
+class TranscriptFacts:
+    """What reading one transcript showed.
+
+    Attributes:
+        transcript_id: The job's.
+        events: How many events were read.
+        first_ms: Time of the first event (the header: when the session was born), or of the earliest one when that has none.
+        last_ms: Time of the latest event.
+        bad: The first `_MAX_BAD_LINES` lines set aside.
+        bad_lines: How many lines were set aside; an unfinished last line is not one of them.
+        odd_lines: How many events hold a field of the wrong type.
+        untimed: How many events have no readable time.
+        parent_session: The parent that the header names, for a fork.
+        error: Why the transcript could not be read at all, or to its end.
+    """
+
+    transcript_id: int
+    events: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    bad: list[BadLine] = field(default_factory=list)
+    bad_lines: int = 0
+    odd_lines: int = 0
+    untimed: int = 0
+    parent_session: str | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """The events of several transcripts. `columns` maps each name of `TEXT_COLUMNS` (int16 codes into `words`) and `NUMBER_COLUMNS` (int64)."""
+
+    columns: dict[str, Column]
+    words: list[str | None]
+    facts: list[TranscriptFacts]
+
+
+class _Codes(dict[str | None, int]):
+    """Word -> code, growing."""
+
+    def __missing__(self, word: str | None) -> int:
+        code = len(self)
+        self[word] = code
+        return code
+
+
+def parse(jobs: Iterable[ParseJob]) -> EventBatch:
+    """Read transcripts into one batch, in the order of `jobs`. One that cannot be read gives facts with an error, never an exception."""
+    builder = _Builder()
+    for job in jobs:
+        facts = builder.open(job.transcript_id)
+        try:
+            for piece in (decode(job.data),) if job.data is not None else read(job.path, limit_bytes=job.limit_bytes):
+                builder.add(piece, facts)
+        except StoreError as error:
+            facts.error = error.reason
+    return builder.batch()
+
+
+def event_times(stamps: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Return the epoch milliseconds of ISO 8601 UTC times; `ABSENT` for what is none.
+
+    The usual form, `2026-11-20T08:15:30.123Z`, is taken apart for all at once; others one by one.
+    """
+    if not stamps:
+        return np.empty(0, np.int64)
+    try:
+        text = np.array([stamp or "" for stamp in stamps], dtype="S25")  # one longer, so that a longer text does not look like the form
+    except UnicodeEncodeError:
+        text = np.array([(stamp or "").encode("utf-8", "replace") for stamp in stamps], dtype="S25")
+    codes = text.view(np.uint8).reshape(len(stamps), _STAMP_BYTES + 1)
+    digits = codes - np.uint8(ord("0"))  # below "0" wraps around to more than 9
+    usual = codes[:, _STAMP_BYTES] == 0
+    for place, character in enumerate("dddd-dd-ddTdd:dd:dd.dddZ"):
+        usual &= digits[:, place] <= 9 if character == "d" else codes[:, place] == ord(character)
+    year = _number(digits, 0, 2) * 100 + _number(digits, 2, 2)
+    month, day, hour, minute, second = (_number(digits, place, 2) for place in (5, 8, 11, 14, 17))
+    usual &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days_in(year, month)) & (hour < 24) & (minute < 60) & (second < 60)
+    seconds = (hour * 60 + minute) * 60 + second
+    days = np.asarray(_days_from_civil(year, month, day), np.int64)
+    times = np.asarray((days * 86_400 + seconds) * 1000 + _number(digits, 20, 3), np.int64)
+    for place in np.flatnonzero(~usual).tolist():
+        times[place] = _time_of(stamps[place])
+    return times
+
+
+class _Builder:
+    """Collects plain lists transcript by transcript, while the structs are in cache, and makes arrays of all of them once at the end."""
+
+    def __init__(self) -> None:
+        self.codes = _Codes()
+        self.facts: list[TranscriptFacts] = []
+        self.starts: list[int] = []
+        self.stamps: list[str | None] = []
+        self.sizes: list[npt.NDArray[np.int64]] = []
+        self.types: list[int] = []
+        self.message_places: list[int] = []
+        self.of_message: dict[str, list[int]] = {name: [] for name in ("role", "provider", "model", "tool", "is_error")}
+        self.usage_places: list[int] = []
+        self.usages: list[list[int]] = [[] for _ in _USAGE]
+        self.costs: list[int] = []
+
+    def open(self, transcript_id: int) -> TranscriptFacts:
+        """Begin the next transcript."""
+        facts = TranscriptFacts(transcript_id)
+        self.facts.append(facts)
+        self.starts.append(len(self.stamps))
+        return facts
+
+    def add(self, piece: Decoded, facts: TranscriptFacts) -> None:
+        """Append the current transcript's next piece."""
+        events = piece.events
+        facts.bad += piece.bad[: _MAX_BAD_LINES - len(facts.bad)]
+        facts.bad_lines += sum(not line.is_unfinished for line in piece.bad)
+        facts.odd_lines += len(piece.odd)
+        if not events:
+            return
+        if facts.events == 0:
+            facts.parent_session = events[0].parent_session
+        facts.events += len(events)
+        self._add_events(events)
+        self.sizes.append(np.asarray(piece.sizes, np.int64))
+
+    def batch(self) -> EventBatch:
+        """Return everything collected as arrays."""
+        count = len(self.stamps)
+        times = event_times(self.stamps)
+        ends = [*self.starts[1:], count]
+        for facts, start, end in zip(self.facts, self.starts, ends, strict=True):
+            _time_facts(facts, times[start:end])
+        nothing = self.codes[None]
+        lengths = np.array(ends, np.int64) - np.array(self.starts, np.int64)
+        message_places = np.array(self.message_places, np.int64)
+        usage_places = np.array(self.usage_places, np.int64)
+        ids = np.array([facts.transcript_id for facts in self.facts], np.int64)
+        columns: dict[str, Column] = {
+            "type": np.array(self.types, np.int16),
+            **{
+                name: _spread(self.of_message[name], message_places, count, fill=nothing).astype(np.int16)
+                for name in ("role", "provider", "model", "tool")
+            },
+            "transcript_id": np.repeat(ids, lengths),
+            "seq": np.arange(count, dtype=np.int64) - np.repeat(np.array(self.starts, np.int64), lengths),
+            "time_ms": times,
+            "is_error": _spread(self.of_message["is_error"], message_places, count),
+            **{f"{name}_tokens": _spread(values, usage_places, count) for name, values in zip(_USAGE, self.usages, strict=True)},
+            "cost_microusd": _spread(self.costs, usage_places, count),
+            "bytes": np.concatenate(self.sizes) if self.sizes else np.empty(0, np.int64),
+        }
+        return EventBatch(columns, list(self.codes), self.facts)
+
+    def _add_events(self, events: list[Event]) -> None:
+        codes = self.codes
+        base = len(self.stamps)
+        self.stamps += [event.timestamp for event in events]
+        self.types += [codes[event.type] for event in events]
+        places = [base + place for place, event in enumerate(events) if event.message is not None]
+        messages = [event.message for event in events if event.message is not None]
+        self.message_places += places
+        of_message = self.of_message
+        of_message["role"] += [codes[message.role] for message in messages]
+        of_message["provider"] += [codes[message.provider] for message in messages]
+        of_message["model"] += [codes[message.model] for message in messages]
+        of_message["tool"] += [codes[message.tool_name] for message in messages]
+        of_message["is_error"] += [ABSENT if message.is_error is None else message.is_error for message in messages]
+        self.usage_places += [place for place, message in zip(places, messages, strict=True) if message.usage is not None]
+        usages = [message.usage for message in messages if message.usage is not None]
+        for column, name in zip(self.usages, _USAGE, strict=True):
+            values = [getattr(usage, name) for usage in usages]
+            column += [ABSENT if value is None else value for value in values] if None in values else values
+        totals = [usage.cost.total if usage.cost is not None else None for usage in usages]
+        self.costs += [ABSENT if total is None else round(total * 1_000_000) for total in totals]
+
+
+def _time_facts(facts: TranscriptFacts, times: npt.NDArray[np.int64]) -> None:
+    """Fill in what one transcript's event times say."""
+    known = times[times != ABSENT]
+    facts.untimed = len(times) - len(known)
+    if len(known):
+        facts.first_ms = int(times[0]) if times[0] != ABSENT else int(known.min())
+        facts.last_ms = int(known.max())
+
+
+def _spread(values: list[int], places: npt.NDArray[np.int64], count: int, *, fill: int = ABSENT) -> npt.NDArray[np.int64]:
+    """Return a column of `count` values that holds `values` at `places` and `fill` elsewhere."""
+    column = np.full(count, fill, np.int64)
+    column[places] = values
+    return column
+
+
+def _time_of(stamp: str | None) -> int:
+    """Return the epoch milliseconds of one ISO time in any form that Python reads; without a zone it is UTC."""
+    if not stamp:
+        return ABSENT
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return ABSENT
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _number(digits: npt.NDArray[np.uint8], place: int, length: int) -> npt.NDArray[np.int32]:
+    """Return the decimal numbers that stand at `place` of each row."""
+    value = digits[:, place].astype(np.int32)
+    for next_place in range(place + 1, place + length):
+        value = value * 10 + digits[:, next_place]
+    return value
+
+
+def _days_in(year: npt.NDArray[np.int32], month: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
+    return np.asarray(lengths[np.minimum(month, 12)] + ((month == 2) & leap), np.int32)
+
+
+def _days_from_civil(year: npt.NDArray[np.int32], month: npt.NDArray[np.int32], day: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return days since 1970-01-01 of proleptic Gregorian dates, counting years from March so that leap days come last."""
+    shifted = year - (month <= 2)
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return np.asarray(shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + day_of_year - 719_468, np.int32)

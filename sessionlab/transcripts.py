@@ -1,0 +1,281 @@
+"""Transcripts: what lies in a `.jsonl` file or in the SQLite store's event rows, read without building the messages' text.
+
+Form: OpenClaw's session version 1 to 3, one JSON object a line: a header (`type: "session"`), then messages with usage and cost, model
+changes, compactions and custom lines. A line that cannot be read is set aside with its number and the rest is still read.
+Nothing here writes, and no store operation calls it (F.25).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeVar
+
+import msgspec
+import numpy as np
+
+from sessionlab.errors import CorruptStoreError, UnreadableError
+
+CHUNK_BYTES: Final = 32 << 20
+"""How much of a transcript is held at a time; a single longer line is still read whole."""
+
+MAX_LINE_BYTES: Final = 256 << 20
+"""Longest line that is read; OpenClaw's SQLite store caps an event at 4 MiB."""
+
+
+class Cost(msgspec.Struct, gc=False):
+    """The price of one assistant message, in US dollars as the provider's price list gives it."""
+
+    total: float | None = None
+
+
+class Usage(msgspec.Struct, gc=False, rename="camel"):
+    """The tokens that one assistant message used. `total` is the writer's own sum."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    total: int | None = msgspec.field(default=None, name="totalTokens")
+    cost: Cost | None = None
+
+
+class Message(msgspec.Struct, gc=False, rename="camel"):
+    """What a message says about itself; its content is skipped."""
+
+    role: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    tool_name: str | None = None
+    is_error: bool | None = None
+
+
+class Event(msgspec.Struct, gc=False, rename="camel"):
+    """One transcript line. `timestamp` is ISO 8601 UTC as written; `parent_session` stands in the header of a fork."""
+
+    type: str
+    id: str | None = None
+    timestamp: str | None = None
+    message: Message | None = None
+    parent_session: str | None = None
+    custom_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that was set aside: its 1-based number and why.
+
+    `is_unfinished` marks a last line without its newline that is no whole document: somebody is writing it right now, or crashed.
+    """
+
+    number: int
+    reason: str
+    is_unfinished: bool = False
+
+
+@dataclass(slots=True)
+class Decoded:
+    """The events of a run of lines, in order.
+
+    Attributes:
+        events: One per readable line.
+        sizes: Bytes of each event's line, without the newline; as long as `events`.
+        bad: The lines that were set aside.
+        odd: Numbers of the lines whose event was read but holds a field of the wrong type, which counts as absent.
+        lines: How many lines there were, blank ones included.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    odd: list[int] = field(default_factory=list)
+    lines: int = 0
+
+
+T = TypeVar("T")
+
+_EVENT: Final = msgspec.json.Decoder(Event)
+
+
+def decode(data: bytes, *, first_line: int = 1) -> Decoded:
+    """Decode newline-separated events.
+
+    Args:
+        data: Whole lines; only the last may lack its newline.
+        first_line: The number of the first line, for `bad` and `odd`.
+    """
+    if data.endswith(b"\n") and (data.isascii() or _is_utf8(data)):
+        try:
+            events: list[Event] = _EVENT.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _line_by_line(data, first_line)
+        # One event a line, or else a blank line or an event over several: the numbers would be off.
+        sizes = line_sizes(data)
+        if len(events) == len(sizes):
+            return Decoded(events, sizes, lines=len(sizes))
+    return _line_by_line(data, first_line)
+
+
+def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
+    """Yield a transcript file's events in pieces of at most about `CHUNK_BYTES`, so that a huge file needs little memory.
+
+    Args:
+        path: The `.jsonl` file; `.jsonl.*.zst` is decompressed on the way.
+        limit_bytes: Read no further than this many bytes of the (decompressed) file: what was there when the caller looked. Somebody may
+            be appending.
+
+    Raises:
+        UnreadableError: The system does not let us read it.
+        CorruptStoreError: A compressed file that does not decompress, or a line beyond `MAX_LINE_BYTES`.
+    """
+    try:
+        with path.open("rb") as raw:
+            if path.suffix != ".zst":
+                yield from _chunks(raw, path, limit_bytes)
+                return
+            import zstandard  # noqa: PLC0415  # only compressed archives need it
+
+            try:
+                with zstandard.ZstdDecompressor().stream_reader(raw) as plain:
+                    yield from _chunks(plain, path, limit_bytes)
+            except zstandard.ZstdError as error:
+                raise CorruptStoreError(path, f"does not decompress ({error})") from error
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def line_sizes(data: bytes) -> list[int]:
+    """Return the length of each newline-terminated line of `data`, without the newline."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    sizes: list[int] = (np.diff(ends, prepend=-1) - 1).tolist()
+    return sizes
+
+
+def _chunks(file: BinaryIO, path: Path, limit_bytes: int | None) -> Iterator[Decoded]:
+    """Cut a stream into whole lines and decode them."""
+    rest = b""
+    number = 1
+    left = limit_bytes
+    while True:
+        piece = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+        if left is not None:
+            left -= len(piece)
+        data = rest + piece if rest else piece
+        if not piece:
+            if data:
+                yield decode(data, first_line=number)
+            return
+        cut = data.rfind(b"\n") + 1
+        if cut == 0 and len(data) > MAX_LINE_BYTES:
+            raise CorruptStoreError(path, f"line {number} is longer than {MAX_LINE_BYTES >> 20} MiB")
+        rest = data[cut:]
+        if cut:
+            decoded = decode(data[:cut] if rest else data, first_line=number)
+            number += decoded.lines
+            yield decoded
+
+
+def _line_by_line(data: bytes, first_line: int) -> Decoded:
+    """Decode with a verdict on each line: the slow path, taken only when the fast one stumbled."""
+    result = Decoded()
+    pieces = data.split(b"\n")
+    complete = len(pieces) - 1
+    result.lines = complete + (1 if pieces[-1] else 0)
+    for place, line in enumerate(pieces):
+        number = first_line + place
+        if not line.strip():
+            continue
+        try:
+            event, is_odd = _decode_line(line)
+        except ValueError as error:
+            is_tail = place == complete
+            result.bad.append(BadLine(number, "is unfinished" if is_tail else str(error), is_unfinished=is_tail))
+            continue
+        if is_odd:
+            result.odd.append(number)
+        result.events.append(event)
+        result.sizes.append(len(line))
+    return result
+
+
+def _decode_line(line: bytes) -> tuple[Event, bool]:
+    """Return (event, whether some field had the wrong type); ValueError with the reason when the line is no event."""
+    if not line.isascii() and not _is_utf8(line):
+        raise ValueError("holds bytes that are not UTF-8")
+    try:
+        return _EVENT.decode(line), False
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = "is nested too deep" if isinstance(error, RecursionError) else str(error).removeprefix("JSON is malformed: ")
+    # A field of the wrong type, or half a surrogate pair (JavaScript cuts an emoji in two and writes it so): the rest of the event counts.
+    try:
+        document = _LENIENT.decode(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("ends in the middle of the document (truncated)" if "truncated" in reason else reason) from error
+    if not isinstance(document, dict):
+        raise ValueError("is not a JSON object")
+    if not isinstance(document.get("type"), str):
+        raise ValueError("has no type")
+    return _tolerant(document), True
+
+
+def _tolerant(document: dict[str, Any]) -> Event:
+    """Build an event from what is of the right type in a document."""
+    message = document.get("message")
+    event = Event(type=document["type"])
+    for name in ("id", "timestamp", "parent_session", "custom_type"):
+        setattr(event, name, _as(str, document.get(_camel(name))))
+    if isinstance(message, dict):
+        usage = message.get("usage")
+        event.message = Message(
+            role=_as(str, message.get("role")),
+            provider=_as(str, message.get("provider")),
+            model=_as(str, message.get("model")),
+            tool_name=_as(str, message.get("toolName")),
+            is_error=_as(bool, message.get("isError")),
+            usage=_tolerant_usage(usage) if isinstance(usage, dict) else None,
+        )
+    return event
+
+
+def _tolerant_usage(usage: dict[str, Any]) -> Usage:
+    cost = usage.get("cost")
+    total = cost.get("total") if isinstance(cost, dict) else cost
+    return Usage(
+        input=_tokens(usage.get("input")),
+        output=_tokens(usage.get("output")),
+        cache_read=_tokens(usage.get("cacheRead")),
+        cache_write=_tokens(usage.get("cacheWrite")),
+        total=_tokens(usage.get("totalTokens")),
+        cost=Cost(float(total)) if isinstance(total, int | float) and not isinstance(total, bool) else None,
+    )
+
+
+def _as(kind: type[T], value: object) -> T | None:
+    return value if isinstance(value, kind) else None
+
+
+def _tokens(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.title() for word in tail)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_LENIENT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
