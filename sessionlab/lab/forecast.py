@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.errors import UsageError
@@ -153,7 +154,7 @@ def backtest(history: pd.DataFrame, *, window_days: int = 56) -> Backtest:
     mape, naive = _mape(actual, expected), _mape(actual, [fit.level_bytes] * len(actual))
     end = 100 * (expected[-1] - actual[-1]) / actual[-1] if actual[-1] else 0.0
     inside = 100 * sum(low <= real <= high for real, (low, _, high) in zip(actual, path, strict=True)) / len(actual)
-    verdict = _verdict(train, len(actual), mape, naive, end, inside)
+    verdict = _verdict(train, len(actual), mape=mape, naive=naive, end=end, inside=inside)
     frame = _frame(days[train:], path, actual=actual)
     return Backtest(train, len(actual), frame, round(mape, 2), round(end, 2), round(inside, 1), round(naive, 2), verdict)
 
@@ -173,7 +174,7 @@ def student_t90(freedom: int) -> float:
 def _history(history: pd.DataFrame) -> tuple[list[dt.date], list[int]]:
     days = [stamp.date() for stamp in history["day"].tolist()]
     added = [int(value) for value in history["added_bytes"].tolist()]
-    if any(later - earlier != dt.timedelta(days=1) for earlier, later in zip(days, days[1:], strict=False)):
+    if any(later - earlier != dt.timedelta(days=1) for earlier, later in pairwise(days)):
         raise UsageError("a forecast's history has one row per day, ascending, without gaps; use the query store_bytes_daily")
     return days, added
 
@@ -234,7 +235,7 @@ def _mape(actual: Sequence[int], guessed: Sequence[int]) -> float:
     return 100 * sum(errors) / len(errors) if errors else 0.0
 
 
-def _verdict(train: int, test: int, mape: float, naive: float, end: float, inside: float) -> str:
+def _verdict(train: int, test: int, *, mape: float, naive: float, end: float, inside: float) -> str:
     facts = (
         f"Fitted on the first {train} days, the model missed the last {test} days by {mape:.1f} % on average "
         f"({end:+.1f} % on the last day); assuming no growth would have missed by {naive:.1f} %. "

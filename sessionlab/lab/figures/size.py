@@ -1,0 +1,232 @@
+"""Figures of what makes the store big: fields, kinds, single sessions, and how entry sizes are distributed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sessionlab.lab.figures import style
+from sessionlab.units import format_bytes, format_count
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+_PARTS: Final = (
+    ("skills_snapshot_bytes", "skillsSnapshot", style.ORANGE),
+    ("system_prompt_report_bytes", "systemPromptReport", style.VERMILLION),
+    ("acp_bytes", "acp", style.PURPLE),
+    ("other_bytes", "other fields", style.GREY),
+)
+_EMPTY: Final = "the store holds no session in this selection"
+
+
+def bytes_by_field(fields: pd.DataFrame, top: int = 10) -> go.Figure:
+    """Draw the biggest entry fields as bars, the rest folded into one; `fields` is the answer of `bytes_by_field`."""
+    import plotly.graph_objects as go
+
+    title = "Bytes by field of the session entry"
+    if fields.empty:
+        return style.no_data(title, _EMPTY)
+    names = [str(name) for name in fields["field"].tolist()]
+    sizes = style.whole(fields["bytes"])
+    total = sum(sizes)
+    if len(names) > top:
+        rest = f"{len(names) - top} smaller fields"
+        names, sizes = [*names[:top], rest], [*sizes[:top], sum(sizes[top:])]
+    divisor, unit = style.byte_unit(max(sizes))
+    bar = go.Bar(
+        x=style.scaled(sizes, divisor),
+        y=[style.short(name, 22) for name in names],
+        orientation="h",
+        marker={"color": style.BLUE},
+        text=[f"{_percent(size, total)}" for size in sizes],
+        textposition="auto",
+        customdata=[[name, format_bytes(size)] for name, size in zip(names, sizes, strict=True)],
+        hovertemplate="%{customdata[0]}: %{customdata[1]} (%{text})<extra></extra>",
+    )
+    return style.figure(
+        [bar],
+        title=title,
+        alt=f"The field {names[0]} takes {format_bytes(sizes[0])}, {_percent(sizes[0], total)} of {format_bytes(total)} in all entries.",
+        caption="Size of each top-level field over all entries as they are stored; transcripts are not included.",
+        x_title=f"Size ({unit})",
+        yaxis={"autorange": "reversed", "title": {"text": ""}},
+        height=140 + 26 * len(names),
+    )
+
+
+def bytes_by_kind(kinds: pd.DataFrame) -> go.Figure:
+    """Draw entry bytes by kind of session; `kinds` is the answer of `bytes_by_kind`."""
+    import plotly.graph_objects as go
+
+    title = "Bytes by kind of session"
+    if kinds.empty:
+        return style.no_data(title, _EMPTY)
+    names = [str(name) for name in kinds["kind"].tolist()]
+    sizes, counts = style.whole(kinds["entry_bytes"]), style.whole(kinds["sessions"])
+    total = sum(sizes)
+    divisor, unit = style.byte_unit(max(sizes))
+    bar = go.Bar(
+        x=style.scaled(sizes, divisor),
+        y=names,
+        orientation="h",
+        marker={
+            "color": [style.kind_colour(name) for name in names],
+            "pattern": {"shape": [style.kind_hatch(name) for name in names], "fillmode": "overlay"},
+        },
+        text=[_percent(size, total) for size in sizes],
+        textposition="auto",
+        customdata=[[format_bytes(size), format_count(count)] for size, count in zip(sizes, counts, strict=True)],
+        hovertemplate="%{y}: %{customdata[0]} in %{customdata[1]} sessions (%{text})<extra></extra>",
+    )
+    share = _percent(sizes[0], total)
+    return style.figure(
+        [bar],
+        title=title,
+        alt=f"Sessions of the kind {names[0]} take {format_bytes(sizes[0])}, {share} of all entry bytes, in {counts[0]:,} sessions.",
+        caption="Size of the entries; their transcripts are not included.",
+        x_title=f"Size of entries ({unit})",
+        yaxis={"autorange": "reversed", "title": {"text": ""}},
+        height=140 + 26 * len(names),
+    )
+
+
+def size_treemap(tree: pd.DataFrame) -> go.Figure:
+    """Draw agent > kind > field as a treemap; `tree` is the answer of `size_tree`. Fields below 1 % of their kind are folded."""
+    import plotly.graph_objects as go
+
+    title = "Where the bytes are: agent, kind, field"
+    total = int(tree["bytes"].sum()) if not tree.empty else 0
+    if total == 0:
+        return style.no_data(title, _EMPTY)
+    ids, labels, parents, values, colours = ["all"], ["all agents"], [""], [total], [style.GRID]
+
+    def add(node: str, label: str, parent: str, size: int, colour: str) -> None:
+        ids.append(node)
+        labels.append(label)
+        parents.append(parent)
+        values.append(size)
+        colours.append(colour)
+
+    for agent, of_agent in tree.groupby("agent_id", sort=True):
+        add(f"all/{agent}", str(agent), "all", int(of_agent["bytes"].sum()), style.GRID)
+        for kind in style.in_kind_order(of_agent["kind"]):
+            of_kind = of_agent[of_agent["kind"] == kind]
+            size = int(of_kind["bytes"].sum())
+            node, colour = f"all/{agent}/{kind}", style.kind_colour(kind)
+            add(node, kind, f"all/{agent}", size, colour)
+            big = of_kind[of_kind["bytes"] * 100 >= size]
+            for field, part in zip(big["field"].tolist(), style.whole(big["bytes"]), strict=True):
+                add(f"{node}/{field}", str(field), node, part, colour)
+            rest = size - int(big["bytes"].sum())
+            if rest:
+                add(f"{node}//rest", f"{len(of_kind) - len(big)} smaller fields", node, rest, colour)
+    trace = go.Treemap(
+        ids=ids,
+        labels=labels,
+        parents=parents,
+        values=values,
+        branchvalues="total",
+        sort=True,
+        maxdepth=4,
+        marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}},
+        text=[format_bytes(size) for size in values],
+        texttemplate="%{label}<br>%{text}",
+        hovertemplate="%{id}<br>%{text}, %{percentRoot:.1%} of all entries<extra></extra>",
+        tiling={"pad": 1},
+    )
+    leaves = tree.groupby("kind")["bytes"].sum()
+    kind = str(leaves.idxmax())
+    return style.figure(
+        [trace],
+        title=title,
+        alt=(
+            f"{format_bytes(total)} of entries in {tree['agent_id'].nunique()} agents; "
+            f"the biggest kind is {kind} with {format_bytes(int(leaves.max()))}."
+        ),
+        caption="The area is the size of the entries' fields. Choose a box to look inside it.",
+        height=480,
+    )
+
+
+def biggest_sessions(sessions: pd.DataFrame) -> go.Figure:
+    """Draw the biggest entries, split by what fills them; `sessions` is the answer of `biggest_sessions`."""
+    import plotly.graph_objects as go
+
+    title = "The biggest sessions, and what fills them"
+    if sessions.empty:
+        return style.no_data(title, _EMPTY)
+    keys = [str(key) for key in sessions["session_key"].tolist()]
+    agents = [str(agent) for agent in sessions["agent_id"].tolist()]
+    ranks, sizes = style.whole(sessions["rank"]), style.whole(sessions["entry_bytes"])
+    labels = [
+        f"{rank} {style.short(key.removeprefix(f'agent:{agent}:'), 20)}" for rank, key, agent in zip(ranks, keys, agents, strict=True)
+    ]
+    divisor, unit = style.byte_unit(max(sizes))
+    traces = [
+        go.Bar(
+            x=style.scaled(sessions[column], divisor),
+            y=labels,
+            orientation="h",
+            name=name,
+            marker={"color": colour},
+            customdata=[[key, format_bytes(size)] for key, size in zip(keys, style.whole(sessions[column]), strict=True)],
+            hovertemplate="%{customdata[0]}<br>" + name + ": %{customdata[1]}<extra></extra>",
+        )
+        for column, name, colour in _PARTS
+        if sessions[column].sum() > 0
+    ]
+    share = float(sessions["share"].sum())
+    return style.figure(
+        traces,
+        title=title,
+        alt=(
+            f"The biggest of {len(keys)} sessions shown has an entry of {format_bytes(sizes[0])}; "
+            f"together they take {share:.1%} of all entry bytes."
+        ),
+        caption="Size of the store's entries. The transcript of a session may be much bigger; it is not part of the store.",
+        x_title=f"Size of the entry ({unit})",
+        yaxis={"autorange": "reversed", "title": {"text": ""}},
+        barmode="stack",
+        height=180 + 24 * len(keys),
+        showlegend=True,
+    )
+
+
+def size_distribution(sizes: pd.DataFrame) -> go.Figure:
+    """Draw how many entries are how big, in power-of-two buckets; `sizes` is the answer of `size_distribution`."""
+    import plotly.graph_objects as go
+
+    title = "How big the entries are"
+    if sizes.empty:
+        return style.no_data(title, _EMPTY)
+    lows, highs = style.whole(sizes["low_bytes"]), style.whole(sizes["high_bytes"])
+    counts, bulk = style.whole(sizes["sessions"]), style.whole(sizes["entry_bytes"])
+    labels = [f"{_power(low)} to {_power(high)}" for low, high in zip(lows, highs, strict=True)]
+    bar = go.Bar(
+        x=labels,
+        y=counts,
+        marker={"color": style.GREEN},
+        text=[format_count(count) for count in counts],
+        textposition="auto",
+        customdata=[format_bytes(size) for size in bulk],
+        hovertemplate="%{x}: %{y:,.0f} sessions, %{customdata} in all<extra></extra>",
+    )
+    most = max(range(len(counts)), key=lambda index: (counts[index], index))
+    return style.figure(
+        [bar],
+        title=title,
+        alt=f"Most entries, {counts[most]:,} of {sum(counts):,}, are {labels[most]} in size; the biggest are {labels[-1]}.",
+        caption="Each bar is twice as wide in bytes as the one before it.",
+        x_title="Size of the entry (1024-based, upper bound excluded)",
+        y_title="Sessions",
+        xaxis={"type": "category", "title": {"text": "Size of the entry (1024-based)"}},
+    )
+
+
+def _percent(part: int, total: int) -> str:
+    return f"{100 * part / total:.1f} %" if total else "0.0 %"
+
+
+def _power(size: int) -> str:
+    return format_bytes(size).replace(".0 ", " ")

@@ -1,0 +1,147 @@
+"""Tables for people: answers of the lab's queries with units written out, ready to be shown under a figure.
+
+Every function returns a new frame of text columns with readable headings; the numbers behind them stay in the query's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sessionlab.lab.figures.forecast import crossing_sentence
+from sessionlab.lab.figures.style import days
+from sessionlab.units import format_bytes, format_count, format_usd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sessionlab.lab.advice import Advice
+    from sessionlab.lab.forecast import Forecast
+
+
+def overview_table(overview: pd.DataFrame) -> pd.DataFrame:
+    """List the facts of `overview`, one row each. Columns: Fact, Value."""
+    row = overview.iloc[0]
+    facts = [
+        ("Agents", format_count(int(row["agents"]))),
+        ("Sessions", format_count(int(row["sessions"]))),
+        ("Size of their entries", format_bytes(int(row["entry_bytes"]))),
+        ("Size of the store's files", format_bytes(int(row["store_bytes"]))),
+        ("Transcripts", f"{format_count(int(row['transcripts']))}, {format_bytes(int(row['transcript_bytes']))}"),
+        ("Archived transcripts", f"{format_count(int(row['archives']))}, {format_bytes(int(row['archive_bytes']))}"),
+        ("Transcript events", format_count(int(row["events"]))),
+        ("Model calls", format_count(int(row["calls"]))),
+        ("Tokens", format_count(int(row["total_tokens"]))),
+        ("Cost as recorded", format_usd(int(row["cost_microusd"]))),
+        ("Problems", f"{format_count(int(row['problem_errors']))} errors, {format_count(int(row['problem_warnings']))} warnings"),
+    ]
+    return _frame({"Fact": [name for name, _ in facts], "Value": [value for _, value in facts]})
+
+
+def biggest_sessions_table(sessions: pd.DataFrame) -> pd.DataFrame:
+    """List the biggest sessions. Columns: Session, Kind, Entry, Share, Transcript, Last update."""
+    return _frame(
+        {
+            "Session": sessions["session_key"].tolist(),
+            "Kind": sessions["kind"].tolist(),
+            "Entry": [format_bytes(size) for size in sessions["entry_bytes"].tolist()],
+            "Share": [f"{share:.1%}" for share in sessions["share"].tolist()],
+            "Transcript": [format_bytes(size) for size in sessions["transcript_bytes"].tolist()],
+            "Last update": _days(sessions["updated_day"]),
+        }
+    )
+
+
+def cron_jobs_table(jobs: pd.DataFrame) -> pd.DataFrame:
+    """List the cron jobs. Columns: Agent, Job, Runs kept, Older than a day, Last 7 days, Entries, Transcripts, First run, Last run."""
+    return _frame(
+        {
+            "Agent": jobs["agent_id"].tolist(),
+            "Job": jobs["cron_job_id"].tolist(),
+            "Runs kept": _counts(jobs["runs_kept"]),
+            "Older than a day": _counts(jobs["runs_older_than_1_day"]),
+            "Last 7 days": _counts(jobs["runs_last_7_days"]),
+            "Entries": [format_bytes(size) for size in jobs["entry_bytes"].tolist()],
+            "Transcripts": [format_bytes(size) for size in jobs["transcript_bytes"].tolist()],
+            "First run": _days(jobs["first_run_day"]),
+            "Last run": _days(jobs["last_run_day"]),
+        }
+    )
+
+
+def models_table(tokens: pd.DataFrame) -> pd.DataFrame:
+    """List the models of `tokens_by_model`. Columns: Model, Calls, Input, Output, Cache read, Cache write, Total, Cost."""
+    return _frame(
+        {
+            "Model": [f"{provider}/{model}" for provider, model in zip(tokens["provider"], tokens["model"], strict=True)],
+            "Calls": _counts(tokens["calls"]),
+            "Input": _counts(tokens["input_tokens"]),
+            "Output": _counts(tokens["output_tokens"]),
+            "Cache read": _counts(tokens["cache_read_tokens"]),
+            "Cache write": _counts(tokens["cache_write_tokens"]),
+            "Total": _counts(tokens["total_tokens"]),
+            "Cost": [format_usd(cost) for cost in tokens["cost_microusd"].tolist()],
+        }
+    )
+
+
+def problems_table(problems: pd.DataFrame) -> pd.DataFrame:
+    """List the problems. Columns: Severity, Problem, Found, Count, Where, What to do."""
+    places = [
+        " ".join(str(part) for part in (path, None if _absent(line) else f"line {int(line)}", key) if not _absent(part))
+        for path, line, key in zip(
+            problems["path"].tolist(), problems["line"].tolist(), problems["session_key"].tolist(), strict=True
+        )
+    ]
+    return _frame(
+        {
+            "Severity": problems["severity"].tolist(),
+            "Problem": problems["code"].tolist(),
+            "Found": problems["message"].tolist(),
+            "Count": _counts(problems["count"]),
+            "Where": places,
+            "What to do": problems["advice"].tolist(),
+        }
+    )
+
+
+def crossings_table(forecast: Forecast) -> pd.DataFrame:
+    """List the limits of a forecast. Columns: Limit, When."""
+    return _frame(
+        {
+            "Limit": [format_bytes(crossing.limit_bytes) for crossing in forecast.crossings],
+            "When": [crossing_sentence(crossing) for crossing in forecast.crossings],
+        }
+    )
+
+
+def advice_table(advice: Sequence[Advice]) -> pd.DataFrame:
+    """List what to do. Columns: What to do, Evidence, How, Frees up to."""
+    return _frame(
+        {
+            "What to do": [one.title for one in advice],
+            "Evidence": [one.evidence for one in advice],
+            "How": [one.action for one in advice],
+            "Frees up to": [format_bytes(one.saves_bytes) if one.saves_bytes else "" for one in advice],
+        }
+    )
+
+
+def _counts(column: pd.Series) -> list[str]:
+    return [format_count(int(value)) for value in column.tolist()]
+
+
+def _days(column: pd.Series) -> list[str]:
+    return ["" if text == "nan" else text for text in days(column)]
+
+
+def _absent(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
+
+
+def _frame(columns: dict[str, list[str]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns, dtype="str")
