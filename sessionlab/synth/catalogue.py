@@ -1,5 +1,6 @@
-"""What a synthetic installation consists of: models with prices, tools, skills, words. Our own inventions, apart from public model names and prices.
+"""What a synthetic installation consists of: models with prices, tools, skills, words.
 
+Our own inventions, apart from public model names and prices.
 Facts only: nothing here rolls dice except the text pool, which is made once per folder.
 """
 
@@ -41,20 +42,38 @@ EVERYDAY_MODELS: Final = (SONNET, SONNET, SONNET, SONNET, OPUS, GPT, GPT, GEMINI
 """Model numbers as people choose them; repeated ones are chosen more often."""
 
 TOOLS: Final = (
-    "read", "edit", "write", "exec", "process", "browser", "canvas", "message", "web_search", "web_fetch",
-    "memory_search", "memory_get", "sessions_list", "sessions_history", "sessions_send", "sessions_spawn", "cron", "image", "tts", "gateway",
-)  # fmt: skip
+    "read",
+    "edit",
+    "write",
+    "exec",
+    "process",
+    "browser",
+    "canvas",
+    "message",
+    "web_search",
+    "web_fetch",
+    "memory_search",
+    "memory_get",
+    "sessions_list",
+    "sessions_history",
+    "sessions_send",
+    "sessions_spawn",
+    "cron",
+    "image",
+    "tts",
+    "gateway",
+)
 
 WORKSPACE_FILES: Final = ("AGENTS.md", "SOUL.md", "TOOLS.md", "IDENTITY.md", "USER.md", "HEARTBEAT.md", "MEMORY.md")
 
-WORDS: Final = tuple(
-    """harbour lantern meadow orchard pebble quarry ripple saddle timber valley willow anchor barrel candle drizzle ember falcon
+_WORD_LIST: Final = """
+    harbour lantern meadow orchard pebble quarry ripple saddle timber valley willow anchor barrel candle drizzle ember falcon
     granite hollow island juniper kettle linen marble nettle otter parcel quilt raven sparrow thistle umbrella velvet walnut yarrow
     almond basket copper dapple engine feather goblet hazel inkwell jacket kelp ladder mitten needle olive pepper quiver rudder
     spindle teapot urchin violet wagon yonder acorn bramble cobble dusk elder fennel gravel heron iris jasper knoll larch moss
     north oriole plume quartz reed slate tundra upland verge wharf yield azure birch crane delta estuary fjord glade heath inlet
-    jetty kiln loom mast notch ochre prow quay ridge shoal tarn usher vane weir yoke arch brook cliff dune eddy fern grove""".split()
-)
+    jetty kiln loom mast notch ochre prow quay ridge shoal tarn usher vane weir yoke arch brook cliff dune eddy fern grove"""
+WORDS: Final = tuple(_WORD_LIST.split())
 _RARE_WORDS: Final = ("Zürich", "café", "naïve", "Ærø", "høst", "灯台", "港", "сосна", "☕", "🙂", '"quoted"', "back\\slash")
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from sessionlab.synth.catalogue import MODELS, TOOLS, WORDS, WORKSPACE_FILES, Salad
 from sessionlab.synth.dice import DAY_MS, SECOND_MS, Dice
-from sessionlab.synth.population import Session
-from sessionlab.synth.transcripts import cost_microusd
+from sessionlab.synth.session import Session
+from sessionlab.synth.usage import cost_microusd
 
 HOME: Final = "/home/claw/.openclaw"
 """The state folder's path on the invented machine that "wrote" the files."""
@@ -58,10 +58,8 @@ class EntryWriter:
             return self._legacy_entry(session)
         dice, model = self._dice, MODELS[session.model]
         entry: dict[str, Any] = {"sessionId": session.session_id}
-        if "future" in session.flaws:
-            entry["updatedAt"] = self._now_ms + 3 * DAY_MS
-        elif "no_updated_at" not in session.flaws:
-            entry["updatedAt"] = session.last_ms
+        if "no_updated_at" not in session.flaws:
+            entry["updatedAt"] = self._now_ms + 3 * DAY_MS if "future" in session.flaws else session.last_ms
         if dice.chance(0.15):
             entry["sessionStartedAt"] = session.created_ms
         entry |= {"systemSent": True, "abortedLastRun": dice.chance(0.02)}
@@ -73,20 +71,32 @@ class EntryWriter:
             entry |= self._routing(session)
         elif session.title:
             entry["label"] = session.title
-        if session.kind == "subagent":
-            entry |= {
-                "status": "failed" if dice.chance(0.08) else "done",
-                "startedAt": session.created_ms,
-                "endedAt": session.last_ms,
-                "runtimeMs": session.last_ms - session.created_ms,
-            }
+        entry |= self._run_state(session)
         if dice.chance(0.12):
             entry[dice.pick(("thinkingLevel", "reasoningLevel", "verboseLevel"))] = dice.pick(("off", "low", "on", "high"))
         if session.first_model != session.model:
             entry |= {"providerOverride": model.provider, "modelOverride": model.name}
+        entry |= self._counters(session)
+        self._fill(entry, session)
+        if session.kind == "acp":
+            entry["acp"] = {
+                "backend": "acpx",
+                "agent": "codex",
+                "runtimeSessionName": f"{session.agent}-{session.session_id[:8]}",
+                "mode": "persistent",
+                "runtimeOptions": {"model": model.name, "cwd": workspace(session.agent)},
+                "cwd": workspace(session.agent),
+                "state": "idle",
+                "lastActivityAt": session.last_ms,
+            }
+        entry["sessionFile"] = transcript_path(session)
+        return entry
+
+    def _counters(self, session: Session) -> dict[str, Any]:
+        """Return the model and what its last call used."""
+        dice, model = self._dice, MODELS[session.model]
         usage = session.usage
-        cost = sum(cost_microusd(session.model, usage))
-        entry |= {
+        counters: dict[str, Any] = {
             "modelProvider": model.provider,
             "model": model.name,
             "contextTokens": model.context_tokens,
@@ -96,29 +106,38 @@ class EntryWriter:
             "cacheWrite": usage.cache_write,
             "totalTokens": usage.input + usage.cache_read + usage.cache_write,
             "totalTokensFresh": dice.chance(0.95),
-            "estimatedCostUsd": (cost + 50) // 100 / 10_000 if cost >= 50 else 0,
+            "estimatedCostUsd": _dollars(sum(cost_microusd(session.model, usage))),
             "compactionCount": session.compactions,
         }
         if session.compactions:
-            entry |= {"memoryFlushAt": session.last_ms - 5 * SECOND_MS, "memoryFlushCompactionCount": session.compactions - 1}
-        self._fill(entry, session)
-        if session.kind == "acp":
-            entry["acp"] = {
-                "backend": "acpx", "agent": "codex", "runtimeSessionName": f"{session.agent}-{session.session_id[:8]}", "mode": "persistent",
-                "runtimeOptions": {"model": model.name, "cwd": workspace(session.agent)}, "cwd": workspace(session.agent), "state": "idle",
-                "lastActivityAt": session.last_ms,
-            }  # fmt: skip
-        entry["sessionFile"] = transcript_path(session)
-        return entry
+            counters |= {"memoryFlushAt": session.last_ms - 5 * SECOND_MS, "memoryFlushCompactionCount": session.compactions - 1}
+        return counters
+
+    def _run_state(self, session: Session) -> dict[str, Any]:
+        """Return how a subagent's run went; other sessions have no run of their own."""
+        if session.kind != "subagent":
+            return {}
+        return {
+            "status": "failed" if self._dice.chance(0.08) else "done",
+            "startedAt": session.created_ms,
+            "endedAt": session.last_ms,
+            "runtimeMs": session.last_ms - session.created_ms,
+        }
 
     def _legacy_entry(self, session: Session) -> dict[str, Any]:
         """Return an entry with the field names of before 2026.2."""
         return {
-            "sessionId": session.session_id, "updatedAt": session.last_ms, "chatType": session.chat_type, "provider": session.channel,
-            "lastProvider": session.channel, "lastTo": f"{session.channel}:{session.peer}", "room": "#general",
+            "sessionId": session.session_id,
+            "updatedAt": session.last_ms,
+            "chatType": session.chat_type,
+            "provider": session.channel,
+            "lastProvider": session.channel,
+            "lastTo": f"{session.channel}:{session.peer}",
+            "room": "#general",
             "totalTokens": session.usage.input + session.usage.cache_read + session.usage.cache_write,
-            "model": MODELS[session.model].name, "modelProvider": MODELS[session.model].provider,
-        }  # fmt: skip
+            "model": MODELS[session.model].name,
+            "modelProvider": MODELS[session.model].provider,
+        }
 
     def _routing(self, session: Session) -> dict[str, Any]:
         """Return who is talked to and where an answer goes."""
@@ -129,9 +148,14 @@ class EntryWriter:
             fields |= {"groupChannel": f"#{session.title}"} if kind == "channel" else {"subject": session.title}
         address = f"telegram:{peer}" if channel == "telegram" else f"channel:{peer}" if kind == "channel" else peer
         fields["origin"] = {
-            "label": session.title or "webchat", "provider": channel, "surface": channel, "chatType": kind, "from": address, "to": address,
+            "label": session.title or "webchat",
+            "provider": channel,
+            "surface": channel,
+            "chatType": kind,
+            "from": address,
+            "to": address,
             "accountId": session.account,
-        }  # fmt: skip
+        }
         route: dict[str, Any] = {"channel": channel, "to": address, "accountId": session.account}
         fields["deliveryContext"] = route | ({} if thread is None else {"threadId": thread})
         fields |= {"lastChannel": channel, "lastTo": address, "lastAccountId": session.account}
@@ -177,21 +201,29 @@ class EntryWriter:
         base = f"{HOME}/skills"
         shown = [(name, other if (week + number) % 5 == 0 else text) for number, (name, text, other) in enumerate(self._skills[:count])]
         blocks = [
-            f"  <skill>\n    <name>{name}</name>\n    <description>{text}</description>\n    <location>{base}/{name}/SKILL.md</location>\n  </skill>"
+            f"  <skill>\n    <name>{name}</name>\n    <description>{text}</description>\n"
+            f"    <location>{base}/{name}/SKILL.md</location>\n  </skill>"
             for name, text in shown
         ]
         document = {
             "prompt": "\n".join(("Skills that this agent may use:", "", "<available_skills>", *blocks, "</available_skills>")),
-            "skills": [{"name": name, "primaryEnv": f"KEY_{number}"} if number % 6 == 5 else {"name": name} for number, (name, _) in enumerate(shown)],
+            "skills": [
+                {"name": name, "primaryEnv": f"KEY_{number}"} if number % 6 == 5 else {"name": name}
+                for number, (name, _) in enumerate(shown)
+            ],
             "resolvedSkills": [
                 {
-                    "name": name, "description": text, "filePath": f"{base}/{name}/SKILL.md", "baseDir": f"{base}/{name}",
-                    "source": "openclaw-managed", "disableModelInvocation": False,
-                }  # fmt: skip
+                    "name": name,
+                    "description": text,
+                    "filePath": f"{base}/{name}/SKILL.md",
+                    "baseDir": f"{base}/{name}",
+                    "source": "openclaw-managed",
+                    "disableModelInvocation": False,
+                }
                 for name, text in shown
             ],
             "version": week * _WEEK_MS,
-        }  # fmt: skip
+        }
         made = self._snapshots[agent, week, count] = msgspec.Raw(msgspec.json.encode(document))
         return made
 
@@ -203,10 +235,16 @@ class EntryWriter:
         injected = []
         for name in WORKSPACE_FILES[:files]:
             chars = dice.between(400, 9_000)
-            injected.append({
-                "name": name, "path": f"{workspace(session.agent)}/{name}", "missing": False, "rawChars": chars, "injectedChars": chars,
-                "truncated": False,
-            })  # fmt: skip
+            injected.append(
+                {
+                    "name": name,
+                    "path": f"{workspace(session.agent)}/{name}",
+                    "missing": False,
+                    "rawChars": chars,
+                    "injectedChars": chars,
+                    "truncated": False,
+                }
+            )
         return {
             "source": "run",
             "generatedAt": session.last_ms,
@@ -238,6 +276,12 @@ class EntryWriter:
                 ],
             },
         }
+
+
+def _dollars(microusd: int) -> int | float:
+    """Return dollars with four decimals, whole ones as an integer: JavaScript writes `1`, never `1.0`."""
+    hundredths = (microusd + 50) // 100
+    return hundredths // 10_000 if hundredths % 10_000 == 0 else hundredths / 10_000
 
 
 def workspace(agent: str) -> str:

@@ -11,7 +11,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from sessionlab.synth.dice import DAY_MS, HOUR_MS, iso
-from sessionlab.synth.population import Planner, Session
+from sessionlab.synth.population import Planner
+from sessionlab.synth.session import Session
 from sessionlab.synth.truth import SynthTruth
 
 LEAST_SESSIONS: Final = 60
@@ -78,11 +79,22 @@ def fork(sessions: list[Session], parent_place: int, child_place: int, planner: 
     created = parent.created_ms + (parent.last_ms - parent.created_ms) // 2
     sessions[parent_place] = replace(parent, flaws=parent.flaws | {"fork_parent"})
     sessions[child_place] = replace(
-        child, agent=parent.agent, key=f"{parent.key}:thread:{child.session_id.replace('-', '')[:12]}", created_ms=created,
-        last_ms=min(created + HOUR_MS, planner.window.now_ms), file_name=f"{iso(created).replace(':', '-').replace('.', '-')}_{child.session_id}.jsonl",
-        channel=parent.channel, chat_type=parent.chat_type, peer=parent.peer, title=parent.title, thread_id=child.session_id.replace("-", "")[:12],
-        parent_key=parent.key, model=parent.model, first_model=parent.model, flaws=child.flaws | {"fork"},
-    )  # fmt: skip
+        child,
+        agent=parent.agent,
+        key=f"{parent.key}:thread:{child.session_id.replace('-', '')[:12]}",
+        created_ms=created,
+        last_ms=min(created + HOUR_MS, planner.window.now_ms),
+        file_name=f"{iso(created).replace(':', '-').replace('.', '-')}_{child.session_id}.jsonl",
+        channel=parent.channel,
+        chat_type=parent.chat_type,
+        peer=parent.peer,
+        title=parent.title,
+        thread_id=child.session_id.replace("-", "")[:12],
+        parent_key=parent.key,
+        model=parent.model,
+        first_model=parent.model,
+        flaws=child.flaws | {"fork"},
+    )
 
 
 def orphans(planner: Planner) -> Iterator[Session]:
@@ -91,7 +103,7 @@ def orphans(planner: Planner) -> Iterator[Session]:
     for number in range(ORPHANS):
         created = window.at(0.2 + 0.2 * number)
         agent = planner.ops if number == ORPHANS - 1 else planner.front
-        yield planner.make(agent, f"gone:{number}", "orphan", created, planner.burst_end(created, 3), 3)
+        yield planner.make(agent, f"gone:{number}", kind="orphan", created_ms=created, last_ms=planner.burst_end(created, 3), turns=3)
 
 
 def archives(planner: Planner, count: int) -> Iterator[tuple[Session, str]]:
@@ -100,8 +112,10 @@ def archives(planner: Planner, count: int) -> Iterator[tuple[Session, str]]:
     for number in range(count):
         reset = number % 3 == 2
         agent = planner.front if reset else planner.ops
-        created = dice.waking_time(window.start_ms, window.now_ms - 3 * DAY_MS)
+        created = dice.waking_time(window.start_ms, window.at(0.96))
         turns = 2 + dice.below(6) if reset else 1
-        session = planner.make(agent, f"gone:{number}", "archive", created, planner.burst_end(created, turns), turns)
+        session = planner.make(
+            agent, f"gone:{number}", kind="archive", created_ms=created, last_ms=planner.burst_end(created, turns), turns=turns
+        )
         put_away = min(session.last_ms + dice.between(HOUR_MS, 2 * DAY_MS), window.now_ms)
         yield session, f".{'reset' if reset else 'deleted'}.{iso(put_away).replace(':', '-')}"

@@ -7,91 +7,16 @@ by day and forget the agent again, bursts of threads after an incident. This mod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from sessionlab.synth.catalogue import CODEX, EVERYDAY_MODELS, GEMINI, MODELS, QWEN, SONNET, Salad
 from sessionlab.synth.dice import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Dice
-
-Rhythm = Literal["burst", "spread", "growing"]
+from sessionlab.synth.session import Rhythm, Session, Window
+from sessionlab.synth.shares import allot, ramp
+from sessionlab.synth.usage import draw_usage
 
 WINDOW_SHARE_BEFORE_FLOOD: Final = 35 / 90
 """The flooding cron job is set up this far into the window: day 35 of 90."""
-
-_SHARES: Final = (
-    ("cron-run", 0.46),
-    ("daily-run", 0.08),
-    ("direct", 0.12),
-    ("thread", 0.10),
-    ("subagent", 0.08),
-    ("topic", 0.05),
-    ("hook", 0.03),
-    ("acp", 0.02),
-    ("group", 0.02),
-    ("main", 0.0),
-    ("cron", 0.0),
-    ("channel", 0.01),
-    ("node", 0.01),
-    ("parallel", 0.01),
-    ("other", 0.01),
-)
-"""Share of each sort among the sessions, in the order in which sorts get their first session. "daily-run" and "topic" are sorts of cron runs
-and threads; main and cron get one session per agent and job instead of a share."""
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """The tokens of one model call."""
-
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-
-
-class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One session as planned. Times are epoch ms; `model`, `first_model` index the catalogue; `usage` is that of its last model call.
-
-    `last_ms` is the time of the transcript's last event and the entry's `updatedAt`. `weight` scales the transcript, `size_class` the entry.
-    `flaws` names what the writers must do wrong.
-    """
-
-    agent: str
-    key: str
-    kind: str
-    session_id: str
-    file_name: str
-    created_ms: int
-    last_ms: int
-    turns: int
-    rhythm: Rhythm
-    model: int
-    first_model: int
-    usage: Usage
-    compactions: int
-    weight: float = 1.0
-    size_class: Literal["small", "usual", "large"] = "usual"
-    channel: str | None = None
-    chat_type: str | None = None
-    peer: str | None = None
-    title: str = ""
-    thread_id: str | int | None = None
-    account: str = "default"
-    spawned_by: str | None = None
-    spawn_depth: int = 0
-    parent_key: str | None = None
-    flaws: frozenset[str] = frozenset()
-
-
-class Window(msgspec.Struct, frozen=True):
-    """The time in which everything happens: [start_ms, now_ms]."""
-
-    start_ms: int
-    now_ms: int
-
-    def at(self, share: float) -> int:
-        """Return the time that lies `share` (0 to 1) into the window."""
-        return self.start_ms + int(share * (self.now_ms - self.start_ms))
 
 
 class Planner:
@@ -126,8 +51,20 @@ class Planner:
         self.jobs = [dice.uuid() for _ in range(max(2, counts["cron"]))]
         return [session for sort, maker in makers.items() for session in maker(counts[sort])]
 
-    def make(self, agent: str, rest: str, kind: str, created_ms: int, last_ms: int, turns: int, *,
-             rhythm: Rhythm = "burst", model: int | None = None, suffix: str = "", **more: object) -> Session:  # fmt: skip
+    def make(
+        self,
+        agent: str,
+        rest: str,
+        *,
+        kind: str,
+        created_ms: int,
+        last_ms: int,
+        turns: int,
+        rhythm: Rhythm = "burst",
+        model: int | None = None,
+        suffix: str = "",
+        **more: object,
+    ) -> Session:
         """Return a session with a drawn id, model and last usage; `rest` is the key after `agent:<id>:`."""
         dice = self.dice
         number = dice.pick(EVERYDAY_MODELS) if model is None else model
@@ -135,11 +72,20 @@ class Planner:
         session_id = dice.uuid()
         limit = min(MODELS[number].context_tokens, 160_000) - 12_000
         fields = {
-            "agent": agent, "key": f"agent:{agent}:{rest}", "kind": kind, "session_id": session_id, "file_name": f"{session_id}{suffix}.jsonl",
-            "created_ms": created_ms, "last_ms": max(created_ms + 30 * SECOND_MS, min(last_ms, self.window.now_ms - MINUTE_MS)),
-            "turns": turns, "rhythm": rhythm, "model": number, "first_model": first,
-            "usage": draw_usage(dice, number, 9_000 + dice.below(min(limit, 4_000 + 3_000 * turns))), "compactions": turns // 30,
-        }  # fmt: skip
+            "agent": agent,
+            "key": f"agent:{agent}:{rest}",
+            "kind": kind,
+            "session_id": session_id,
+            "file_name": f"{session_id}{suffix}.jsonl",
+            "created_ms": created_ms,
+            "last_ms": max(created_ms + 30 * SECOND_MS, min(last_ms, self.window.now_ms - MINUTE_MS)),
+            "turns": turns,
+            "rhythm": rhythm,
+            "model": number,
+            "first_model": first,
+            "usage": draw_usage(dice, number, 9_000 + dice.below(min(limit, 4_000 + 3_000 * turns))),
+            "compactions": turns // 30,
+        }
         return Session(**(fields | more))  # type: ignore[arg-type]
 
     def burst_end(self, created_ms: int, turns: int) -> int:
@@ -154,17 +100,40 @@ class Planner:
             return created, dice.waking_time(max(created, window.now_ms - 4 * DAY_MS), window.now_ms - 10 * MINUTE_MS)
         return created, min(created + dice.skewed(10 * MINUTE_MS, longest_days * DAY_MS), window.now_ms - 10 * MINUTE_MS)
 
+    def _number(self, base: int, number: int) -> int:
+        """Return a made-up peer number; different for each `number`, so that no two sessions get one key."""
+        return base + number * 9_973 + self.dice.below(9_973)
+
     def _mains(self, count: int) -> Iterator[Session]:
         for agent in self.agents[:count]:
             last = self.window.now_ms - self.dice.between(2 * MINUTE_MS, 5 * HOUR_MS)
-            yield self.make(agent, "main", "main", self.window.start_ms + self.dice.below(HOUR_MS), last, 22, rhythm="spread", weight=2.0,
-                            size_class="large", channel="webchat", chat_type="direct", peer="webchat")  # fmt: skip
+            yield self.make(
+                agent,
+                "main",
+                kind="main",
+                created_ms=self.window.start_ms + self.dice.below(HOUR_MS),
+                last_ms=last,
+                turns=22,
+                rhythm="spread",
+                size_class="large",
+                channel="webchat",
+                chat_type="direct",
+                peer="webchat",
+            )
 
     def _flood(self, count: int) -> Iterator[Session]:
         for time_ms in ramp(count, self.window.at(WINDOW_SHARE_BEFORE_FLOOD), self.window.now_ms - 5 * MINUTE_MS):
             turns = 1 if self.dice.chance(0.9) else 2
-            yield self.make(self.ops, f"cron:{self.jobs[0]}:run:{self.dice.uuid()}", "cron-run", time_ms,
-                            time_ms + turns * self.dice.between(25, 100) * SECOND_MS, turns, model=GEMINI, title="Cron: inbox sweep", weight=0.6)  # fmt: skip
+            yield self.make(
+                self.ops,
+                f"cron:{self.jobs[0]}:run:{self.dice.uuid()}",
+                kind="cron-run",
+                created_ms=time_ms,
+                last_ms=time_ms + turns * self.dice.between(25, 100) * SECOND_MS,
+                turns=turns,
+                model=GEMINI,
+                title="Cron: inbox sweep",
+            )
 
     def _daily(self, count: int) -> Iterator[Session]:
         # One run a day per job, newest first; when there are more runs than days, more jobs share them.
@@ -172,74 +141,150 @@ class Planner:
         for number in range(count):
             job, day = number // days, number % days
             time_ms = self.window.now_ms - day * DAY_MS - (17 - job % 12) * HOUR_MS + self.dice.below(40 * SECOND_MS)
-            yield self.make(self.research, f"cron:{self.jobs[1 + job]}:run:{self.dice.uuid()}", "cron-run", max(time_ms, self.window.start_ms),
-                            time_ms + self.dice.between(40, 200) * SECOND_MS, 2, model=SONNET, title="Cron: morning digest")  # fmt: skip
+            yield self.make(
+                self.research,
+                f"cron:{self.jobs[1 + job]}:run:{self.dice.uuid()}",
+                kind="cron-run",
+                created_ms=max(time_ms, self.window.start_ms),
+                last_ms=time_ms + self.dice.between(40, 200) * SECOND_MS,
+                turns=2,
+                model=SONNET,
+                title="Cron: morning digest",
+            )
 
     def _cron_bases(self, count: int) -> Iterator[Session]:
         for number in range(count):
             agent = self.ops if number == 0 else self.research
             created = self.window.at(WINDOW_SHARE_BEFORE_FLOOD if number == 0 else 0.6)
-            yield self.make(agent, f"cron:{self.jobs[number]}", "cron", created, self.window.now_ms - self.dice.between(1, 6) * HOUR_MS, 5,
-                            rhythm="spread", model=GEMINI if number == 0 else SONNET,
-                            title="Cron: inbox sweep" if number == 0 else "Cron: morning digest")  # fmt: skip
+            yield self.make(
+                agent,
+                f"cron:{self.jobs[number]}",
+                kind="cron",
+                created_ms=created,
+                last_ms=self.window.now_ms - self.dice.between(1, 6) * HOUR_MS,
+                turns=5,
+                rhythm="spread",
+                model=GEMINI if number == 0 else SONNET,
+                title="Cron: inbox sweep" if number == 0 else "Cron: morning digest",
+            )
 
     def _directs(self, count: int) -> Iterator[Session]:
         dice = self.dice
         for number in range(count):
             channel = ("telegram", "whatsapp", "signal")[number % 3]
             agent = self.research if number % 7 == 6 else self.front
-            peer = str(3_000_000_000 + dice.bits(32)) if channel == "telegram" else f"+49{1_500_000_000 + dice.below(300_000_000)}"
+            peer = str(self._number(3_000_000_000, number)) if channel == "telegram" else f"+49{self._number(1_500_000_000, number)}"
             account = "work" if channel == "telegram" and dice.chance(0.1) else "default"
             rest = f"{channel}:{account}:direct:{peer}" if account != "default" else f"{channel}:direct:{peer}"
             created, last = self.life(staying=0.4, longest_days=35)
-            yield self.make(agent, rest, "direct", created, last, 2 + dice.skewed(0, 26), rhythm="spread", channel=channel, chat_type="direct",
-                            peer=peer, account=account, title=self.salad.words(dice, 2), size_class="large" if dice.chance(0.1) else "usual")  # fmt: skip
+            yield self.make(
+                agent,
+                rest,
+                kind="direct",
+                created_ms=created,
+                last_ms=last,
+                turns=2 + dice.skewed(0, 26),
+                rhythm="spread",
+                channel=channel,
+                chat_type="direct",
+                peer=peer,
+                account=account,
+                title=self.salad.words(dice, 2),
+                size_class="large" if dice.chance(0.1) else "usual",
+            )
 
     def _groups(self, count: int) -> Iterator[Session]:
         dice = self.dice
         for number in range(count):
-            peer = f"{1_000_000_000 + dice.bits(33)}@g.us"
+            peer = f"{self._number(1_000_000_000, number)}@g.us"
             created, last = self.life(staying=0.5, longest_days=40)
-            turns, rhythm, weight = 3 + dice.skewed(0, 30), "spread", 1.0
+            rhythm: Rhythm = "spread"
+            turns = 3 + dice.skewed(0, 30)
             if number == 0:  # the group that grows and grows
                 created, last = self.window.at(0.02), self.window.now_ms - 7 * MINUTE_MS
-                turns, rhythm, weight = 150, "growing", 6.0
-            yield self.make(self.front, f"whatsapp:group:{peer}", "group", created, last, turns, rhythm=rhythm, weight=weight,  # type: ignore[arg-type]
-                            channel="whatsapp", chat_type="group", peer=peer, title=self.salad.words(dice, 2),
-                            size_class="large" if number == 0 else "usual")  # fmt: skip
+                turns, rhythm = 150, "growing"
+            yield self.make(
+                self.front,
+                f"whatsapp:group:{peer}",
+                kind="group",
+                created_ms=created,
+                last_ms=last,
+                turns=turns,
+                rhythm=rhythm,
+                channel="whatsapp",
+                chat_type="group",
+                peer=peer,
+                title=self.salad.words(dice, 2),
+                size_class="large" if number == 0 else "usual",
+            )
 
     def _topics(self, count: int) -> Iterator[Session]:
         dice = self.dice
         group = ""
         for number in range(count):
             if number % 10 == 0:
-                group = f"-100{1_000_000_000 + dice.bits(33)}"
+                group = f"-100{self._number(1_000_000_000, number)}"
                 title = self.salad.words(dice, 2)
             topic = 2 + number * 7 + dice.below(7)
             created, last = self.life(staying=0.35, longest_days=30)
-            yield self.make(self.front, f"telegram:group:{group}:topic:{topic}", "thread", created, last, 2 + dice.skewed(0, 18), rhythm="spread",
-                            suffix=f"-topic-{topic}", channel="telegram", chat_type="group", peer=group, thread_id=topic, title=title)  # fmt: skip
+            yield self.make(
+                self.front,
+                f"telegram:group:{group}:topic:{topic}",
+                kind="thread",
+                created_ms=created,
+                last_ms=last,
+                turns=2 + dice.skewed(0, 18),
+                rhythm="spread",
+                suffix=f"-topic-{topic}",
+                channel="telegram",
+                chat_type="group",
+                peer=group,
+                thread_id=topic,
+                title=title,
+            )
 
     def _channels(self, count: int) -> Iterator[Session]:
         dice = self.dice
-        for _ in range(count):
-            peer = str(900_000_000_000 + dice.bits(36))
+        for number in range(count):
+            peer = str(self._number(900_000_000_000, number))
             created, last = self.life(staying=0.8, longest_days=60)
-            yield self.make(self.front, f"discord:channel:{peer}", "channel", created, last, 12 + dice.skewed(0, 30), rhythm="spread",
-                            channel="discord", chat_type="channel", peer=peer, title=self.salad.words(dice, 1))  # fmt: skip
+            yield self.make(
+                self.front,
+                f"discord:channel:{peer}",
+                kind="channel",
+                created_ms=created,
+                last_ms=last,
+                turns=12 + dice.skewed(0, 30),
+                rhythm="spread",
+                channel="discord",
+                chat_type="channel",
+                peer=peer,
+                title=self.salad.words(dice, 1),
+            )
 
     def _threads(self, count: int) -> Iterator[Session]:
         # Incidents: a few afternoons on which many threads start within hours.
         dice, window = self.dice, self.window
         incidents = [dice.waking_time(window.start_ms, window.now_ms - DAY_MS) for _ in range(max(2, count // 8))]
         rooms = [(f"c{dice.bits(36):09x}", self.salad.words(dice, 1)) for _ in range(max(2, count // 12))]
-        for _ in range(count):
+        for number in range(count):
             room, title = dice.pick(rooms)
             created = min(dice.pick(incidents) + dice.gap(2 * HOUR_MS), window.now_ms - 3 * HOUR_MS)
-            stamp = f"{created // 1000}.{dice.below(1_000_000):06d}"
+            stamp = f"{created // 1000}.{number % 1_000:03d}{dice.below(1_000):03d}"
             turns = 2 + dice.skewed(0, 10)
-            yield self.make(self.ops if dice.chance(0.6) else self.front, f"slack:channel:{room}:thread:{stamp}", "thread", created,
-                            self.burst_end(created, turns), turns, channel="slack", chat_type="channel", peer=room, thread_id=stamp, title=title)  # fmt: skip
+            yield self.make(
+                self.ops if dice.chance(0.6) else self.front,
+                f"slack:channel:{room}:thread:{stamp}",
+                kind="thread",
+                created_ms=created,
+                last_ms=self.burst_end(created, turns),
+                turns=turns,
+                channel="slack",
+                chat_type="channel",
+                peer=room,
+                thread_id=stamp,
+                title=title,
+            )
 
     def _subagents(self, count: int) -> Iterator[Session]:
         dice = self.dice
@@ -251,70 +296,41 @@ class Planner:
             agent = parent.split(":")[1] if deep else agent
             created = dice.waking_time(self.window.start_ms, self.window.now_ms - HOUR_MS)
             turns = 2 + dice.below(4)
-            session = self.make(agent, rest, "subagent", created, self.burst_end(created, turns), turns,
-                                spawned_by=parent if deep else f"agent:{self.front}:main", spawn_depth=2 if deep else 1,
-                                title=self.salad.words(dice, 3))  # fmt: skip
+            session = self.make(
+                agent,
+                rest,
+                kind="subagent",
+                created_ms=created,
+                last_ms=self.burst_end(created, turns),
+                turns=turns,
+                spawned_by=parent if deep else f"agent:{self.front}:main",
+                spawn_depth=2 if deep else 1,
+                title=self.salad.words(dice, 3),
+            )
             parent = parent if deep else session.key
             yield session
 
     def _hooks(self, count: int) -> Iterator[Session]:
-        return self._plain(count, self.ops, "hook", lambda: f"hook:{self.dice.uuid()}", size_class="small")
+        return self._plain(count, self.ops, "hook", lambda _: f"hook:{self.dice.uuid()}", size_class="small")
 
     def _acps(self, count: int) -> Iterator[Session]:
-        return self._plain(count, self.research, "acp", lambda: f"acp:{self.dice.uuid()}", turns=5, model=CODEX)
+        return self._plain(count, self.research, "acp", lambda _: f"acp:{self.dice.uuid()}", turns=5, model=CODEX)
 
     def _nodes(self, count: int) -> Iterator[Session]:
-        return self._plain(count, self.front, "node", lambda: f"node-{self.dice.hex_id()}", size_class="small", model=QWEN)
+        return self._plain(
+            count, self.front, "node", lambda number: f"node-{number:04x}{self.dice.bits(16):04x}", size_class="small", model=QWEN
+        )
 
     def _parallels(self, count: int) -> Iterator[Session]:
-        return self._plain(count, self.research, "parallel", lambda: f"parallel:discord:{800_000_000_000 + self.dice.bits(36)}", turns=4)
+        return self._plain(
+            count, self.research, "parallel", lambda number: f"parallel:discord:{self._number(800_000_000_000, number)}", turns=4
+        )
 
     def _others(self, count: int) -> Iterator[Session]:
-        return self._plain(count, self.front, "other", lambda: f"dashboard:{self.dice.uuid()}", turns=4)
+        return self._plain(count, self.front, "other", lambda _: f"dashboard:{self.dice.uuid()}", turns=4)
 
-    def _plain(self, count: int, agent: str, kind: str, rest: Callable[[], str], *, turns: int = 1, **more: object) -> Iterator[Session]:
-        for _ in range(count):
+    def _plain(self, count: int, agent: str, kind: str, rest: Callable[[int], str], *, turns: int = 1, **more: object) -> Iterator[Session]:
+        for number in range(count):
             created = self.dice.waking_time(self.window.start_ms, self.window.now_ms - HOUR_MS)
             many = turns + self.dice.below(turns)
-            yield self.make(agent, rest(), kind, created, self.burst_end(created, many), many, **more)  # type: ignore[arg-type]
-
-
-def allot(sessions: int, *, agents: int, days: int) -> dict[str, int]:
-    """Return how many sessions of each sort make up `sessions` in all: every sort has one before any has its share."""
-    counts = dict.fromkeys((sort for sort, _ in _SHARES), 0)
-    for sort, _ in _SHARES[: min(len(_SHARES), sessions)]:
-        counts[sort] = 1
-    wanted = {sort: int(share * sessions) for sort, share in _SHARES}
-    wanted["main"] = agents
-    wanted["cron"] = 1 + max(1, -(-wanted["daily-run"] // days))
-    left = sessions - sum(counts.values())
-    for sort in ("main", "cron", *(sort for sort, _ in reversed(_SHARES))):
-        more = min(left, max(0, wanted[sort] - counts[sort]))
-        counts[sort] += more
-        left -= more
-    counts["direct" if sessions < 20 else "cron-run"] += left
-    return counts
-
-
-def ramp(count: int, start_ms: int, end_ms: int) -> Iterator[int]:
-    """Yield `count` ascending times whose rate rises with the fourth power of time: 300 sessions end at a run every two hours."""
-    steps = 4_000
-    total = sum(0.04 + share * share * share * share for share in (step / steps for step in range(steps)))
-    reached, made, width = 0.0, 0, (end_ms - start_ms) / steps
-    for step in range(steps):
-        share = step / steps
-        rate = (0.04 + share * share * share * share) * count / total
-        while made < count and made + 0.5 < reached + rate:
-            yield start_ms + int(width * (step + (made + 0.5 - reached) / rate))
-            made += 1
-        reached += rate
-    while made < count:
-        yield end_ms
-        made += 1
-
-
-def draw_usage(dice: Dice, model: int, context: int) -> Usage:
-    """Return the tokens of a call whose prompt holds about `context` tokens."""
-    fresh = dice.between(40, 2_400)
-    written = dice.between(0, min(6_000, context // 4)) if MODELS[model].provider == "anthropic" else 0
-    return Usage(fresh, dice.between(30, 500) + dice.skewed(0, 2_500), max(0, context - written), written)
+            yield self.make(agent, rest(number), kind=kind, created_ms=created, last_ms=self.burst_end(created, many), turns=many, **more)  # type: ignore[arg-type]

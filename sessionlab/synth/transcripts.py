@@ -10,11 +10,13 @@ from typing import Final, NamedTuple
 
 from sessionlab.synth.catalogue import MODELS, TOOLS, Salad
 from sessionlab.synth.dice import SECOND_MS, Dice, iso
-from sessionlab.synth.population import Session, Usage, draw_usage
+from sessionlab.synth.session import Session
 from sessionlab.synth.truth import ModelUsage, Tally, Tokens
+from sessionlab.synth.usage import Usage, cost_microusd, draw_usage, usage_json
 
 _TURN_BYTES, _TOOL_STEP_BYTES = 790, 860  # what a turn and a tool call need without their texts
 _BYTES_PER_TURN: Final = 2_400
+_GROWN: Final = 6  # so many times the mean has the session that grows all the time
 _NO_USAGE: Final = Usage(0, 0, 0, 0)
 _FREE: Final = (0, 0, 0, 0)
 
@@ -55,7 +57,7 @@ class TranscriptWriter:
         self._turns = session.turns
         self._target_bytes = 900 + int(session.turns * 1_100 * (0.6 + 0.8 * dice.random()))
         if mean_bytes is not None:
-            self._target_bytes = int(mean_bytes * (0.4 + 1.2 * dice.random()) * (session.weight if session.rhythm == "growing" else 1.0))
+            self._target_bytes = int(mean_bytes * (0.4 + 1.2 * dice.random()) * (_GROWN if session.rhythm == "growing" else 1))
             self._turns = max(3 if session.flaws else 1, self._target_bytes // _BYTES_PER_TURN)
         self._step_ms = dice.between(2 * SECOND_MS, 8 * SECOND_MS)
         self._now_ms = session.created_ms
@@ -141,7 +143,8 @@ class TranscriptWriter:
         dice = self._dice
         self._event(
             "compaction",
-            f'"summary":"{self._salad.cut(dice, dice.between(200, 600))}","firstKeptEntryId":{self._parent},"tokensBefore":{dice.between(48_000, 62_000)},'
+            f'"summary":"{self._salad.cut(dice, dice.between(200, 600))}","firstKeptEntryId":{self._parent},'
+            f'"tokensBefore":{dice.between(48_000, 62_000)},'
             f'"details":{{"readFiles":[],"modifiedFiles":[]}},"fromHook":false',
         )
 
@@ -167,18 +170,27 @@ class TranscriptWriter:
             return
         failed = dice.chance(0.012) and not session.flaws
         self._assistant(
-            number, draw_usage(dice, number, context), "" if failed else f'{{"type":"text","text":"{text}"}}', stop="error" if failed else "stop",
+            number,
+            draw_usage(dice, number, context),
+            "" if failed else f'{{"type":"text","text":"{text}"}}',
+            stop="error" if failed else "stop",
             flaw="bad_line" if middle and "bad_line" in session.flaws else "no_cost" if middle and "no_cost" in session.flaws else "",
-        )  # fmt: skip
+        )
         model = MODELS[number]
         if failed:
-            self._event("custom", f'"customType":"openclaw:prompt-error","data":{{"timestamp":{self._now_ms},"provider":"{model.provider}",'
-                                  f'"model":"{model.name}","api":"{model.api}","error":"503 upstream overloaded"}}')  # fmt: skip
+            self._event(
+                "custom",
+                f'"customType":"openclaw:prompt-error","data":{{"timestamp":{self._now_ms},"provider":"{model.provider}",'
+                f'"model":"{model.name}","api":"{model.api}","error":"503 upstream overloaded"}}',
+            )
         elif session.channel is not None and dice.chance(0.06):
             self._mirror(text[:200] if "\\" not in text else salad.words(dice, 8))
         elif model.provider == "anthropic" and dice.chance(0.12):
-            self._event("custom", f'"customType":"openclaw.cache-ttl","data":{{"timestamp":{self._now_ms},"provider":"{model.provider}",'
-                                  f'"modelId":"{model.name}"}}')  # fmt: skip
+            self._event(
+                "custom",
+                f'"customType":"openclaw.cache-ttl","data":{{"timestamp":{self._now_ms},"provider":"{model.provider}",'
+                f'"modelId":"{model.name}"}}',
+            )
 
     def _tool_step(self, number: int, usage: Usage, text_bytes: int) -> None:
         dice, salad = self._dice, self._salad
@@ -194,8 +206,11 @@ class TranscriptWriter:
         )
         failed = dice.chance(0.05)
         self._tally.tool_errors += failed
-        self._message("toolResult", f'"toolCallId":"{call}","toolName":"{tool}","content":[{{"type":"text","text":"{salad.cut(dice, text_bytes)}"}}],'
-                                    f'"isError":{"true" if failed else "false"}')  # fmt: skip
+        self._message(
+            "toolResult",
+            f'"toolCallId":"{call}","toolName":"{tool}","content":[{{"type":"text","text":"{salad.cut(dice, text_bytes)}"}}],'
+            f'"isError":{"true" if failed else "false"}',
+        )
 
     def _user(self, text: str) -> None:
         self._message("user", f'"content":[{{"type":"text","text":"{text}"}}]')
@@ -208,24 +223,57 @@ class TranscriptWriter:
         self._message(
             "assistant",
             f'"content":[{content}],"api":"{model.api}","provider":"{model.provider}","model":"{model.name}","usage":{body},"stopReason":"{stop}"{error}',
-            model=f"{model.provider}/{model.name}", usage=usage, cost=0 if flaw == "no_cost" else sum(costs), flaw=flaw,
+            model=f"{model.provider}/{model.name}",
+            usage=usage,
+            cost=0 if flaw == "no_cost" else sum(costs),
+            flaw=flaw,
             time_ms=self._session.last_ms if is_last else None,
-        )  # fmt: skip
+        )
 
     def _mirror(self, text: str) -> None:
         """Write the copy of a message that was delivered elsewhere: no model was asked, so it has no usage."""
         self._tally.mirrors += 1
-        self._message("assistant", f'"content":[{{"type":"text","text":"{text}"}}],"api":"openai-responses","provider":"openclaw",'
-                                   f'"model":"delivery-mirror","usage":{usage_json(_NO_USAGE, _FREE)},"stopReason":"stop"')  # fmt: skip
+        self._message(
+            "assistant",
+            f'"content":[{{"type":"text","text":"{text}"}}],"api":"openai-responses","provider":"openclaw",'
+            f'"model":"delivery-mirror","usage":{usage_json(_NO_USAGE, _FREE)},"stopReason":"stop"',
+        )
 
-    def _message(self, role: str, body: str, *, model: str | None = None, usage: Usage = _NO_USAGE, cost: int = 0, flaw: str = "",
-                 time_ms: int | None = None) -> None:  # fmt: skip
+    def _message(
+        self,
+        role: str,
+        body: str,
+        *,
+        model: str | None = None,
+        usage: Usage = _NO_USAGE,
+        cost: int = 0,
+        flaw: str = "",
+        time_ms: int | None = None,
+    ) -> None:
         written_ms = self._now_ms + self._dice.below(self._step_ms) if time_ms is None else time_ms
-        self._event("message", f'"message":{{"role":"{role}",{body},"timestamp":{self._now_ms}}}', role=role, model=model, usage=usage, cost=cost,
-                    flaw=flaw, time_ms=written_ms)  # fmt: skip
+        self._event(
+            "message",
+            f'"message":{{"role":"{role}",{body},"timestamp":{self._now_ms}}}',
+            role=role,
+            model=model,
+            usage=usage,
+            cost=cost,
+            flaw=flaw,
+            time_ms=written_ms,
+        )
 
-    def _event(self, kind: str, body: str, *, role: str | None = None, model: str | None = None, usage: Usage = _NO_USAGE, cost: int = 0,
-               flaw: str = "", time_ms: int | None = None) -> None:  # fmt: skip
+    def _event(
+        self,
+        kind: str,
+        body: str,
+        *,
+        role: str | None = None,
+        model: str | None = None,
+        usage: Usage = _NO_USAGE,
+        cost: int = 0,
+        flaw: str = "",
+        time_ms: int | None = None,
+    ) -> None:
         """Append one event after the last one; nothing but the final answer is later than one step before the end."""
         if time_ms is None:
             time_ms = self._now_ms + self._dice.below(400)
@@ -245,8 +293,18 @@ class TranscriptWriter:
             self._tally.calls_without_cost += 1
         self._put(text, kind, role=role, model=model, usage=usage, cost=cost, time_ms=time_ms)
 
-    def _put(self, text: str, kind: str, *, role: str | None = None, model: str | None = None, usage: Usage = _NO_USAGE, cost: int = 0,
-             time_ms: int = 0, copied: bool = False) -> None:  # fmt: skip
+    def _put(
+        self,
+        text: str,
+        kind: str,
+        *,
+        role: str | None = None,
+        model: str | None = None,
+        usage: Usage = _NO_USAGE,
+        cost: int = 0,
+        time_ms: int = 0,
+        copied: bool = False,
+    ) -> None:
         """Append a whole line and count it."""
         self._parts.append(text)
         self._bytes += len(text) + 1
@@ -287,35 +345,3 @@ class TranscriptWriter:
             )
             identity = line.text.split('"id":"', 1)[1][:8]
             self._parent = f'"{identity}"'
-
-
-def cost_microusd(number: int, usage: Usage) -> tuple[int, int, int, int]:
-    """Return what a call of model `number` costs: (input, output, cache read, cache write) in micro-dollars, each rounded."""
-    model = MODELS[number]
-    return (
-        (usage.input * model.input_price + 500) // 1000,
-        (usage.output * model.output_price + 500) // 1000,
-        (usage.cache_read * model.cache_read_price + 500) // 1000,
-        (usage.cache_write * model.cache_write_price + 500) // 1000,
-    )
-
-
-def usage_json(usage: Usage, costs: tuple[int, int, int, int] | None) -> str:
-    """Return a message's `usage` object; without `cost` when there are no costs."""
-    total = usage.input + usage.output + usage.cache_read + usage.cache_write
-    cost = ""
-    if costs is not None:
-        cost = (
-            f',"cost":{{"input":{usd(costs[0])},"output":{usd(costs[1])},"cacheRead":{usd(costs[2])},"cacheWrite":{usd(costs[3])},'
-            f'"total":{usd(sum(costs))}}}'
-        )
-    return (
-        f'{{"input":{usage.input},"output":{usage.output},"cacheRead":{usage.cache_read},"cacheWrite":{usage.cache_write},'
-        f'"totalTokens":{total}{cost}}}'
-    )
-
-
-def usd(microusd: int) -> str:
-    """Return micro-dollars as JavaScript writes the number of dollars: `0`, `3`, `0.0804`, never `8e-05`."""
-    whole, rest = divmod(microusd, 1_000_000)
-    return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)

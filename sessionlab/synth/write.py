@@ -19,7 +19,8 @@ from sessionlab.synth.catalogue import Salad
 from sessionlab.synth.dice import DAY_MS, Dice
 from sessionlab.synth.entries import EntryWriter, transcript_path, workspace
 from sessionlab.synth.flaws import LEAST_SESSIONS, archives, orphans, spoil
-from sessionlab.synth.population import Planner, Session, Window
+from sessionlab.synth.population import Planner
+from sessionlab.synth.session import Session, Window
 from sessionlab.synth.transcripts import Line, Transcript, TranscriptWriter
 from sessionlab.synth.truth import FORMAT, TRUTH_FILE, VERSION, AgentTruth, SynthTruth
 
@@ -81,18 +82,39 @@ def write_state(
         SynthArgumentError: When an argument is out of range.
         SynthFolderError: When the folder is not empty, not a folder, or cannot be written.
     """
-    _check(seed=seed, sessions=sessions, days=days, now_ms=now_ms, agents=agents, entry_bytes=entry_bytes, flaws=flaws,
-           transcript_bytes=transcript_bytes)  # fmt: skip
+    _check(
+        seed=seed,
+        sessions=sessions,
+        days=days,
+        now_ms=now_ms,
+        agents=agents,
+        entry_bytes=entry_bytes,
+        flaws=flaws,
+        transcript_bytes=transcript_bytes,
+    )
     try:
         _prepare(folder)
-        writer = _StateWriter(folder, seed=seed, window=Window(now_ms - days * DAY_MS, now_ms), agents=agents, entry_bytes=entry_bytes,
-                              transcript_bytes=transcript_bytes)  # fmt: skip
+        writer = _StateWriter(
+            folder,
+            seed=seed,
+            window=Window(now_ms - days * DAY_MS, now_ms),
+            agents=agents,
+            entry_bytes=entry_bytes,
+            transcript_bytes=transcript_bytes,
+        )
         truth = writer.write(sessions, with_transcripts=transcripts, with_flaws=flaws)
         _write_settings(folder, agents, now_ms)
         arguments = {
-            "seed": seed, "sessions": sessions, "days": days, "now_ms": now_ms, "agents": list(agents), "entry_bytes": entry_bytes,
-            "transcripts": transcripts, "flaws": flaws, "transcript_bytes": transcript_bytes,
-        }  # fmt: skip
+            "seed": seed,
+            "sessions": sessions,
+            "days": days,
+            "now_ms": now_ms,
+            "agents": list(agents),
+            "entry_bytes": entry_bytes,
+            "transcripts": transcripts,
+            "flaws": flaws,
+            "transcript_bytes": transcript_bytes,
+        }
         _write(folder / TRUTH_FILE, _document({"format": FORMAT, "version": VERSION, **arguments, "truth": truth}), now_ms)
     except OSError as error:
         raise SynthFolderError(folder, f"cannot be written: {error.strerror or error}", "choose a folder you may write to") from error
@@ -218,8 +240,17 @@ def _seed(seed: int, number: int) -> int:
     return seed << 32 | number
 
 
-def _check(*, seed: int, sessions: int, days: int, now_ms: int, agents: Sequence[str], entry_bytes: int | None, flaws: bool,
-           transcript_bytes: int | None) -> None:  # fmt: skip
+def _check(
+    *,
+    seed: int,
+    sessions: int,
+    days: int,
+    now_ms: int,
+    agents: Sequence[str],
+    entry_bytes: int | None,
+    flaws: bool,
+    transcript_bytes: int | None,
+) -> None:
     if seed < 0:
         raise SynthArgumentError("seed", seed, "give an integer from 0")
     if sessions < 1:
@@ -272,7 +303,7 @@ def _document(value: object) -> bytes:
 def _write(path: Path, data: bytes, time_ms: int) -> None:
     """Write a new private file whose modification time is `time_ms`."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "wb") as file:
+    with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.utime(handle, ns=(time_ms * 1_000_000, time_ms * 1_000_000))
@@ -281,7 +312,7 @@ def _write(path: Path, data: bytes, time_ms: int) -> None:
 def _write_parts(path: Path, texts: Iterable[bytes], time_ms: int) -> int:
     """Write a store of ready-made `"key": {...}` texts and return its size, without ever holding it in memory."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "wb") as file:
+    with os.fdopen(handle, "wb") as file:
         before = b"{\n"
         for text in texts:
             file.write(before)
