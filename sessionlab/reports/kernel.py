@@ -36,7 +36,7 @@ ENVIRONMENT = {
 class OwnKernelSpecManager(KernelSpecManager):
     """Answers every kernel name with the running interpreter; looks into no kernelspec folder."""
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002 - the name is what we disregard
         """Return the kernel specification of `sys.executable`, whatever `kernel_name` is."""
         spec: dict[str, Any] = dict(ipykernel.kernelspec.get_kernel_dict())
         spec |= {"argv": [sys.executable, *spec["argv"][1:]], "env": ENVIRONMENT}

@@ -114,15 +114,16 @@ def _declarations(source: str, name: str) -> list[Parameter]:
         if token.type == tokenize.COMMENT
     }
     found = []
+    target: ast.expr
     for statement in statements:
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            target, annotation = statement.target, ast.unparse(statement.annotation)
+            target, value, annotation = statement.target, statement.value, ast.unparse(statement.annotation)
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            target, annotation = statement.targets[0], _type_of_literal(statement.value)
+            target, value, annotation = statement.targets[0], statement.value, _type_of_literal(statement.value)
         else:
             continue
         if isinstance(target, ast.Name):
-            default = ast.get_source_segment(source, statement.value) or ""
+            default = ast.get_source_segment(source, value) or ""
             found.append(Parameter(target.id, annotation, default, comments.get(statement.end_lineno or 0, "")))
     return found
 

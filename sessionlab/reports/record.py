@@ -28,7 +28,7 @@ class Record:
     def __repr__(self) -> str:
         return f"Recorded results: {', '.join(self.results) or 'none'}"
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {"text/plain": repr(self), MIMETYPE: self.results}
 
 

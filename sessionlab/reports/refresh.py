@@ -56,7 +56,7 @@ def fresh_text(path: Path) -> str:
         raise NotebookFailedError(name, _last_cell(node), "the kernel died", output=path) from error
     _normalise(node)
     nbformat.validate(node)
-    return nbformat.writes(node, version=4) + "\n"
+    return str(nbformat.writes(node, version=4)) + "\n"
 
 
 def refresh_notebook(path: Path) -> Refreshed:

@@ -108,7 +108,7 @@ class _Watcher:
     on_progress: OnProgress | None
     index: int = 0
 
-    def cell_starts(self, cell: Any, cell_index: int) -> None:
+    def cell_starts(self, *, cell_index: int, **_: object) -> None:
         self.index = cell_index
         if self.on_progress is not None:
             self.on_progress(Progress(self.name, cell_index + 1, len(self.titles), self.titles[cell_index]))

@@ -1,0 +1,86 @@
+"""The growth report: the notebook `01_growth` run on a state folder, and its HTML.
+
+The header's facts come from what the notebook recorded, so the page cannot say something else than the figures were made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sessionlab.reports.html import AgentFacts, ExportResult, ReportHeader, export_html, package_versions
+from sessionlab.reports.record import read_record
+from sessionlab.reports.runner import ExecutedNotebook, OnProgress, run_notebook
+from sessionlab.resources import notebooks_dir
+from sessionlab.units import format_ms_utc
+
+NOTEBOOK = "01_growth.ipynb"
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthReport:
+    """A written growth report: the file, what the notebook recorded, and the seconds that running and exporting took."""
+
+    html: ExportResult
+    record: Mapping[str, Any]
+    notebook: Path | None
+    run_seconds: float
+
+
+def growth_report(
+    state_dir: Path,
+    output: Path,
+    *,
+    parameters: Mapping[str, object],
+    keep_notebook: Path | None = None,
+    on_progress: OnProgress | None = None,
+    generated_ms: int | None = None,
+) -> GrowthReport:
+    """Run `01_growth` on `state_dir` and write its HTML to `output`.
+
+    Args:
+        state_dir: the agent's state folder, as the notebook's `state_dir`.
+        output: the HTML file; its folder is created.
+        parameters: further parameters of the notebook; strings are read as the declared types.
+        keep_notebook: where to keep the executed notebook; by default it is kept only when it fails (beside `output`).
+        on_progress: called before each cell.
+        generated_ms: the instant to state as the report's making, epoch ms UTC; none is stated without it.
+
+    Raises:
+        NotebookParameterError: a parameter is unknown or ill-typed.
+        NotebookFailedError: the notebook failed; no HTML was written, the executed notebook is kept.
+        UsageError: the output cannot be written.
+    """
+    output = output.absolute()
+    values = {**parameters, "state_dir": str(state_dir.absolute())}
+    generated = format_ms_utc(generated_ms) if generated_ms is not None else ""
+    kept = keep_notebook or output.with_suffix(".failed.ipynb")
+    executed = run_notebook(notebooks_dir() / NOTEBOOK, kept, values, on_progress=on_progress)
+    record = read_record(executed.node)
+    html = export_html(executed.node, output, title=title_of(executed), header=header_of(record, generated_at=generated))
+    if keep_notebook is None:
+        kept.unlink()
+    return GrowthReport(html, record, keep_notebook, executed.seconds)
+
+
+def header_of(record: Mapping[str, Any], *, generated_at: str) -> ReportHeader:
+    """Return the header that a notebook's record describes; keys it does not know are left alone."""
+    names = AgentFacts.__dataclass_fields__
+    return ReportHeader(
+        source=str(record["source"]),
+        agents=tuple(AgentFacts(**{name: agent[name] for name in names}) for agent in record["agents"]),
+        clock=str(record["now"]),
+        generated_at=generated_at,
+        problems=record.get("problems"),
+        versions=package_versions(),
+    )
+
+
+def title_of(executed: ExecutedNotebook) -> str:
+    """Return the first heading of a notebook, or the name of its file."""
+    for cell in executed.node.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return str(cell.source.splitlines()[0][2:].strip())
+    return executed.source.stem
