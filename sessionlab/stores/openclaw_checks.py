@@ -86,17 +86,15 @@ def _damage(connection: sqlite3.Connection, path: Path) -> Iterator[Problem]:
     if sqlite3.sqlite_version_info < (3, 43):
         # A constraint of schema 23 calls this function, which older SQLite lacks: without it nothing could be checked.
         connection.create_function("octet_length", 1, _octet_length, deterministic=True)
+    advice = "restore it from a backup, or recover a copy with 'sqlite3 .recover'"
     try:
-        answers = [text for (text,) in connection.execute("PRAGMA quick_check(20)")]
+        for (answer,) in connection.execute("PRAGMA quick_check(20)"):
+            if answer != "ok":
+                yield _row(path, "damaged_database", "error", f"SQLite's quick check: {answer}", advice=advice)
     except sqlite3.OperationalError as error:
         if "unknown function" not in str(error):
             raise
         yield _row(path, "integrity_not_checked", "warning", f"this SQLite ({sqlite3.sqlite_version}) cannot check the store: {error}")
-        return
-    for answer in answers:
-        if answer != "ok":
-            advice = "restore it from a backup, or recover a copy with 'sqlite3 .recover'"
-            yield _row(path, "damaged_database", "error", f"SQLite's quick check: {answer}", advice=advice)
 
 
 def _octet_length(value: object) -> int | None:
