@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sessionlab.synth.catalogue import SONNET
 from sessionlab.synth.dice import DAY_MS, HOUR_MS, iso
 from sessionlab.synth.population import Planner
 from sessionlab.synth.session import Session
@@ -77,7 +78,9 @@ def fork(sessions: list[Session], parent_place: int, child_place: int, planner: 
     """Turn one planned session into a thread forked off another one half-way through that one's life."""
     parent, child = sessions[parent_place], sessions[child_place]
     created = parent.created_ms + (parent.last_ms - parent.created_ms) // 2
-    sessions[parent_place] = replace(parent, flaws=parent.flaws | {"fork_parent"})
+    # A model that costs something, so that counting the copies twice shows in the money; no compaction that the copies could bring along.
+    parent = replace(parent, model=SONNET, first_model=SONNET, compactions=0, flaws=parent.flaws | {"fork_parent"})
+    sessions[parent_place] = parent
     sessions[child_place] = replace(
         child,
         agent=parent.agent,
@@ -91,8 +94,8 @@ def fork(sessions: list[Session], parent_place: int, child_place: int, planner: 
         title=parent.title,
         thread_id=child.session_id.replace("-", "")[:12],
         parent_key=parent.key,
-        model=parent.model,
-        first_model=parent.model,
+        model=SONNET,
+        first_model=SONNET,
         flaws=child.flaws | {"fork"},
     )
 

@@ -15,6 +15,7 @@ from sessionlab.synth.truth import ModelUsage, Tally, Tokens
 from sessionlab.synth.usage import Usage, cost_microusd, draw_usage, usage_json
 
 _TURN_BYTES, _TOOL_STEP_BYTES = 790, 860  # what a turn and a tool call need without their texts
+_OVERDRAFT_BYTES: Final = 800  # a turn may cost so much more than its share; later turns then say less
 _BYTES_PER_TURN: Final = 2_400
 _GROWN: Final = 6  # so many times the mean has the session that grows all the time
 _NO_USAGE: Final = Usage(0, 0, 0, 0)
@@ -154,7 +155,7 @@ class TranscriptWriter:
         number = session.model if turn >= self._turns // 2 else session.first_model
         left = max(0, self._target_bytes - self._bytes) // (self._turns - turn)
         steps = 0
-        while steps < 3 and dice.chance(0.45) and left > _TURN_BYTES + (steps + 1) * _TOOL_STEP_BYTES:
+        while steps < 3 and dice.chance(0.45) and left + _OVERDRAFT_BYTES > _TURN_BYTES + (steps + 1) * _TOOL_STEP_BYTES:
             steps += 1
         text_bytes = max(60, left - _TURN_BYTES - steps * _TOOL_STEP_BYTES)
         self._user(salad.cut(dice, text_bytes * (7 if steps else 25) // 100))
@@ -340,6 +341,9 @@ class TranscriptWriter:
 
     def _copy(self, lines: list[Line]) -> None:
         for line in lines:
+            # Salad has its quotes escaped, so these two can only be the fields themselves.
+            self._tally.mirrors += '"model":"delivery-mirror"' in line.text
+            self._tally.tool_errors += '"isError":true' in line.text
             self._put(
                 line.text, line.type, role=line.role, model=line.model, usage=line.usage, cost=line.cost, time_ms=line.time_ms, copied=True
             )

@@ -47,8 +47,9 @@ class ModelUsage(msgspec.Struct, kw_only=True):
 class Tally(msgspec.Struct, kw_only=True):
     """What lies in a set of transcript files.
 
-    `events`, `by_type`, `by_role` count every line that is whole JSON, as it lies there: headers and copied lines too. `usage`, `calls` and
-    `by_model` (key: "provider/model") count a message once, in the session where it was first said; `naive_usage` counts copies again.
+    `events`, `by_type`, `by_role`, `mirrors` and `tool_errors` count every line that is whole JSON, as it lies there: headers and copied
+    lines too. `usage`, `calls` and `by_model` (key: "provider/model") count a message once, in the session where it was first said;
+    `naive_usage` counts copies again.
     A call is an assistant message of a real model: delivery mirrors (provider "openclaw") are not calls.
     """
 
