@@ -125,8 +125,9 @@ def _wide(series: list[tuple[str, dict[str, list[object]], bool]], names: dict[s
     if any(arrays[key] != keys or flat != lying for _, arrays, flat in series) or len({name for name, _, _ in series}) != len(series):
         return None
     rows = list(zip(keys, *(arrays[value] for _, arrays, _ in series), strict=True))
-    only = names.get(value) if len(series) == 1 else None
-    return FigureData((names.get(key, key), *(only or name for name, _, _ in series)), tuple(rows[:MAX_ROWS]), len(rows))
+    # One series is what its axis says it is; its name is often only the plotting library's counter.
+    heads = [names.get(value, value)] if len(series) == 1 else [name for name, _, _ in series]
+    return FigureData((names.get(key, key), *heads), tuple(rows[:MAX_ROWS]), len(rows))
 
 
 def _arrays(trace: dict[str, Any]) -> dict[str, list[object]]:

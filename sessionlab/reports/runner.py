@@ -64,13 +64,15 @@ def run_notebook(
     Raises:
         NotebookParameterError: a parameter is unknown or of the wrong type; nothing was run.
         NotebookFailedError: a cell raised, ended the kernel, or stopped the notebook early; `output` holds what was done.
-        UsageError: the notebook is missing or unreadable, or the output folder cannot be made.
+        UsageError: the notebook is missing or unreadable, or the output is no `.ipynb` file or cannot be written.
     """
     source, output = source.absolute(), output.absolute()
     node, name = load_notebook(source)
     values = check_parameters(source, parameters)
     if output == source:
         raise UsageError(f"{source}: the executed copy would replace the notebook itself; choose another output")
+    if output.suffix != ".ipynb":
+        raise UsageError(f"{output}: the executed copy is a notebook; choose a name that ends in .ipynb")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
