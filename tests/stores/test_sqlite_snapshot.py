@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -170,6 +171,68 @@ def test_snapshots_of_a_busy_store_are_committed_states(store: Path, checkpoint_
     assert newest == sorted(newest)
     assert newest[0] >= 19
     assert newest[-1] > newest[0]
+
+
+class Meddler:
+    """A writer that acts between the copy of the database and that of its log, the first `times` times."""
+
+    def __init__(self, store: Path, monkeypatch: pytest.MonkeyPatch, *, statement: str, times: int) -> None:
+        self._db = sqlite3.connect(store, isolation_level=None)
+        self._statement = statement
+        self._copyfile = shutil.copyfile
+        self._left = times
+        self.copies = 0
+        monkeypatch.setattr(shutil, "copyfile", self._copy)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        self._copyfile(source, target)
+        if source.name != "store.sqlite":
+            return
+        self.copies += 1
+        if self._left:
+            self._left -= 1
+            self._db.execute(self._statement)
+            self._db.executescript("BEGIN; INSERT INTO left_side VALUES (0, ''); INSERT INTO right_side VALUES (0); COMMIT;")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@pytest.mark.parametrize(
+    ("times", "method", "copies"),
+    [(1, COPY_WITH_LOG, 2), (3, COPY_WITH_LOG, 4), (9, ONLINE_BACKUP, 4)],
+)
+def test_copy_that_a_checkpoint_fell_into_is_taken_again(
+    store: Path, monkeypatch: pytest.MonkeyPatch, times: int, method: str, copies: int
+) -> None:
+    crash(store)
+    with contextlib.closing(Meddler(store, monkeypatch, statement="PRAGMA wal_checkpoint(RESTART)", times=times)) as meddler:
+        left, right, used = sides(store)
+    assert (used, meddler.copies) == (method, copies)
+    assert left == right == 50 + min(times, copies)
+
+
+def test_copy_during_which_the_log_started_over_is_taken_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash(store)
+    with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as idle:
+        idle.execute("PRAGMA wal_checkpoint(FULL)")  # all is in the database, the next commit writes the log from its start
+        with contextlib.closing(Meddler(store, monkeypatch, statement="SELECT 1", times=1)) as meddler:
+            assert sides(store) == (51, 51, COPY_WITH_LOG)
+            assert meddler.copies == 2
+
+
+def test_copy_during_which_a_database_without_a_log_was_written_is_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "old", journal_mode="DELETE")
+    with contextlib.closing(Meddler(store, monkeypatch, statement="SELECT 1", times=1)) as meddler:
+        assert sides(store) == (1, 1, COPY_ALONE)
+        assert meddler.copies == 2
+
+
+def test_commits_appended_during_the_copy_do_no_harm(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash(store)
+    with contextlib.closing(Meddler(store, monkeypatch, statement="SELECT 1", times=9)) as meddler:
+        assert sides(store) == (51, 51, COPY_WITH_LOG)
+        assert meddler.copies == 1
 
 
 def test_online_backup_sees_the_same_state_and_leaves_database_and_log_alone(store: Path) -> None:
