@@ -7,6 +7,7 @@ This module knows JSON, not session entries.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -291,10 +292,8 @@ class _Locator(json.JSONDecoder):
 def _line_of_refusal(text: str) -> int:
     """Return how many lines precede the innermost object in which `text` breaks a strict rule. Only for messages: it is slow."""
     locator = _Locator()
-    try:
+    with contextlib.suppress(_RefusedError, RecursionError):
         locator.decode(text)
-    except (_RefusedError, RecursionError):
-        pass
     return text.count("\n", 0, locator.open_at[-1]) if locator.open_at else 0
 
 

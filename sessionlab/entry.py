@@ -194,10 +194,13 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    """Return a number as an integer; JavaScript writes no difference between 5 and 5.0. Anything else counts as absent."""
-    if isinstance(value, int):
-        return None if isinstance(value, bool) else value
-    return int(value) if isinstance(value, float) else None
+    """Return a number as an integer, whether written 5 or 5.0, which JavaScript does not tell apart; anything else counts as absent.
+
+    So does what lies beyond the integers that JavaScript can hold (2^53): no time and no count is that large.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > 1 << 53:
+        return None
+    return int(value)
 
 
 def _thread(value: object) -> str | None:

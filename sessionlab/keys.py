@@ -120,31 +120,22 @@ def _classify(words: list[str]) -> tuple[Kind, str | None, str | None]:
     """Return (kind, channel, cron job id) of a key's words after the agent."""
     first = words[0]
     if len(words) == 1:
-        if first == "main":
-            return "main", None, None
-        return ("node" if first.startswith("node-") else "other"), None, None
-    if first == "cron":
-        is_run = len(words) == 4 and words[2] == "run" and all(words)
-        return ("cron-run" if is_run else "cron"), None, words[1]
-    if first in _FIRST_WORD_KINDS:
-        channel = words[1] if first == "parallel" and words[1] not in ("main", "peer") else None
-        return _FIRST_WORD_KINDS[first], channel, None
-    if first.startswith("node-"):
-        return "node", None, None
-    if first == "main":
-        # A thread of the main session keeps its base's word: agent:<id>:main:thread:<id>.
-        return ("thread" if _has_thread(words) else "main"), None, None
-    if first in _DIRECT_WORDS:
-        return ("thread" if _has_thread(words[2:]) else "direct"), None, None
-    for place in (1, 2):
-        if place < len(words) - 1:
-            word = words[place]
-            if _has_thread(words[place + 2 :]) and (word in _DIRECT_WORDS or word in ("group", "channel")):
-                return "thread", first, None
-            if word in _DIRECT_WORDS:
-                return "direct", first, None
-            if word in ("group", "channel"):
-                return ("group" if word == "group" else "channel"), first, None
+        return _classify_chat(words)
+
+
+def _classify_chat(words: list[str]) -> tuple[Kind, str | None, str | None]:
+    """Classify what names a peer: `main`, `direct:<peer>`, `<channel>[:<account>]:direct|group|channel:<peer>`, with a thread or not."""
+    for place, word in enumerate(words[:3]):
+        is_peer_word = word in _DIRECT_WORDS or (place > 0 and word in ("group", "channel"))
+        if not is_peer_word and not (place == 0 and word == "main"):
+            continue
+        if is_peer_word and place == len(words) - 1:
+            break
+        channel = words[0] if place > 0 else None
+        if _has_thread(words[place + (2 if is_peer_word else 1) :]):
+            return "thread", channel, None
+        kinds: dict[str, Kind] = {"main": "main", "group": "group", "channel": "channel"}
+        return kinds.get(word, "direct"), channel, None
     return "other", None, None
 
 

@@ -17,6 +17,8 @@ JSON_STORE: Final = "sessions.json"
 SQLITE_STORE: Final = "openclaw-agent.sqlite"
 IMPORT_ARCHIVE: Final = "session-sqlite-import-archive"
 STATE_DIR_VARIABLE: Final = "OPENCLAW_STATE_DIR"
+SYNTH_MARKER: Final = "synth.json"
+SYNTH_FORMAT: Final = "sessionlab-synth"
 
 Source = Literal["live", "archive-deleted", "archive-reset", "cold"]
 """Where a transcript's events come from. Usage totals count them all once (OpenClaw's own summary does, too)."""

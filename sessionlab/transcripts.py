@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Annotated, Any, BinaryIO, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,20 +25,26 @@ MAX_LINE_BYTES: Final = 256 << 20
 """Longest line that is read; OpenClaw's SQLite store caps an event at 4 MiB."""
 
 
+_MAX_TOKENS: Final = 1 << 53
+_MAX_USD: Final = 1e9
+Tokens = Annotated[int, msgspec.Meta(ge=-_MAX_TOKENS, le=_MAX_TOKENS)]
+"""A count that JavaScript can hold exactly. A larger one is no count: it is treated as a field of the wrong type."""
+
+
 class Cost(msgspec.Struct, gc=False):
     """The price of one assistant message, in US dollars as the provider's price list gives it."""
 
-    total: float | None = None
+    total: Annotated[float, msgspec.Meta(ge=-_MAX_USD, le=_MAX_USD)] | None = None
 
 
 class Usage(msgspec.Struct, gc=False, rename="camel"):
     """The tokens that one assistant message used. `total` is the writer's own sum."""
 
-    input: int | None = None
-    output: int | None = None
-    cache_read: int | None = None
-    cache_write: int | None = None
-    total: int | None = msgspec.field(default=None, name="totalTokens")
+    input: Tokens | None = None
+    output: Tokens | None = None
+    cache_read: Tokens | None = None
+    cache_write: Tokens | None = None
+    total: Tokens | None = msgspec.field(default=None, name="totalTokens")
     cost: Cost | None = None
 
 
@@ -136,7 +142,7 @@ def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
             if path.suffix != ".zst":
                 yield from _chunks(raw, path, limit_bytes)
                 return
-            import zstandard  # noqa: PLC0415  # only compressed archives need it
+            import zstandard  # only compressed archives need it
 
             try:
                 with zstandard.ZstdDecompressor().stream_reader(raw) as plain:
@@ -249,7 +255,7 @@ def _tolerant_usage(usage: dict[str, Any]) -> Usage:
         cache_read=_tokens(usage.get("cacheRead")),
         cache_write=_tokens(usage.get("cacheWrite")),
         total=_tokens(usage.get("totalTokens")),
-        cost=Cost(float(total)) if isinstance(total, int | float) and not isinstance(total, bool) else None,
+        cost=Cost(float(total)) if isinstance(total, int | float) and not isinstance(total, bool) and abs(total) <= _MAX_USD else None,
     )
 
 
@@ -258,7 +264,7 @@ def _as(kind: type[T], value: object) -> T | None:
 
 
 def _tokens(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_TOKENS else None
 
 
 def _camel(name: str) -> str:

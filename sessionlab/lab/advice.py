@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROMPT_SHARE: Final = 0.25
 PROMPT_FIELDS: Final = ("skillsSnapshot", "systemPromptReport")
 CRON_SHARE: Final = 0.20
-CRON_OLD_RUNS: Final = 10
+CRON_RUNS: Final = 10
 STALE_SHARE: Final = 0.10
 ARCHIVE_SHARE: Final = 0.10
 JSON_STORE_BYTES: Final = 10 * 1024**2
@@ -70,9 +70,7 @@ def advise(findings: Findings, *, stale_days: int = 30) -> tuple[Advice, ...]:
     return (*_errors(findings.problems), *sorted(rest, key=lambda advice: (-advice.saves_bytes, advice.title)))
 
 
-def advise_mirror(
-    con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: int = 30, agent: str | None = None
-) -> tuple[Advice, ...]:
+def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: int = 30, agent: str | None = None) -> tuple[Advice, ...]:
     """Ask the mirror behind `con` and return its advice; see `advise`.
 
     Args:
@@ -101,7 +99,7 @@ def _errors(problems: pd.DataFrame) -> Iterator[Advice]:
         codes = ", ".join(sorted(set(errors["code"])))
         yield Advice(
             "Look at the errors first",
-            f"{int(errors['count'].sum()):,} findings of severity error: {codes}.",
+            f"Found with severity error: {int(errors['count'].sum()):,} ({codes}).",
             "Read them in the table of problems: until they are mended, what could not be read is missing from every number here.",
             0,
         )
@@ -136,7 +134,7 @@ def _prompt_fields(fields: pd.DataFrame) -> Iterator[Advice]:
     if total and size >= PROMPT_SHARE * total:
         yield Advice(
             "Stop keeping the prompt in every entry",
-            f"{' and '.join(sorted(found['field']))} take {format_bytes(size)}, {size / total:.1%} of all entry bytes.",
+            f"{' and '.join(sorted(found['field']))} take {format_bytes(size)}, {_percent(size / total)} of all entry bytes.",
             "Both are copies of what goes into the prompt. OpenClaw 2026.5 and later keeps long prompts once, in skills-prompts/; "
             "fewer skills per agent and smaller workspace files help in every version.",
             size,
@@ -146,14 +144,17 @@ def _prompt_fields(fields: pd.DataFrame) -> Iterator[Advice]:
 def _cron_runs(jobs: pd.DataFrame) -> Iterator[Advice]:
     runs = int(jobs["runs_kept"].sum())
     old = int(jobs["runs_older_than_1_day"].sum())
-    share = float(jobs["share_of_sessions"].max()) if len(jobs) else 0.0
-    if old < CRON_OLD_RUNS and share < CRON_SHARE:
+    if not runs:
         return
-    worst = jobs.iloc[0]
+    worst = jobs.loc[jobs["share_of_sessions"].idxmax()]
+    share, kept = float(worst["share_of_sessions"]), int(worst["runs_kept"])
+    # A share says nothing in a store of a handful of sessions.
+    if old < CRON_RUNS and (share < CRON_SHARE or kept < CRON_RUNS):
+        return
     yield Advice(
         "Let the sessions of old cron runs go",
         f"{runs:,} run sessions are kept, {old:,} of them older than a day; "
-        f"the job {worst['cron_job_id']} has {int(worst['runs_kept']):,}, {float(worst['share_of_sessions']):.1%} of its agent's sessions.",
+        f"the job {worst['cron_job_id']} has {kept:,}, {_percent(share)} of its agent's sessions.",
         "Set cron.sessionRetention (24h is OpenClaw's default, false keeps everything) and let the sweep run; "
         "a job that runs often can also report into one session instead of a new one.",
         int(jobs["bytes_older_than_1_day"].sum()),
@@ -167,7 +168,7 @@ def _stale_sessions(stale: pd.DataFrame, stale_days: int) -> Iterator[Advice]:
     size, beside = int(stale["stale_bytes"].sum()), int(stale["stale_transcript_bytes"].sum())
     yield Advice(
         "Prune sessions that nobody uses",
-        f"{old:,} of {sessions:,} sessions ({old / sessions:.1%}) were not updated for {stale_days} days: "
+        f"{old:,} of {sessions:,} sessions ({_percent(old / sessions)}) were not updated for {stale_days} days: "
         f"{format_bytes(size)} of entries, and {format_bytes(beside)} of transcripts beside them.",
         f'Set session.maintenance.pruneAfter to "{stale_days}d" and mode to "enforce" (in "warn" nothing is removed); '
         "transcripts are archived, not deleted.",
@@ -207,7 +208,7 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
     if imported:
         yield Advice(
             "Put away the originals of the SQLite import",
-            f"The import archive takes {format_bytes(imported)}, {imported / total:.1%} of the disk space; it is not read any more.",
+            f"The import archive takes {format_bytes(imported)}, {_percent(imported / total)} of the disk space; it is not read any more.",
             "Keep it until you are sure of the new store (it is the only way back), then move it to a backup.",
             imported,
         )
@@ -221,7 +222,7 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
     if archives and archives >= ARCHIVE_SHARE * total:
         yield Advice(
             "Let archived transcripts expire",
-            f"Archives of deleted and reset sessions take {format_bytes(archives)}, {archives / total:.1%} of the disk space.",
+            f"Archives of deleted and reset sessions take {format_bytes(archives)}, {_percent(archives / total)} of the disk space.",
             "Set session.maintenance.resetArchiveRetention (as long as pruneAfter unless set), or move the archives to a backup.",
             archives,
         )
@@ -232,3 +233,7 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
             "A reader that never ends keeps it from being folded in; stop what holds the database open, then restart OpenClaw.",
             log,
         )
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.1f} %"

@@ -83,7 +83,7 @@ class TranscriptFacts:
 
 @dataclass(slots=True)
 class EventBatch:
-    """The events of several transcripts. `columns` maps each name of `TEXT_COLUMNS` (int16 codes into `words`) and `NUMBER_COLUMNS` (int64)."""
+    """The events of several transcripts: each of `TEXT_COLUMNS` as int16 codes into `words`, each of `NUMBER_COLUMNS` as int64."""
 
     columns: dict[str, Column]
     words: list[str | None]
@@ -222,7 +222,7 @@ class _Builder:
         usages = [message.usage for message in messages if message.usage is not None]
         for column, name in zip(self.usages, _USAGE, strict=True):
             values = [getattr(usage, name) for usage in usages]
-            column += [ABSENT if value is None else value for value in values] if None in values else values
+            column.extend([ABSENT if value is None else value for value in values] if None in values else values)
         totals = [usage.cost.total if usage.cost is not None else None for usage in usages]
         self.costs += [ABSENT if total is None else round(total * 1_000_000) for total in totals]
 

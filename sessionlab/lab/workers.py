@@ -1,7 +1,7 @@
 """Reading many transcripts on all cores: a few helper processes that parse, while the caller takes their batches over.
 
-The helpers are plain `python -m sessionlab.lab.workers` processes that talk pickle over their pipes. Python's own process pools either fork,
-which a process with DuckDB's threads must not, or import the caller's main module again, which runs a user's script twice.
+The helpers are plain Python processes that talk pickle over their pipes. Python's own process pools either fork, which a process with
+DuckDB's threads must not, or import the caller's main module again, which runs a user's script twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
-from typing import Final
+from typing import Final, Self
 
 from sessionlab.errors import SessionLabError
 from sessionlab.lab.columns import EventBatch, ParseJob, parse
@@ -106,7 +106,7 @@ class _Helper:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
-    def __enter__(self) -> _Helper:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -167,7 +167,9 @@ class JSONFileStore(SessionStore):
         if not data.strip():
             return {}
         members = codec.split_members(data, path=self.path)
-        return {key: raw for key, raw in members.items() if bytes(memoryview(raw)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS}
+        return {
+            key: raw for key, raw in members.items() if bytes(memoryview(raw)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS
+        }
 
     def _read(self) -> bytes:
         """Return the whole file."""

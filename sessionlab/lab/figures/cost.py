@@ -78,7 +78,7 @@ def _stacked(
     colours = {name: style.series_colour(at) for at, name in enumerate(sorted(by_tokens.index, key=lambda n: (-int(by_tokens[n]), n)))}
     named = [name for name in ranked if totals[name] > 0][: style.MAX_SERIES]
     rest = [name for name in ranked if name not in named and totals[name] > 0]
-    table = frame.groupby(["day", "series"])[value].sum().unstack("series", fill_value=0)
+    table = frame.pivot_table(index="day", columns="series", values=value, aggfunc="sum", fill_value=0)
     x = style.days(table.index.to_series())
     columns = [(name, table[name], colours[name]) for name in named]
     if rest:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-_BAND: Final = "rgba(0,114,178,0.2)"
-_BACKTEST_BAND: Final = "rgba(230,159,0,0.2)"
+_BAND: Final = "rgba(0,114,178,0.3)"
+_BACKTEST_BAND: Final = "rgba(230,159,0,0.3)"
 
 
 def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest | None = None) -> go.Figure:
@@ -97,7 +97,7 @@ def _band(days: pd.DataFrame, divisor: int, hover: str, *, colour: str, band: st
     import plotly.graph_objects as go
 
     x = style.days(days["day"])
-    common = {"x": x, "mode": "lines", "legendgroup": name}
+    common = {"x": x, "mode": "lines"}
     edge = {"width": 0, "color": colour}
     return [
         go.Scatter(

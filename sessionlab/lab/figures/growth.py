@@ -107,7 +107,7 @@ def _stacked(
 ) -> go.Figure:
     import plotly.graph_objects as go
 
-    table = frame.groupby(["day", by])[value].sum().unstack(by, fill_value=0)
+    table = frame.pivot_table(index="day", columns=by, values=value, aggfunc="sum", fill_value=0)
     x = style.days(table.index.to_series())
     ordered = style.in_kind_order(table.columns) if by == "kind" else sorted(table.columns)
     names = [name for name in ordered if table[name].iloc[-1] > 0]

@@ -34,12 +34,13 @@ def bytes_by_field(fields: pd.DataFrame, top: int = 10) -> go.Figure:
         rest = f"{len(names) - top} smaller fields"
         names, sizes = [*names[:top], rest], [*sizes[:top], sum(sizes[top:])]
     divisor, unit = style.byte_unit(max(sizes))
+    share = style.percent(sizes[0], total)
     bar = go.Bar(
         x=style.scaled(sizes, divisor),
         y=[style.short(name, 22) for name in names],
         orientation="h",
         marker={"color": style.BLUE},
-        text=[f"{_percent(size, total)}" for size in sizes],
+        text=[style.percent(size, total) for size in sizes],
         textposition="auto",
         customdata=[[name, format_bytes(size)] for name, size in zip(names, sizes, strict=True)],
         hovertemplate="%{customdata[0]}: %{customdata[1]} (%{text})<extra></extra>",
@@ -47,7 +48,7 @@ def bytes_by_field(fields: pd.DataFrame, top: int = 10) -> go.Figure:
     return style.figure(
         [bar],
         title=title,
-        alt=f"The field {names[0]} takes {format_bytes(sizes[0])}, {_percent(sizes[0], total)} of {format_bytes(total)} in all entries.",
+        alt=f"The field {names[0]} takes {format_bytes(sizes[0])}, {share} of {format_bytes(total)} in all entries.",
         caption="Size of each top-level field over all entries as they are stored; transcripts are not included.",
         x_title=f"Size ({unit})",
         yaxis={"autorange": "reversed", "title": {"text": ""}},
@@ -70,16 +71,13 @@ def bytes_by_kind(kinds: pd.DataFrame) -> go.Figure:
         x=style.scaled(sizes, divisor),
         y=names,
         orientation="h",
-        marker={
-            "color": [style.kind_colour(name) for name in names],
-            "pattern": {"shape": [style.kind_hatch(name) for name in names], "fillmode": "overlay"},
-        },
-        text=[_percent(size, total) for size in sizes],
+        marker={"color": [style.kind_colour(name) for name in names]},
+        text=[style.percent(size, total) for size in sizes],
         textposition="auto",
         customdata=[[format_bytes(size), format_count(count)] for size, count in zip(sizes, counts, strict=True)],
         hovertemplate="%{y}: %{customdata[0]} in %{customdata[1]} sessions (%{text})<extra></extra>",
     )
-    share = _percent(sizes[0], total)
+    share = style.percent(sizes[0], total)
     return style.figure(
         [bar],
         title=title,
@@ -99,7 +97,7 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
     total = int(tree["bytes"].sum()) if not tree.empty else 0
     if total == 0:
         return style.no_data(title, _EMPTY)
-    ids, labels, parents, values, colours = ["all"], ["all agents"], [""], [total], [style.GRID]
+    ids, labels, parents, values, colours = ["all"], ["all agents"], [""], [total], [style.FRAME]
 
     def add(node: str, label: str, parent: str, size: int, colour: str) -> None:
         ids.append(node)
@@ -109,7 +107,7 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
         colours.append(colour)
 
     for agent, of_agent in tree.groupby("agent_id", sort=True):
-        add(f"all/{agent}", str(agent), "all", int(of_agent["bytes"].sum()), style.GRID)
+        add(f"all/{agent}", str(agent), "all", int(of_agent["bytes"].sum()), style.FRAME)
         for kind in style.in_kind_order(of_agent["kind"]):
             of_kind = of_agent[of_agent["kind"] == kind]
             size = int(of_kind["bytes"].sum())
@@ -128,8 +126,7 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
         values=values,
         branchvalues="total",
         sort=True,
-        maxdepth=4,
-        marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}},
+        marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}, "pad": {"t": 17, "l": 1, "r": 1, "b": 1}},
         text=[format_bytes(size) for size in values],
         texttemplate="%{label}<br>%{text}",
         hovertemplate="%{id}<br>%{text}, %{percentRoot:.1%} of all entries<extra></extra>",
@@ -182,7 +179,7 @@ def biggest_sessions(sessions: pd.DataFrame) -> go.Figure:
         title=title,
         alt=(
             f"The biggest of {len(keys)} sessions shown has an entry of {format_bytes(sizes[0])}; "
-            f"together they take {share:.1%} of all entry bytes."
+            f"together they take {style.percent(share, 1)} of all entry bytes."
         ),
         caption="Size of the store's entries. The transcript of a session may be much bigger; it is not part of the store.",
         x_title=f"Size of the entry ({unit})",
@@ -202,7 +199,7 @@ def size_distribution(sizes: pd.DataFrame) -> go.Figure:
         return style.no_data(title, _EMPTY)
     lows, highs = style.whole(sizes["low_bytes"]), style.whole(sizes["high_bytes"])
     counts, bulk = style.whole(sizes["sessions"]), style.whole(sizes["entry_bytes"])
-    labels = [f"{_power(low)} to {_power(high)}" for low, high in zip(lows, highs, strict=True)]
+    labels = [_bucket(low, high) for low, high in zip(lows, highs, strict=True)]
     bar = go.Bar(
         x=labels,
         y=counts,
@@ -224,9 +221,7 @@ def size_distribution(sizes: pd.DataFrame) -> go.Figure:
     )
 
 
-def _percent(part: int, total: int) -> str:
-    return f"{100 * part / total:.1f} %" if total else "0.0 %"
-
-
-def _power(size: int) -> str:
-    return format_bytes(size).replace(".0 ", " ")
+def _bucket(low: int, high: int) -> str:
+    start, end = format_bytes(low).replace(".0 ", " "), format_bytes(high).replace(".0 ", " ")
+    # "2-4 KB" leaves room for the bars on a narrow screen; "512 B-1 KB" needs both units.
+    return f"{start.split()[0]}-{end}" if start.split()[1] == end.split()[1] else f"{start}-{end}"

@@ -76,10 +76,7 @@ def stale_share(stale: pd.DataFrame, stale_days: int = 30) -> go.Figure:
         x=[round(100 * part / count, 2) for part, count in zip(old, counts, strict=True)],
         y=kinds,
         orientation="h",
-        marker={
-            "color": [style.kind_colour(kind) for kind in kinds],
-            "pattern": {"shape": [style.kind_hatch(kind) for kind in kinds], "fillmode": "overlay"},
-        },
+        marker={"color": [style.kind_colour(kind) for kind in kinds]},
         text=[f"{part:,} of {count:,}" for part, count in zip(old, counts, strict=True)],
         textposition="auto",
         customdata=[format_bytes(size) for size in bulk],

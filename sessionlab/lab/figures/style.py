@@ -22,6 +22,7 @@ BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
 TEXT: Final = "#767676"  # the one grey that is legible on white and on black
 GRID: Final = "rgba(128,128,128,0.25)"
 EDGE: Final = "rgba(128,128,128,0.6)"
+FRAME: Final = "#BDBDBD"  # solid, so that a label on it is legible whatever the paper
 
 NO_SESSION: Final = "(no session)"
 
@@ -88,6 +89,11 @@ def days(column: pd.Series) -> list[str]:
     return [str(text) for text in column.dt.strftime("%Y-%m-%d").tolist()]
 
 
+def percent(part: float, whole: float) -> str:
+    """Write a part of a whole for people: `41.2 %`; of nothing it is `0.0 %`."""
+    return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
+
+
 def short(text: str, width: int = 24) -> str:
     """Shorten from the middle, so that axis labels leave room for the plot; the hover has the whole text."""
     if len(text) <= width:
@@ -107,10 +113,10 @@ def template() -> str:
         layout={
             # The only text colour anywhere: a report recolours this one for dark paper.
             "font": {"color": TEXT, "size": 12, "family": "system-ui, sans-serif"},
-            "title": {"x": 0, "xref": "paper", "xanchor": "left", "yref": "container", "y": 0.97, "yanchor": "top", "font": {"size": 15}},
+            "title": {"x": 0, "xref": "container", "pad": {"l": 8}, "yref": "container", "y": 0.97, "yanchor": "top", "font": {"size": 15}},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"},
+            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
             "margin": {"l": 8, "r": 12, "t": 64, "b": 8},
             "xaxis": axis,
             "yaxis": axis,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sessionlab.lab.figures.forecast import crossing_sentence
-from sessionlab.lab.figures.style import days
+from sessionlab.lab.figures.style import days, percent
 from sessionlab.units import format_bytes, format_count, format_usd
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def biggest_sessions_table(sessions: pd.DataFrame) -> pd.DataFrame:
             "Session": sessions["session_key"].tolist(),
             "Kind": sessions["kind"].tolist(),
             "Entry": [format_bytes(size) for size in sessions["entry_bytes"].tolist()],
-            "Share": [f"{share:.1%}" for share in sessions["share"].tolist()],
+            "Share": [percent(share, 1) for share in sessions["share"].tolist()],
             "Transcript": [format_bytes(size) for size in sessions["transcript_bytes"].tolist()],
             "Last update": _days(sessions["updated_day"]),
         }
@@ -89,9 +89,7 @@ def problems_table(problems: pd.DataFrame) -> pd.DataFrame:
     """List the problems. Columns: Severity, Problem, Found, Count, Where, What to do."""
     places = [
         " ".join(str(part) for part in (path, None if _absent(line) else f"line {int(line)}", key) if not _absent(part))
-        for path, line, key in zip(
-            problems["path"].tolist(), problems["line"].tolist(), problems["session_key"].tolist(), strict=True
-        )
+        for path, line, key in zip(problems["path"].tolist(), problems["line"].tolist(), problems["session_key"].tolist(), strict=True)
     ]
     return _frame(
         {

@@ -1,0 +1,312 @@
+"""What one agent contributes to the mirror: its files, its sessions, the transcripts to read, and what is wrong with any of it.
+
+Reads; knows nothing of DuckDB. Each transcript is found once: a file that an import already took into the database, a published archive
+that lies in both places, and checkpoints are recognised, so that no usage is counted twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sessionlab import keys, layout
+from sessionlab.entry import BIG_FIELDS, REST_FIELD, SessionSummary, field_sizes
+from sessionlab.errors import UnreadableError
+from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats
+from sessionlab.stores.json_file import JSONFileStore
+from sessionlab.stores.opening import StoreLocation
+
+_NAMES_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as a folder listing showed it."""
+
+    path: Path
+    part: layout.FilePart
+    bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptSource:
+    """One transcript to be counted.
+
+    Attributes:
+        path: Where it lies, for people: a file, or `<database>#<archive or session>`.
+        session_key: The session that it belongs to, when one refers to it.
+        session_id: As its name or row says.
+        source: Where its events come from.
+        bytes: Its size as last seen, uncompressed unless it is a compressed file.
+        mtime_ns: The file's modification time, or 0 for one inside a database.
+        in_store: Whether it lies inside the store's database.
+    """
+
+    path: str
+    session_key: str | None
+    session_id: str | None
+    source: layout.Source
+    bytes: int
+    mtime_ns: int
+    in_store: bool = False
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it is in use, by its name, but no session refers to it."""
+        return self.session_key is None and self.source in ("live", "cold")
+
+
+@dataclass(slots=True)
+class AgentSnapshot:
+    """One agent's sessions and the sizes of everything around them, as read from one consistent state of its store.
+
+    `sizes` and `fields` are keyed by session key: the entry's bytes, and its bytes by top-level field.
+    """
+
+    location: StoreLocation
+    stats: StoreStats
+    fingerprint: Fingerprint
+    snapshot_method: str
+    summaries: list[SessionSummary] = field(default_factory=list)
+    fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    sources: list[TranscriptSource] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
+    storage: list[tuple[str, str, int, int]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def scan_files(location: StoreLocation) -> list[SeenFile]:
+    """List every file that belongs to an agent's sessions, ordered by path: store, transcripts, archives, backups, import archive.
+
+    Raises:
+        UnreadableError: A folder cannot be listed. What is not looked at must not look like nothing.
+    """
+    found = [*_store_files(location)]
+    seen = {file.path for file in found}
+    found += [file for file in _walk(location.sessions_dir) if file.path not in seen]
+    if location.root is not None:
+        archive = location.root / layout.IMPORT_ARCHIVE
+        found += [SeenFile(file.path, "import archive", file.bytes, file.mtime_ns) for file in _walk(archive)]
+    return sorted(found, key=lambda file: file.path)
+
+
+def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[SeenFile]) -> AgentSnapshot:
+    """Read an agent's sessions and match its transcripts to them.
+
+    Args:
+        store: The agent's store, open.
+        location: Where it lies.
+        files: What `scan_files` saw just before the store was opened.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    snapshot = AgentSnapshot(location, store.stats(), store.fingerprint(), store.snapshot_method)
+    snapshot.summaries = list(store.summaries())
+    # In a JSON file the key, its quotes, the indentation and the comma belong to the entry, too: the entries then add up to the file.
+    around = 8 if location.kind == "json" else 0
+    for key, raw in store.raw_items():
+        sizes = field_sizes(raw)
+        sizes[REST_FIELD] += len(key.encode()) + around
+        snapshot.fields[key] = sizes
+    snapshot.problems += store.check()
+    transcripts = [file for file in files if file.part in ("transcripts", "transcript archives")]
+    if location.kind == "openclaw":
+        _match_stored(snapshot, store, transcripts)
+    else:
+        _match_files(snapshot, transcripts)
+    snapshot.storage = [*_storage(files), *_inside(store)]
+    snapshot.problems += [*_source_problems(snapshot), *_rival_problems(location, files)]
+    return snapshot
+
+
+def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
+    """Return (bytes of each of `BIG_FIELDS`, bytes of all other fields) of one entry; they add up to the entry."""
+    big = [sizes.get(name, 0) for name in BIG_FIELDS]
+    return (*big, sum(sizes.values()) - sum(big))
+
+
+def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> None:
+    """Match the JSON era's transcript files to sessions: by the entry's `sessionFile`, its topic, its session id."""
+    by_name = {file.path.name: file for file in transcripts}
+    owner: dict[str, str] = {}
+    by_session_id: dict[str, str] = {}
+    for summary in snapshot.summaries:
+        candidates = layout.transcript_candidates(summary.session_id, session_file=summary.session_file, thread_id=summary.thread_id)
+        name = next((name for name in candidates if name in by_name), None)
+        if name is None:
+            snapshot.missing.add(summary.key)
+        else:
+            owner.setdefault(name, summary.key)
+        if summary.session_id:
+            by_session_id.setdefault(summary.session_id, summary.key)
+    for file in by_name.values():
+        parsed = layout.parse_transcript_name(file.path.name)
+        if parsed is None:
+            continue
+        key = owner.get(file.path.name) or (by_session_id.get(parsed.session_id) if parsed.source != "live" or parsed.topic else None)
+        snapshot.sources.append(TranscriptSource(str(file.path), key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+
+
+def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile]) -> None:
+    """Take the transcripts that lie in the database, and of the files beside it only those that do not lie in both places."""
+    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
+
+    if not isinstance(store, OpenClawStore):
+        raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
+    names = {file.path.name.removesuffix(".zst") for file in transcripts}
+    stored_ids: set[str] = set()
+    with_events: set[str] = set()
+    current = {summary.session_id: summary.key for summary in snapshot.summaries}
+    for stored in store.transcripts():
+        if stored.source in ("live", "cold"):
+            stored_ids.add(stored.session_id)
+            if stored.session_key is not None:
+                with_events.add(stored.session_key)
+        elif stored.is_published and stored.name.removesuffix(".zst") in names:
+            continue
+        path = f"{snapshot.location.path}#{stored.name}"
+        snapshot.sources.append(
+            TranscriptSource(path, stored.session_key, stored.session_id, stored.source, stored.bytes, 0, in_store=True)
+        )
+    snapshot.missing = {summary.key for summary in snapshot.summaries} - with_events
+    leftovers = []
+    for file in transcripts:
+        parsed = layout.parse_transcript_name(file.path.name)
+        if parsed is None:
+            continue
+        if parsed.source == "live" and parsed.session_id in stored_ids:
+            leftovers.append(file.path.name)
+            continue
+        key = current.get(parsed.session_id)
+        snapshot.sources.append(TranscriptSource(str(file.path), key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+    if leftovers:
+        snapshot.problems.append(
+            Problem(
+                code="leftover_transcript",
+                severity="info",
+                message=f"{len(leftovers)} transcript files are in the database, too, and counted there only ({_some(leftovers)})",
+                path=str(snapshot.location.sessions_dir),
+                count=len(leftovers),
+            )
+        )
+
+
+def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
+    """Word what the matching showed: transcripts that no session refers to, and sessions without one."""
+    orphans = [Path(source.path).name for source in snapshot.sources if source.is_orphan]
+    where = str(snapshot.location.sessions_dir)
+    if orphans:
+        yield Problem(
+            code="orphan_transcript",
+            severity="warning",
+            message=f"{len(orphans)} transcripts belong to no session ({_some(orphans)})",
+            path=where,
+            advice="their usage is counted; archive them when nobody needs them",
+            count=len(orphans),
+        )
+    if snapshot.missing:
+        yield Problem(
+            code="missing_transcript",
+            severity="warning",
+            message=f"{len(snapshot.missing)} sessions have no transcript ({_some(sorted(snapshot.missing))})",
+            path=where,
+            advice="their history is gone; the entries can be removed with 'openclaw sessions cleanup --fix-missing'",
+            count=len(snapshot.missing),
+        )
+
+
+def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[Problem]:
+    """Word what lies beside the store that was read: a second store with sessions, and the originals of an import."""
+    if location.rival is not None:
+        with JSONFileStore.open(location.rival) as rival:
+            count = rival.count()
+        if count:
+            yield Problem(
+                code="split_store",
+                severity="error",
+                message=f"{count} more sessions lie in {location.rival.name} beside the SQLite store, and are not counted here",
+                path=str(location.rival),
+                advice="OpenClaw 2026.8+ reads the SQLite store only: an older one ran after the move. Import the file, or set it aside",
+                count=count,
+            )
+    archive = [file for file in files if file.part == "import archive"]
+    if archive:
+        yield Problem(
+            code="import_archive",
+            severity="info",
+            message=f"{len(archive)} original files of the SQLite import lie beside the store; what they hold is counted in the store only",
+            path=str(archive[0].path.parent),
+            advice="they are the way back; remove them only when you are sure that you will not need it",
+            count=len(archive),
+        )
+
+
+def _store_files(location: StoreLocation) -> Iterator[SeenFile]:
+    """Yield the store file and its write-ahead log."""
+    parts: tuple[tuple[str, layout.FilePart], ...] = (("", "store file"), ("-wal", "write-ahead log"))
+    for suffix, part in parts:
+        path = location.path.with_name(location.path.name + suffix)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
+        yield SeenFile(path, part, found.st_size, found.st_mtime_ns)
+
+
+def _walk(folder: Path) -> Iterator[SeenFile]:
+    """Yield the files under a folder that need not exist. Links are not followed, so nothing outside is ever read."""
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                if entry.is_dir(follow_symlinks=False):
+                    for file in _walk(Path(entry.path)):
+                        yield SeenFile(file.path, "other files", file.bytes, file.mtime_ns)
+                elif entry.is_file(follow_symlinks=False):
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # removed since it was listed
+                    yield SeenFile(Path(entry.path), layout.part_of(entry.name), found.st_size, found.st_mtime_ns)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
+
+
+def _storage(files: Iterable[SeenFile]) -> list[tuple[str, str, int, int]]:
+    """Return (part, "", files, bytes) by part of the disk space."""
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for file in files:
+        counts[file.part] += 1
+        sizes[file.part] += file.bytes
+    return [(part, "", counts[part], sizes[part]) for part in sorted(counts)]
+
+
+def _inside(store: SessionStore) -> list[tuple[str, str, int, int]]:
+    """Return ("inside the store", table group, 0, bytes) for a database."""
+    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
+
+    if not isinstance(store, OpenClawStore):
+        return []
+    return [("inside the store", group, 0, size_bytes) for group, size_bytes in store.storage_parts()]
+
+
+def session_kind(key: str) -> tuple[str, str | None, str | None]:
+    """Return (kind, channel named by the key, cron job id) of a session key, as the mirror's columns want them."""
+    parsed = keys.parse(key)
+    return parsed.kind, parsed.channel, parsed.cron_job_id
+
+
+def _some(names: list[str]) -> str:
+    """Name the first few of a list."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return f"{shown}, ..." if len(names) > _NAMES_SHOWN else shown

@@ -1,0 +1,337 @@
+"""The transcripts' events in the mirror: taken over from the old mirror where nothing changed, read where something did.
+
+Each event of a conversation counts once: a fork begins with verbatim copies of its parent's events, and those are marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sessionlab import layout
+from sessionlab.errors import StoreError
+from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
+from sessionlab.lab.columns import EventBatch, ParseJob, TranscriptFacts, parse
+from sessionlab.lab.insert import insert_events, insert_rows
+from sessionlab.lab.workers import parse_all
+from sessionlab.stores.base import Problem, SessionStore
+from sessionlab.transcripts import Event, decode, read
+
+if TYPE_CHECKING:
+    import duckdb
+
+_STORED_BATCH_BYTES: Final = 24 << 20
+
+
+@dataclass(slots=True)
+class LoadedEvents:
+    """What loading the events showed.
+
+    Attributes:
+        first_ms: When the first transcript of (agent, session key) began, epoch ms.
+        problems: What is wrong with transcripts, by agent.
+        transcripts_read: How many were read, the others having been taken over.
+    """
+
+    first_ms: dict[tuple[str, str], int] = field(default_factory=dict)
+    problems: dict[str, list[Problem]] = field(default_factory=dict)
+    transcripts_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A source with its number in the mirror, and where its agent's bytes are."""
+
+    transcript_id: int
+    agent_id: str
+    source: TranscriptSource
+    store: SessionStore
+
+
+def load_events(
+    con: duckdb.DuckDBPyConnection,
+    snapshots: Sequence[tuple[AgentSnapshot, SessionStore]],
+    *,
+    has_old: bool,
+    racy_after_ns: int,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> LoadedEvents:
+    """Fill `transcripts` and `events`.
+
+    Args:
+        con: The mirror; with `has_old` the old one is attached as `old`.
+        snapshots: Every agent with its open store.
+        has_old: Whether there is an old mirror to take unchanged transcripts from.
+        racy_after_ns: Files changed later than this are read again next time, whatever their time says then.
+        on_progress: Called with the bytes read so far.
+    """
+    sources = [_Numbered(0, snapshot.location.agent_id, source, store) for snapshot, store in snapshots for source in snapshot.sources]
+    sources = [_Numbered(number, one.agent_id, one.source, one.store) for number, one in enumerate(sources, start=1)]
+    _map_sources(con, sources)
+    result = LoadedEvents(problems={snapshot.location.agent_id: [] for snapshot, _ in snapshots})
+    reused = _take_over(con, sources, result) if has_old else set()
+    fresh = [one for one in sources if one.transcript_id not in reused]
+    result.transcripts_read = len(fresh)
+    facts: dict[int, TranscriptFacts] = {}
+    done, total = 0, sum(one.source.bytes for one in fresh)
+    by_id = {one.transcript_id: one for one in fresh}
+    for batch in _batches(fresh, snapshots, result):
+        insert_events(con, batch)
+        for found in batch.facts:
+            facts[found.transcript_id] = found
+            done += by_id[found.transcript_id].source.bytes
+        if on_progress is not None:
+            on_progress("reading transcripts", done, total)
+    _insert_transcripts(con, fresh, facts, racy_after_ns)
+    for one in fresh:
+        result.problems[one.agent_id] += _problems(one, facts[one.transcript_id])
+    _mark_copies(con, sources, facts)
+    rows = con.execute(
+        "SELECT agent_id, session_key, min(first_ms) FROM transcripts "
+        "WHERE session_key IS NOT NULL AND first_ms IS NOT NULL GROUP BY agent_id, session_key"
+    ).fetchall()
+    result.first_ms = {(agent_id, key): first_ms for agent_id, key, first_ms in rows}
+    return result
+
+
+def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered]) -> None:
+    """Make the temporary table that says which agent, session and file a transcript number stands for."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE source_map ("
+        "transcript_id INTEGER, agent_id VARCHAR, session_key VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, is_orphan BOOLEAN)"
+    )
+    if not sources:
+        return
+    insert_rows(
+        con,
+        "source_map",
+        text={
+            "agent_id": [one.agent_id for one in sources],
+            "session_key": [one.source.session_key for one in sources],
+            "path": [one.source.path for one in sources],
+        },
+        numbers={
+            "transcript_id": [one.transcript_id for one in sources],
+            "bytes": [one.source.bytes for one in sources],
+            "mtime_ns": [one.source.mtime_ns for one in sources],
+            "is_orphan": [one.source.is_orphan for one in sources],
+        },
+    )
+
+
+def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], result: LoadedEvents) -> set[int]:
+    """Copy unchanged transcripts from the old mirror, with their events and problems; return their numbers."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE reused AS
+        SELECT source_map.transcript_id, previous.transcript_id AS old_id, source_map.agent_id, source_map.session_key, source_map.path,
+               source_map.is_orphan
+        FROM source_map JOIN old.transcripts AS previous USING (agent_id, path, bytes, mtime_ns)
+        WHERE mtime_ns > 0
+        """
+    )
+    con.execute(
+        """
+        INSERT INTO transcripts
+        SELECT reused.transcript_id, reused.agent_id, reused.session_key, session_id, source, reused.path, bytes, mtime_ns,
+               events, bad_lines, first_ms, last_ms, reused.is_orphan
+        FROM reused JOIN old.transcripts AS previous ON previous.transcript_id = reused.old_id
+        """
+    )
+    con.execute(
+        """
+        INSERT INTO events BY NAME
+        SELECT previous.* REPLACE (reused.transcript_id AS transcript_id, reused.session_key AS session_key)
+        FROM reused JOIN old.events AS previous ON previous.transcript_id = reused.old_id
+        """
+    )
+    names = [one.agent_id for one in sources]
+    rows = con.execute(
+        """
+        SELECT problems.agent_id, severity, code, message, problems.path, line, problems.session_key, advice, count
+        FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.agent_id AND problems.path = reused.path
+        """
+    ).fetchall()
+    for agent_id, severity, code, message, path, line, key, advice, count in rows:
+        if agent_id in names:
+            problem = Problem(code=code, severity=severity, message=message, path=path, line=line, key=key, advice=advice, count=count)
+            result.problems[agent_id].append(problem)
+    return {transcript_id for (transcript_id,) in con.execute("SELECT transcript_id FROM reused").fetchall()}
+
+
+def _batches(
+    fresh: Sequence[_Numbered], snapshots: Sequence[tuple[AgentSnapshot, SessionStore]], result: LoadedEvents
+) -> Iterator[EventBatch]:
+    """Yield the events of all transcripts that must be read: files on all cores, then what lies inside databases."""
+    files = [one for one in fresh if not one.source.in_store]
+    yield from parse_all([ParseJob(one.transcript_id, Path(one.source.path), one.source.bytes) for one in files])
+    for snapshot, store in snapshots:
+        stored = {one.source.path: one for one in fresh if one.source.in_store and one.store is store}
+        if stored:
+            yield from _stored_batches(snapshot, store, stored, result)
+
+
+def _stored_batches(
+    snapshot: AgentSnapshot, store: SessionStore, stored: dict[str, _Numbered], result: LoadedEvents
+) -> Iterator[EventBatch]:
+    """Yield the events that lie in one database."""
+    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
+
+    if not isinstance(store, OpenClawStore):
+        raise TypeError(f"{store.kind} holds no transcripts")
+    jobs: list[ParseJob] = []
+    room = _STORED_BATCH_BYTES
+    for transcript, data in store.iter_transcript_buffers():
+        one = stored.pop(f"{snapshot.location.path}#{transcript.name}", None)
+        if one is None:
+            continue
+        result.problems[one.agent_id] += transcript.problems
+        jobs.append(ParseJob(one.transcript_id, Path(one.source.path), len(data), data))
+        room -= len(data)
+        if room <= 0:
+            yield parse(jobs)
+            jobs, room = [], _STORED_BATCH_BYTES
+    # Listed but not delivered: an empty one.
+    jobs += [ParseJob(one.transcript_id, Path(one.source.path), 0, b"") for one in stored.values()]
+    yield parse(jobs)
+
+
+def _insert_transcripts(
+    con: duckdb.DuckDBPyConnection, fresh: Sequence[_Numbered], facts: dict[int, TranscriptFacts], racy_after_ns: int
+) -> None:
+    if not fresh:
+        return
+    found = [facts[one.transcript_id] for one in fresh]
+    insert_rows(
+        con,
+        "transcripts",
+        text={
+            "agent_id": [one.agent_id for one in fresh],
+            "session_key": [one.source.session_key for one in fresh],
+            "session_id": [one.source.session_id for one in fresh],
+            "source": [one.source.source for one in fresh],
+            "path": [one.source.path for one in fresh],
+        },
+        numbers={
+            "transcript_id": [one.transcript_id for one in fresh],
+            "bytes": [one.source.bytes for one in fresh],
+            # A time that may still change, and one of a transcript that could not be read, must not look settled to the next load.
+            "mtime_ns": [
+                one.source.mtime_ns if one.source.mtime_ns <= racy_after_ns and fact.error is None else 0
+                for one, fact in zip(fresh, found, strict=True)
+            ],
+            "events": [fact.events for fact in found],
+            "bad_lines": [fact.bad_lines for fact in found],
+            "first_ms": [fact.first_ms for fact in found],
+            "last_ms": [fact.last_ms for fact in found],
+            "is_orphan": [one.source.is_orphan for one in fresh],
+        },
+    )
+
+
+def _problems(one: _Numbered, facts: TranscriptFacts) -> Iterator[Problem]:
+    """Word what reading one transcript showed."""
+    where, key = one.source.path, one.source.session_key
+    if facts.error is not None:
+        yield Problem(
+            code="unreadable_transcript",
+            severity="error",
+            message=f"the transcript {facts.error}",
+            path=where,
+            key=key,
+            advice=f"{facts.events} events before that are counted; make the file readable and load again",
+        )
+    for line in facts.bad:
+        if line.is_unfinished:
+            yield Problem(
+                code="unfinished_line",
+                severity="info",
+                message="the last line is unfinished: it is being written, or its writer crashed",
+                path=where,
+                line=line.number,
+                key=key,
+                advice="not counted yet; load again later",
+            )
+        else:
+            yield Problem(
+                code="bad_line",
+                severity="warning",
+                message=f"a transcript line {line.reason}",
+                path=where,
+                line=line.number,
+                key=key,
+                advice="set aside; all other lines are counted. OpenClaw's SQLite import drops what follows it",
+            )
+    further = facts.bad_lines - sum(not line.is_unfinished for line in facts.bad)
+    if further > 0:
+        yield Problem(code="bad_line", severity="warning", message=f"{further} more bad lines", path=where, key=key, count=further)
+    if facts.odd_lines:
+        yield Problem(
+            code="odd_event",
+            severity="info",
+            message=f"{facts.odd_lines} events hold a field of the wrong type, or half a surrogate pair",
+            path=where,
+            key=key,
+            advice="the rest of each event is counted",
+            count=facts.odd_lines,
+        )
+    if facts.untimed:
+        yield Problem(
+            code="untimed_event",
+            severity="info",
+            message=f"{facts.untimed} events have no readable time",
+            path=where,
+            key=key,
+            advice="counted in totals, missing in figures by day",
+            count=facts.untimed,
+        )
+
+
+def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], facts: dict[int, TranscriptFacts]) -> None:
+    """Mark the events of newly read forks that stand in their parent as well, by id and time."""
+    by_name: dict[tuple[str, str], _Numbered] = {}
+    for one in sources:
+        by_name.setdefault((one.agent_id, _stem(one.source.path)), one)
+        if one.source.session_id is not None:
+            by_name.setdefault((one.agent_id, one.source.session_id), one)
+    for one in sources:
+        found = facts.get(one.transcript_id)
+        if found is None or found.parent_session is None:
+            continue
+        parent = by_name.get((one.agent_id, _stem(found.parent_session)))
+        if parent is None or parent is one:
+            continue
+        known = {(event.id, event.timestamp) for event in _events(parent) if event.id is not None}
+        copies = [place for place, event in enumerate(_events(one)) if event.type != "session" and (event.id, event.timestamp) in known]
+        if copies:
+            con.execute(
+                "UPDATE events SET is_copy = TRUE WHERE transcript_id = ? AND list_contains(CAST(? AS INTEGER[]), seq)",
+                [one.transcript_id, copies],
+            )
+
+
+def _events(one: _Numbered) -> Iterable[Event]:
+    """Read one transcript's events again: only forks and their parents need it."""
+    if not one.source.in_store:
+        try:
+            for piece in read(Path(one.source.path), limit_bytes=one.source.bytes):
+                yield from piece.events
+        except StoreError:
+            return  # reported when it was read for its events
+        return
+    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
+
+    if isinstance(one.store, OpenClawStore):
+        for transcript in one.store.transcripts():
+            if one.source.path.endswith(f"#{transcript.name}"):
+                lines = [line for line in one.store.transcript_lines(transcript) if isinstance(line, bytes)]
+                yield from decode(b"\n".join([*lines, b""])).events
+
+
+def _stem(path: str) -> str:
+    """Return the name that a fork's header and a source have in common: the session id, whatever folder and archive suffix it has now."""
+    name = path.replace("\\", "/").rpartition("/")[2].rpartition("#")[2]
+    parsed = layout.parse_transcript_name(name)
+    return parsed.session_id if parsed is not None else name

@@ -1,0 +1,112 @@
+"""Putting columns into the mirror's tables: arrays and lists in, one INSERT out.
+
+Text travels as integer codes into a list of words that DuckDB joins back: object arrays cost three times as much, and DuckDB guesses
+their type from a sample, wrongly when that is all NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sessionlab.lab.columns import ABSENT, TEXT_COLUMNS, Column, EventBatch
+
+if TYPE_CHECKING:
+    import duckdb
+
+TextColumn = Sequence[str | None]
+NumberColumn = Sequence[int | None]
+
+_LAST_DAY_MS: Final = 253_402_300_800_000  # 10000-01-01: what Python's dates cannot show is no date
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the mirror's empty tables."""
+    con.execute((resources.files("sessionlab.lab") / "schema.sql").read_text(encoding="utf-8"))
+
+
+def insert_rows(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    *,
+    text: Mapping[str, TextColumn],
+    numbers: Mapping[str, NumberColumn],
+    derived: Mapping[str, str] | None = None,
+) -> None:
+    """Insert rows given as columns of equal length.
+
+    Args:
+        con: The mirror, writable.
+        table: One of the schema's tables.
+        text: Text columns.
+        numbers: Integer, boolean (0 and 1) columns.
+        derived: Further columns as SQL over the numbers.
+    """
+    codes: dict[str | None, int] = {}
+    data: dict[str, Column] = {}
+    for name, values in text.items():
+        data[name] = np.array([codes.setdefault(value, len(codes)) for value in values], np.int64)
+    for name, numeric in numbers.items():
+        data[name] = np.array([ABSENT if value is None else value for value in numeric], np.int64)
+    _insert(con, table, data, list(codes), text_columns=list(text), derived=dict(derived or {}))
+
+
+def insert_events(con: duckdb.DuckDBPyConnection, batch: EventBatch) -> None:
+    """Insert a batch of events; agent and session key come from the temporary table `source_map` (see `mirror`)."""
+    data = dict(batch.columns)
+    names = [name for name in data if name not in TEXT_COLUMNS]
+    chosen = [_number(name) for name in names]
+    chosen += [f'{_alias(name)}.word AS "{name}"' for name in TEXT_COLUMNS]
+    chosen += ["source_map.agent_id", "source_map.session_key", f"{day_of('data.time_ms')} AS event_day", "FALSE AS is_copy"]
+    _register_words(con, batch.words)
+    con.execute(
+        f"INSERT INTO events BY NAME SELECT {', '.join(chosen)} FROM data "
+        f"JOIN source_map ON source_map.transcript_id = data.transcript_id {_joins(TEXT_COLUMNS)}"
+    )
+
+
+def day_of(column: str) -> str:
+    """Return the SQL for the UTC day of a column of epoch milliseconds, NULL for what no calendar shows."""
+    days = f"DATE '1970-01-01' + CAST(FLOOR({column} / 86400000.0) AS INTEGER)"
+    return f"CASE WHEN {column} >= 0 AND {column} < {_LAST_DAY_MS} THEN {days} END"
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    data: dict[str, Column],
+    words: list[str | None],
+    *,
+    text_columns: Sequence[str],
+    derived: dict[str, str],
+) -> None:
+    if not len(next(iter(data.values()))):
+        return
+    chosen = [_number(name) for name in data if name not in text_columns]
+    chosen += [f'{_alias(name)}.word AS "{name}"' for name in text_columns]
+    chosen += [f'{sql} AS "{name}"' for name, sql in derived.items()]
+    _register_words(con, words)
+    con.execute(f'INSERT INTO "{table}" BY NAME SELECT {", ".join(chosen)} FROM data {_joins(text_columns)}')
+
+
+def _register_words(con: duckdb.DuckDBPyConnection, words: list[str | None]) -> None:
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE words AS "
+        "SELECT unnest(CAST($words AS VARCHAR[])) AS word, unnest(range(0, CAST($count AS BIGINT))) AS code",
+        {"words": words, "count": len(words)},
+    )
+
+
+def _joins(text_columns: Sequence[str]) -> str:
+    return " ".join(f'JOIN words AS {_alias(name)} ON {_alias(name)}.code = data."{name}"' for name in text_columns)
+
+
+def _alias(name: str) -> str:
+    return f'"word of {name}"'
+
+
+def _number(name: str) -> str:
+    return f'NULLIF(data."{name}", {ABSENT}) AS "{name}"'

@@ -1,0 +1,278 @@
+"""The mirror: one DuckDB database that shows every store of a state folder, built fresh beside the old one and swapped in.
+
+It is disposable and never the archive. Loading again reads only transcripts whose size or time of change is new; when nothing changed
+at all the mirror is left as it is. The stores themselves are never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sessionlab import __version__
+from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableError, UsageError
+from sessionlab.lab.collect import AgentSnapshot, SeenFile, scan_files, snapshot_agent
+from sessionlab.lab.events import load_events
+from sessionlab.lab.insert import create_tables
+from sessionlab.lab.rows import insert_agents, insert_problems, insert_sessions
+from sessionlab.stores.base import SessionStore
+from sessionlab.stores.opening import StoreLocation, locate, open_at
+
+if TYPE_CHECKING:
+    import duckdb
+
+_RACY_NS: Final = 100_000_000
+"""A file changed less than this before it was looked at may change again within the same tick of the file system's clock."""
+
+Stage = Callable[[str, int, int], None]
+"""Told about progress: what is being done, how much of it is done, of how much (bytes of transcripts, or agents)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a load did. `is_unchanged` means that the mirror already showed this state and was not touched."""
+
+    path: Path | None
+    agents: int
+    sessions: int
+    events: int
+    transcripts: int
+    transcripts_read: int
+    problems: int
+    is_unchanged: bool
+
+
+class BusyMirrorError(SessionLabError):
+    """Another program holds the mirror's file open for writing."""
+
+    exit_code = 11
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: is open in another program ({reason.splitlines()[0][:120]}); close it, or name another mirror")
+
+
+def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a mirror for reading, or with no path an empty one in memory.
+
+    DuckDB may fetch nothing by itself: no extension is installed or loaded behind the user's back.
+
+    Raises:
+        UsageError: There is no such file, or it is no DuckDB database.
+        BusyMirrorError: Another program holds it.
+    """
+    import duckdb  # 100 ms that a program which only lists stores need not pay
+
+    options: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    if path is None:
+        return duckdb.connect(config=options)
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such mirror; make it with 'sessionlab load'")
+    try:
+        return duckdb.connect(str(path), read_only=True, config=options)
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise BusyMirrorError(path, str(error)) from error
+        raise UsageError(f"{path}: is not a mirror that this DuckDB reads ({str(error).splitlines()[0][:120]})") from error
+
+
+def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_progress: Stage | None = None) -> LoadResult:
+    """Bring the mirror file up to date with the stores at `path`.
+
+    Args:
+        path: What `stores.locate` takes: a store, an agent's folder or a state folder.
+        mirror: The DuckDB file; made when it does not exist. It is replaced in one step; readers of the old one keep it.
+        agent: Only this agent.
+        now_ms: The clock, epoch ms UTC: what is dated later is reported.
+        on_progress: Called as the work goes on.
+
+    Raises:
+        StoreError: A store cannot be found or read. The old mirror stays.
+        UsageError: `mirror` exists and is no mirror, or its folder does not.
+        BusyMirrorError: Another program holds the old mirror open for writing.
+    """
+    locations = _located(path, agent)
+    files, signature = _scan(locations)
+    old = _existing(mirror)
+    with contextlib.ExitStack() as stack:
+        previous = stack.enter_context(contextlib.closing(connect(old))) if old is not None else None
+        if previous is not None and signature and _meta(previous, "signature") == signature and not _clock_matters(previous, now_ms):
+            return _result(previous, mirror, transcripts_read=0, is_unchanged=True)
+        fresh = mirror.with_name(f".{mirror.name}.{os.getpid()}.tmp")
+        try:
+            stack.callback(_remove, fresh)
+            read = _write(fresh, locations, files, signature, old=old, now_ms=now_ms, on_progress=on_progress)
+            fresh.replace(mirror)
+        except OSError as error:
+            raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
+    with contextlib.closing(connect(mirror)) as con:
+        return _result(con, mirror, transcripts_read=read, is_unchanged=False)
+
+
+def load_into(
+    con: duckdb.DuckDBPyConnection, path: Path, *, agent: str | None = None, now_ms: int, on_progress: Stage | None = None
+) -> LoadResult:
+    """Build the mirror of the stores at `path` in an open, empty database, as `load` does in a file."""
+    locations = _located(path, agent)
+    files, signature = _scan(locations)
+    read = _fill(con, locations, files, signature, old=None, now_ms=now_ms, on_progress=on_progress)
+    return _result(con, None, transcripts_read=read, is_unchanged=False)
+
+
+def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
+    locations = locate(path)
+    if agent is None:
+        return locations
+    chosen = tuple(location for location in locations if location.agent_id == agent)
+    if not chosen:
+        raise UsageError(f"{path}: has no agent {agent!r}; there are {', '.join(location.agent_id for location in locations)}")
+    return chosen
+
+
+def _scan(locations: tuple[StoreLocation, ...]) -> tuple[dict[StoreLocation, list[SeenFile]], str]:
+    """Return the files of each store, and a signature of them all; an empty one when some file may still be changing."""
+    latest = time.time_ns() - _RACY_NS
+    files = {location: scan_files(location) for location in locations}
+    digest = hashlib.sha256(_schema_version().encode())
+    for location, seen in files.items():
+        digest.update(f"{location}\n".encode())
+        for file in seen:
+            digest.update(f"{file.path}\0{file.bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
+            if file.mtime_ns > latest:
+                return files, ""
+    return files, digest.hexdigest()
+
+
+def _existing(mirror: Path) -> Path | None:
+    """Return the old mirror when there is one of this form; refuse to replace anything that is not a mirror."""
+    if not mirror.parent.is_dir():
+        raise UsageError(f"{mirror.parent}: there is no such folder to put the mirror in")
+    if not mirror.exists():
+        return None
+    with contextlib.closing(connect(mirror)) as con:
+        try:
+            version = _meta(con, "schema_version")
+        except UsageError:
+            raise UsageError(f"{mirror}: exists and is not a mirror of sessionlab's; name another file") from None
+    return mirror if version == _schema_version() else None
+
+
+def _write(
+    fresh: Path,
+    locations: tuple[StoreLocation, ...],
+    files: dict[StoreLocation, list[SeenFile]],
+    signature: str,
+    *,
+    old: Path | None,
+    now_ms: int,
+    on_progress: Stage | None,
+) -> int:
+    """Build the new mirror's file; return how many transcripts were read."""
+    import duckdb  # see connect
+
+    _remove(fresh)
+    with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false"})) as con:
+        if old is not None:
+            con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
+        read = _fill(con, locations, files, signature, old=old, now_ms=now_ms, on_progress=on_progress)
+        if old is not None:
+            con.execute("DETACH old")
+    return read
+
+
+def _fill(
+    con: duckdb.DuckDBPyConnection,
+    locations: tuple[StoreLocation, ...],
+    files: dict[StoreLocation, list[SeenFile]],
+    signature: str,
+    *,
+    old: Path | None,
+    now_ms: int,
+    on_progress: Stage | None,
+) -> int:
+    """Fill an empty database; return how many transcripts were read."""
+    create_tables(con)
+    con.execute("BEGIN TRANSACTION")
+    with _opened(locations) as stores:
+        snapshots = []
+        for place, (location, store) in enumerate(stores):
+            if on_progress is not None:
+                on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
+            snapshots.append((snapshot_agent(store, location, files[location]), store))
+        loaded = load_events(con, snapshots, has_old=old is not None, racy_after_ns=time.time_ns() - _RACY_NS, on_progress=on_progress)
+    for snapshot, _ in snapshots:
+        insert_agents(con, snapshot)
+        insert_sessions(con, snapshot, loaded.first_ms)
+        insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), now_ms=now_ms)
+        _verify(con, snapshot)
+    values = {"schema_version": _schema_version(), "sessionlab_version": __version__, "signature": signature, "now_ms": str(now_ms)}
+    con.executemany("INSERT INTO meta VALUES (?, ?)", list(values.items()))
+    con.execute("COMMIT")
+    return loaded.transcripts_read
+
+
+@contextlib.contextmanager
+def _opened(locations: tuple[StoreLocation, ...]) -> Iterator[list[tuple[StoreLocation, SessionStore]]]:
+    with contextlib.ExitStack() as stack:
+        yield [(location, stack.enter_context(open_at(location))) for location in locations]
+
+
+def _verify(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> None:
+    """Refuse a mirror that does not hold what the store's count and fingerprint were taken over."""
+    agent_id = snapshot.location.agent_id
+    ((rows, total),) = con.execute(
+        "SELECT count(*), CAST(coalesce(sum(entry_bytes), 0) AS BIGINT) FROM sessions WHERE agent_id = ?", [agent_id]
+    ).fetchall()
+    expected = sum(sum(sizes.values()) for sizes in snapshot.fields.values())
+    if not rows == snapshot.fingerprint.count == snapshot.stats.sessions or total != expected:
+        raise CorruptStoreError(
+            snapshot.location.path,
+            f"changed while it was read: {snapshot.stats.sessions} sessions counted, {snapshot.fingerprint.count} in the fingerprint, "
+            f"{rows} in the mirror",
+            advice="run it again",
+        )
+
+
+def _clock_matters(con: duckdb.DuckDBPyConnection, now_ms: int) -> bool:
+    """Say whether another set of sessions is dated in the future now than when the mirror was made."""
+    then = int(_meta(con, "now_ms") or 0)
+    low, high = sorted((then, now_ms))
+    ((count,),) = con.execute("SELECT count(*) FROM sessions WHERE updated_ms > ? AND updated_ms <= ?", [low, high]).fetchall()
+    return bool(count)
+
+
+def _result(con: duckdb.DuckDBPyConnection, mirror: Path | None, *, transcripts_read: int, is_unchanged: bool) -> LoadResult:
+    counts = []
+    for table in ("agents", "sessions", "events", "transcripts", "problems"):
+        ((count,),) = con.execute(f"SELECT count(*) FROM {table}").fetchall()
+        counts.append(count)
+    agents, sessions, events, transcripts, problems = counts
+    return LoadResult(mirror, agents, sessions, events, transcripts, transcripts_read, problems, is_unchanged)
+
+
+def _meta(con: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    import duckdb  # see connect
+
+    try:
+        rows = con.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchall()
+    except duckdb.CatalogException as error:
+        raise UsageError("not a mirror of sessionlab's") from error
+    return rows[0][0] if rows else None
+
+
+def _schema_version() -> str:
+    """Return what identifies the tables' form: a mirror of another form is built anew."""
+    text = (resources.files("sessionlab.lab") / "schema.sql").read_bytes()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _remove(path: Path) -> None:
+    for name in (path, path.with_name(path.name + ".wal")):
+        name.unlink(missing_ok=True)
