@@ -119,8 +119,15 @@ def is_cron_run(key: str) -> bool:
 def _classify(words: list[str]) -> tuple[Kind, str | None, str | None]:
     """Return (kind, channel, cron job id) of a key's words after the agent."""
     first = words[0]
-    if len(words) == 1:
-        return _classify_chat(words)
+    if first.startswith("node-"):
+        return "node", None, None
+    if len(words) > 1 and first == "cron":
+        is_run = len(words) == 4 and words[2] == "run" and all(words)
+        return ("cron-run" if is_run else "cron"), None, words[1]
+    if len(words) > 1 and first in _FIRST_WORD_KINDS:
+        channel = words[1] if first == "parallel" and words[1] not in ("main", "peer") else None
+        return _FIRST_WORD_KINDS[first], channel, None
+    return _classify_chat(words)
 
 
 def _classify_chat(words: list[str]) -> tuple[Kind, str | None, str | None]:
