@@ -145,7 +145,7 @@ class OpenClawStore(SessionStore):
         return self._guarded(self._reader().transcripts())
 
     def transcript_lines(self, transcript: StoredTranscript) -> Iterator[bytes | Problem]:
-        """Yield the events of one live transcript in order as JSON bytes, an unreadable one as its problem; lazy."""
+        """Yield the events of one transcript in order as JSON bytes, an unreadable one as its problem; lazy for live ones."""
         return self._guarded(self._reader().lines_of(transcript))
 
     def iter_transcript_buffers(self) -> Iterator[tuple[StoredTranscript, bytes]]:

@@ -16,8 +16,6 @@ Both archives' SHA-256 is taken over the stored (compressed) bytes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -31,17 +29,16 @@ import msgspec
 
 from sessionlab.layout import Source
 from sessionlab.stores.base import Problem
+from sessionlab.stores.openclaw_bytes import (
+    MAX_ARCHIVE_BYTES,
+    MAX_COLD_BYTES,
+    UnreadableEventError,
+    event_line,
+    split_lines,
+    unpack,
+    verify_sha256,
+)
 
-MAX_EVENT_BYTES: Final = 4 << 20
-"""Largest event that the schema lets be compressed; a stored size beyond it is not believed."""
-
-MAX_COLD_BYTES: Final = 64 << 20
-"""Largest cold transcript, decompressed; OpenClaw itself reads no more."""
-
-MAX_ARCHIVE_BYTES: Final = 256 << 20
-"""Largest archived transcript, decompressed, that is held in memory."""
-
-_BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _COLD_NAME: Final = re.compile(r"[a-f0-9]{64}\.jsonl\.zst")
 
 
@@ -73,10 +70,6 @@ class StoredTranscript:
     created_ms: int | None
     is_published: bool = False
     problems: tuple[Problem, ...] = ()
-
-
-class _UnreadableEventError(ValueError):
-    """Why one event or archive cannot be turned into lines."""
 
 
 class _ColdRow(msgspec.Struct):
@@ -136,27 +129,39 @@ class TranscriptReader:
             lines, problems = self._lines((row[2:] for row in rows), self._live(session_id, windows))
             yield self._filled(self._live(session_id, windows), lines, problems)
         for transcript, read in chain(self._cold(windows), self._archives()):
-            try:
-                raw_lines = read()
-            except _UnreadableEventError as error:
-                code = "cold_transcript_unreadable" if transcript.source == "cold" else "archive_unreadable"
-                problem = self._problem(code, f"{transcript.name}: {error}", transcript)
-                yield replace(transcript, bytes=0, events=0, problems=(*transcript.problems, problem)), b""
-                continue
-            lines, problems = self._lines(((line, None, None) for line in raw_lines), transcript)
-            yield self._filled(transcript, lines, [*transcript.problems, *problems])
+            yield self._opened(transcript, read)
 
     def lines_of(self, transcript: StoredTranscript) -> Iterator[bytes | Problem]:
-        """Yield the events of one live transcript in order, as JSON bytes; one that cannot be read is yielded as its problem.
-
-        For cold storage and archives use `buffers`.
-        """
+        """Yield the events of one transcript in order, as JSON bytes; one that cannot be read is yielded as its problem."""
+        if transcript.source != "live":
+            yield from self._archived_lines_of(transcript)
+            return
         sql = f"SELECT {self._event_columns()} FROM transcript_events WHERE session_id = ? ORDER BY seq"
         for place, row in enumerate(self._db.execute(sql, (transcript.session_id,)), start=1):
             try:
-                yield _line(*row[2:])
-            except _UnreadableEventError as error:
+                yield event_line(*row[2:])
+            except UnreadableEventError as error:
                 yield self._problem("event_unreadable", str(error), transcript, line=place)
+
+    def _archived_lines_of(self, transcript: StoredTranscript) -> Iterator[bytes | Problem]:
+        for candidate, read in chain(self._cold(self._windows()), self._archives()):
+            if (candidate.source, candidate.name) == (transcript.source, transcript.name):
+                opened, buffer = self._opened(candidate, read)
+                at_line = {problem.line: problem for problem in opened.problems}
+                if None in at_line:
+                    yield at_line[None]
+                yield from (at_line.get(place, line) for place, line in enumerate(buffer.splitlines(), start=1))
+
+    def _opened(self, transcript: StoredTranscript, read: Callable[[], list[bytes]]) -> tuple[StoredTranscript, bytes]:
+        """Return a cold or archived transcript with its lines; without any, and the reason, when it cannot be read."""
+        try:
+            raw_lines = read()
+        except UnreadableEventError as error:
+            code = "cold_transcript_unreadable" if transcript.source == "cold" else "archive_unreadable"
+            problem = self._problem(code, f"{transcript.name}: {error}", transcript)
+            return replace(transcript, bytes=0, events=0, problems=(*transcript.problems, problem)), b""
+        lines, problems = self._lines(((line, None, None) for line in raw_lines), transcript)
+        return self._filled(transcript, lines, [*transcript.problems, *problems])
 
     def _windows(self) -> dict[str, tuple[str, str | None, int | None]]:
         """Return session id -> (session key, reason, created_at) of every window."""
@@ -183,8 +188,8 @@ class TranscriptReader:
         problems: list[Problem] = []
         for row in rows:
             try:
-                lines.append(_line(*row))
-            except _UnreadableEventError as error:
+                lines.append(event_line(*row))
+            except UnreadableEventError as error:
                 lines.append(b"")
                 problems.append(self._problem("event_unreadable", str(error), transcript, line=len(lines)))
         return lines, problems
@@ -259,8 +264,8 @@ class _ArchiveSource:
 
     def __call__(self) -> list[bytes]:
         (blob,) = self.db.execute("SELECT archive_blob FROM session_transcript_archives WHERE rowid = ?", (self.rowid,)).fetchone()
-        _verify_sha256(blob, self.sha256)
-        return _split_lines(_unpack(blob, MAX_ARCHIVE_BYTES) if self.encoding == "zstd" else blob)
+        verify_sha256(blob, self.sha256)
+        return split_lines(unpack(blob, MAX_ARCHIVE_BYTES) if self.encoding == "zstd" else blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,16 +283,16 @@ class _ColdSource:
 
     def __call__(self) -> list[bytes]:
         packed = self._packed()
-        _verify_sha256(packed, self.sha256)
+        verify_sha256(packed, self.sha256)
         try:
-            records = [_COLD_DECODER.decode(line) for line in _unpack(packed, MAX_COLD_BYTES).splitlines() if line.strip()]
+            records = [_COLD_DECODER.decode(line) for line in unpack(packed, MAX_COLD_BYTES).splitlines() if line.strip()]
             lines = [record.row.event_json.encode() for record in records if record.kind == "event"]
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise _UnreadableEventError(f"is not a cold transcript ({error})") from error
+            raise UnreadableEventError(f"is not a cold transcript ({error})") from error
         if not records or (records[0].kind, records[0].session_id, records[0].generation) != ("header", self.session_id, self.generation):
-            raise _UnreadableEventError("belongs to another session: its header does not match")
+            raise UnreadableEventError("belongs to another session: its header does not match")
         if len(lines) != self.events:
-            raise _UnreadableEventError(f"holds {len(lines)} events where the store says {self.events}")
+            raise UnreadableEventError(f"holds {len(lines)} events where the store says {self.events}")
         return lines
 
     def _packed(self) -> bytes:
@@ -295,13 +300,13 @@ class _ColdSource:
             sql = "SELECT archive_blob FROM session_transcript_cold_archives WHERE rowid = ?"
             return bytes(self.db.execute(sql, (self.rowid,)).fetchone()[0] or b"")
         if _COLD_NAME.fullmatch(self.name) is None:
-            raise _UnreadableEventError("is not a name of a cold transcript")
+            raise UnreadableEventError("is not a name of a cold transcript")
         try:
             return (self.folder / self.name).read_bytes()
         except FileNotFoundError as error:
-            raise _UnreadableEventError(f"is missing in {self.folder}") from error
+            raise UnreadableEventError(f"is missing in {self.folder}") from error
         except OSError as error:
-            raise _UnreadableEventError(f"cannot be read ({error.strerror})") from error
+            raise UnreadableEventError(f"cannot be read ({error.strerror})") from error
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
@@ -310,82 +315,3 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
     if connection.execute(sql, (table,)).fetchone() is None:
         return frozenset()
     return frozenset(name for (name,) in connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,)))
-
-
-def _line(text: bytes | None, packed: bytes | None, size_bytes: int | None) -> bytes:
-    """Return one event's JSON as one line."""
-    if text is None:
-        if packed is None:
-            raise _UnreadableEventError("the event has neither event_json nor event_zstd")
-        text = _unpack_event(packed, size_bytes)
-    elif packed is not None:
-        raise _UnreadableEventError("the event has both event_json and event_zstd; which one is true is unknown")
-    return text if b"\n" not in text else _compact(text)
-
-
-def _compact(text: bytes) -> bytes:
-    """Take the line breaks out of pretty-printed JSON; inside a string they would be escaped."""
-    try:
-        line = msgspec.json.format(text, indent=-1)
-    except msgspec.DecodeError as error:
-        raise _UnreadableEventError(f"the event spans lines and is not JSON ({error})") from error
-    if b"\n" in line:
-        raise _UnreadableEventError("the event holds a line break inside a string")
-    return line
-
-
-def _unpack_event(packed: bytes, size_bytes: int | None) -> bytes:
-    if size_bytes is None or not 1 <= size_bytes <= MAX_EVENT_BYTES:
-        raise _UnreadableEventError(f"the compressed event says it has {size_bytes} bytes, which the format does not allow")
-    text = _unpack(packed, size_bytes)
-    if len(text) != size_bytes:
-        raise _UnreadableEventError(f"the compressed event has {len(text)} bytes where the store says {size_bytes}")
-    return text
-
-
-def _unpack(packed: bytes, limit_bytes: int) -> bytes:
-    """Decompress one zstd frame of at most `limit_bytes`, whatever size its header claims."""
-    import zstandard
-
-    try:
-        claimed = zstandard.frame_content_size(packed)
-        if claimed > limit_bytes:
-            raise _UnreadableEventError(f"its zstd frame claims {claimed} bytes, more than the {limit_bytes} allowed")
-        if claimed >= 0:
-            return zstandard.ZstdDecompressor().decompress(packed, allow_extra_data=False)
-        with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-            text = stream.read(limit_bytes + 1)
-    except zstandard.ZstdError as error:
-        raise _UnreadableEventError(f"zstd does not decode it ({error})") from error
-    if len(text) > limit_bytes:
-        raise _UnreadableEventError(f"it decompresses to more than the {limit_bytes} bytes allowed")
-    return text
-
-
-def _verify_sha256(blob: bytes, expected: str) -> None:
-    if hashlib.sha256(blob).hexdigest() != expected:
-        raise _UnreadableEventError("its SHA-256 is not the one that the store recorded")
-
-
-def _split_lines(text: bytes) -> list[bytes]:
-    """Cut an archive into events: lines, except where an event was kept pretty-printed over several."""
-    lines = [line for line in text.split(b"\n") if line.strip()]
-    if all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
-        return lines
-    whole = text.decode("utf-8", "surrogateescape")
-    scan, events, place = json.JSONDecoder().raw_decode, [], _skip_blanks(whole, 0)
-    while place < len(whole):
-        try:
-            end = scan(whole, place)[1]
-        except (ValueError, RecursionError):
-            # Not framed as JSON from here on: leave the lines as they are, the transcript reader sets the bad ones aside.
-            events += [line for line in whole[place:].split("\n") if line.strip()]
-            break
-        events.append(whole[place:end])
-        place = _skip_blanks(whole, end)
-    return [event.encode("utf-8", "surrogateescape") for event in events]
-
-
-def _skip_blanks(text: str, place: int) -> int:
-    found = _BLANKS.match(text, place)
-    return found.end() if found else place

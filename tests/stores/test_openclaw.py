@@ -585,6 +585,8 @@ def test_archives_of_deleted_and_reset_sessions(own: Path) -> None:
     assert "archive_unreadable" not in checked(own)
     with OpenClawStore.open(own) as opened:
         assert [one.name for one in opened.transcripts()] == list(found)
+        for transcript in opened.transcripts():
+            assert list(opened.transcript_lines(transcript)) == found[transcript.name][1].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -602,6 +604,8 @@ def test_archive_that_cannot_be_read_is_a_problem(own: Path, row: dict[str, Any]
     assert (lines, transcript.events, transcript.bytes) == (b"", 0, 0)
     assert reason in problem.message
     assert checked(own)["archive_unreadable"] == [problem]
+    with OpenClawStore.open(own) as opened:
+        assert list(opened.transcript_lines(transcript)) == [problem]
 
 
 def freeze(path: Path, *, into: str, damage: Callable[[bytes], bytes] = bytes, events: int | None = None, keep_live: bool = False) -> Path:
@@ -650,6 +654,7 @@ def test_cold_transcript_reads_like_the_live_one(own: Path, into: str) -> None:
     assert (transcript.events, transcript.bytes) == (live.events, live.bytes)
     with OpenClawStore.open(own) as opened:
         assert transcript in opened.transcripts()
+        assert list(opened.transcript_lines(transcript)) == lines.splitlines()
     codes = checked(own)
     assert "cold_transcript_unreadable" not in codes
     assert codes["window_without_events"][0].count == 5
