@@ -24,6 +24,8 @@ STALE_SHARE: Final = 0.10
 ARCHIVE_SHARE: Final = 0.10
 JSON_STORE_BYTES: Final = 10 * 1024**2
 JSON_STORE_SESSIONS: Final = 500
+BACKUP_SHARE: Final = 0.01
+KEY_CODES: Final = ("non_canonical_key", "case_variant_keys")
 LOG_BYTES: Final = 4 * 1024**2
 
 
@@ -94,16 +96,16 @@ def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: in
 
 
 def _errors(problems: pd.DataFrame) -> Iterator[Advice]:
-    errors = problems[problems["severity"] == "error"]
+    odd = problems[problems["code"].isin(KEY_CODES)]
+    errors = problems[(problems["severity"] == "error") & ~problems["code"].isin(KEY_CODES)]
     if len(errors):
         codes = ", ".join(sorted(set(errors["code"])))
         yield Advice(
             "Look at the errors first",
             f"Found with severity error: {int(errors['count'].sum()):,} ({codes}).",
-            "Read them in the table of problems: until they are mended, what could not be read is missing from every number here.",
+            "Read them in the table of problems; what could not be read is missing from the numbers here.",
             0,
         )
-    odd = problems[problems["code"].isin(["non_canonical_key", "case_variant_keys"])]
     if len(odd):
         count = int(odd["count"].sum())
         yield Advice(
@@ -212,7 +214,7 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
             "Keep it until you are sure of the new store (it is the only way back), then move it to a backup.",
             imported,
         )
-    if backups:
+    if backups and backups >= BACKUP_SHARE * total:
         yield Advice(
             "Drop old backups of the store",
             f"Backups of the store take {format_bytes(backups)}.",

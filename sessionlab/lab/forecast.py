@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 INTERVAL_PERCENT: Final = 80
 HORIZON_DAYS: Final = 730
 MIN_WEEKS: Final = 3
+USABLE_MAPE_PERCENT: Final = 20
+USABLE_END_PERCENT: Final = 30
+USABLE_INSIDE_PERCENT: Final = 50
+NOTABLE_END_PERCENT: Final = 10
 DEFAULT_LIMITS_BYTES: Final = (10 * 1024**2, 50 * 1024**2)
 
 # Student's t, 0.9 quantile (80 % two-sided), for 1 to 9 degrees of freedom; from 10 on the expansion below is exact to 4 digits.
@@ -243,13 +247,16 @@ def _verdict(train: int, test: int, *, mape: float, naive: float, end: float, in
     )
     if mape >= naive and mape > 0:
         judgement = "That is no better than assuming no growth: do not plan by it."
-    elif mape > 25:
-        judgement = "That is better than nothing, but too far off to plan by."
-    elif inside < 50:
-        judgement = "The middle line is usable, but the interval was too narrow: expect earlier and later dates than it shows."
+    elif mape > USABLE_MAPE_PERCENT or abs(end) > USABLE_END_PERCENT:
+        judgement = "That is better than assuming no growth, but too far off to plan by."
+    elif inside < USABLE_INSIDE_PERCENT:
+        judgement = "The middle line is usable, but the interval was too narrow: allow for more than it shows."
     else:
         judgement = "Good enough to plan by."
-    return f"{facts} {judgement}"
+    if abs(end) <= NOTABLE_END_PERCENT:
+        return f"{facts} {judgement}"
+    turn = "Growth sped up after the fit: limits come earlier" if end < 0 else "Growth slowed down after the fit: limits come later"
+    return f"{facts} {judgement} {turn} than such a forecast says."
 
 
 def _frame(days: Sequence[dt.date], path: Sequence[tuple[int, int, int]], *, actual: Sequence[int] | None = None) -> pd.DataFrame:

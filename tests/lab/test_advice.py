@@ -96,6 +96,7 @@ def test_orphans_and_missing_transcripts() -> None:
     [
         ("import archive", 1, 99, 1),
         ("store backups", 1, 99, 1),
+        ("store backups", 1, 100, None),
         ("transcript archives", 9, 91, None),
         ("transcript archives", 10, 90, 10),
         ("write-ahead log", rules.LOG_BYTES, rules.LOG_BYTES, rules.LOG_BYTES),
@@ -133,7 +134,7 @@ def test_errors_and_odd_keys_come_first() -> None:
         problems=[
             {"severity": "error", "code": "bad_line", "count": 2},
             {"severity": "error", "code": "bad_entry"},
-            {"severity": "warning", "code": "non_canonical_key", "session_key": "X"},
+            {"severity": "error", "code": "non_canonical_key", "session_key": "X"},
         ],
     )
     assert [one.title for one in made] == [

@@ -166,6 +166,7 @@ def test_backtest_by_hand() -> None:
     assert (made.mape_percent, made.naive_mape_percent) == (round(mape, 2), round(naive, 2))
     assert (made.end_error_percent, made.inside_percent) == (-25.0, 0.0)
     assert "too narrow" in made.verdict
+    assert made.verdict.endswith("Growth sped up after the fit: limits come earlier than such a forecast says.")
 
 
 def test_backtest_says_when_no_growth_would_have_been_the_better_guess() -> None:
@@ -174,12 +175,23 @@ def test_backtest_says_when_no_growth_would_have_been_the_better_guess() -> None
     assert made.naive_mape_percent == 0.0
     assert made.mape_percent > 0
     assert "no better than assuming no growth: do not plan by it" in made.verdict
+    assert "slowed down" in made.verdict
 
 
 def test_backtest_says_when_it_is_far_off() -> None:
     made = backtest(history([100] * 60 + [5000] * 30))
     assert made.mape_percent is not None
-    assert made.mape_percent > 25
+    assert made.mape_percent > 20
+    assert "too far off to plan by" in made.verdict
+
+
+def test_backtest_judges_the_last_day_too() -> None:
+    # Slow, then a jump at the very end: small errors on average, a big one where it matters.
+    made = backtest(history([100] * 60 + [100] * 28 + [2500, 2500]))
+    assert made.mape_percent is not None
+    assert made.end_error_percent is not None
+    assert made.mape_percent < 20
+    assert made.end_error_percent < -30
     assert "too far off to plan by" in made.verdict
 
 
