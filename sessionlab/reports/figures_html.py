@@ -118,16 +118,27 @@ def _data_behind(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> Fi
 
 
 def _wide(series: list[tuple[str, dict[str, list[object]], bool]], names: dict[str, str]) -> FigureData | None:
-    """Return one row per shared key with one column per series, when all series have the same keys."""
+    """Return one row per key with one column per series; `None` when the series' keys do not fit together."""
     lying = series[0][2]
     key, value = ("y", "x") if lying else ("x", "y")
-    keys = series[0][1][key]
-    if any(arrays[key] != keys or flat != lying for _, arrays, flat in series) or len({name for name, _, _ in series}) != len(series):
+    keys = _shared_keys([arrays[key] for _, arrays, _ in series])
+    if keys is None or any(flat != lying for _, _, flat in series) or len({name for name, _, _ in series}) != len(series):
         return None
-    rows = list(zip(keys, *(arrays[value] for _, arrays, _ in series), strict=True))
+    columns = [dict(zip(arrays[key], arrays[value], strict=True)) for _, arrays, _ in series]
+    rows = [(at, *(column.get(at) for column in columns)) for at in keys]
     # One series is what its axis says it is; its name is often only the plotting library's counter.
     heads = [names.get(value, value)] if len(series) == 1 else [name for name, _, _ in series]
     return FigureData((names.get(key, key), *heads), tuple(rows[:MAX_ROWS]), len(rows))
+
+
+def _shared_keys(every: list[list[Any]]) -> list[Any] | None:
+    """Return the keys of all series in order, when each has them once and they are the same or ascending (days, say)."""
+    if any(isinstance(key, list) for keys in every for key in keys) or any(len(set(keys)) != len(keys) for keys in every):
+        return None
+    if all(keys == every[0] for keys in every):
+        return every[0]
+    ascending = len({type(key) for keys in every for key in keys}) == 1 and all(keys == sorted(keys) for keys in every)
+    return sorted({key for keys in every for key in keys}) if ascending else None
 
 
 def _arrays(trace: dict[str, Any]) -> dict[str, list[object]]:

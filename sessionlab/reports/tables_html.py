@@ -116,6 +116,10 @@ def _drop_running_numbers(table: Tag) -> None:
     if corner is not None and not corner.get_text(strip=True) and numbers == [str(i) for i in range(len(numbers))]:
         for cell in [corner, *firsts]:
             cell.decompose()
+        # What a row is about now stands in its first cell.
+        for cell in [row.find("td", recursive=False) for row in rows]:
+            if cell is not None and not _NUMBER.fullmatch(cell.get_text(strip=True)):
+                cell.name = "th"
 
 
 def _align_heads(table: Tag) -> None:

@@ -156,11 +156,18 @@ def test_the_data_of_every_kind_of_trace_is_found(
         assert data.columns == columns
 
 
-def test_series_with_different_days_are_listed_below_each_other() -> None:
-    traces = [go.Scatter(x=[1, 2], y=[3, 4], name="a"), go.Scatter(x=[2], y=[5], name="b")]
+def test_series_with_different_days_share_rows_where_they_can() -> None:
+    traces = [go.Scatter(x=["d1", "d3"], y=[3, 4], name="a"), go.Scatter(x=["d2", "d3"], y=[5, 6], name="b")]
+    data = figure_of(json.loads(pio.to_json(go.Figure(traces))), 1).data
+    assert data.columns == ("x", "a", "b")
+    assert data.rows == (("d1", 3, None), ("d2", None, 5), ("d3", 4, 6))
+
+
+def test_series_whose_keys_do_not_fit_together_are_listed_below_each_other() -> None:
+    traces = [go.Scatter(x=[1, 2], y=[3, 4], name="a"), go.Scatter(x=[2, 2], y=[5, 6], name="b")]
     data = figure_of(json.loads(pio.to_json(go.Figure(traces))), 1).data
     assert data.columns == ("series", "x", "y")
-    assert data.rows == (("a", 1, 3), ("a", 2, 4), ("b", 2, 5))
+    assert data.rows == (("a", 1, 3), ("a", 2, 4), ("b", 2, 5), ("b", 2, 6))
 
 
 def test_a_data_frame_becomes_an_accessible_table(tmp_path: Path) -> None:
@@ -169,6 +176,7 @@ def test_a_data_frame_becomes_an_accessible_table(tmp_path: Path) -> None:
     outputs = [shown(text__html=frame.to_html(), text__plain="") for frame in (plain, indexed)]
     _, soup = exported(tmp_path, markdown("## Sizes"), code("x", outputs=outputs))
     first, second = soup.select("main .output .table")
+    assert [th["scope"] for th in first.select("tbody th")] == ["row", "row"]
     assert rows_of(first) == [["label", "bytes", "share"], [HOSTILE, "10", "9.1 %"], ["b", "2000", "x"]]
     assert rows_of(second) == [["kind", "median"], ["direct", "1.5"]]
     assert first["tabindex"] == "0"
