@@ -14,40 +14,31 @@
 -- columns: cost_microusd BIGINT micro-dollars - cost as recorded
 -- columns: missing_cost_entries BIGINT calls - calls with usage but without a recorded cost
 -- order: total_tokens DESC, provider, model
-WITH per_transcript AS (
-  SELECT
-    transcript_id, provider, model,
-    COUNT(*) AS calls,
-    SUM(input_tokens) AS input_tokens,
-    SUM(output_tokens) AS output_tokens,
-    SUM(cache_read_tokens) AS cache_read_tokens,
-    SUM(cache_write_tokens) AS cache_write_tokens,
-    SUM(COALESCE(total_tokens, COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0)
-      + COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0))) AS total_tokens,
-    SUM(cost_microusd) AS cost_microusd,
-    SUM(CASE WHEN cost_microusd IS NULL THEN 1 ELSE 0 END) AS missing_cost_entries
-  FROM events
-  WHERE role = 'assistant' AND NOT is_copy
-    AND COALESCE(total_tokens, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_microusd) IS NOT NULL
-    AND NOT (COALESCE(provider, '') = 'openclaw' AND COALESCE(model, '') IN ('delivery-mirror', 'gateway-injected'))
-    AND ($agent IS NULL OR agent_id = $agent)
-    AND ($since_day IS NULL OR event_day >= $since_day) AND ($until_day IS NULL OR event_day <= $until_day)
-  GROUP BY transcript_id, provider, model
+WITH chosen AS (
+  SELECT t.transcript_id
+  FROM transcripts AS t
+  LEFT JOIN sessions AS s ON s.agent_id = t.agent_id AND s.session_key = t.session_key
+  WHERE COALESCE(s.kind, '(no session)') = $kind
 )
 SELECT
-  COALESCE(u.provider, '(unknown)') AS provider,
-  COALESCE(u.model, '(unknown)') AS model,
-  CAST(SUM(u.calls) AS BIGINT) AS calls,
-  CAST(COALESCE(SUM(u.input_tokens), 0) AS BIGINT) AS input_tokens,
-  CAST(COALESCE(SUM(u.output_tokens), 0) AS BIGINT) AS output_tokens,
-  CAST(COALESCE(SUM(u.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
-  CAST(COALESCE(SUM(u.cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens,
-  CAST(COALESCE(SUM(u.total_tokens), 0) AS BIGINT) AS total_tokens,
-  CAST(COALESCE(SUM(u.cost_microusd), 0) AS BIGINT) AS cost_microusd,
-  CAST(SUM(u.missing_cost_entries) AS BIGINT) AS missing_cost_entries
-FROM per_transcript AS u
-JOIN transcripts AS t ON t.transcript_id = u.transcript_id
-LEFT JOIN sessions AS s ON s.agent_id = t.agent_id AND s.session_key = t.session_key
-WHERE ($kind IS NULL OR COALESCE(s.kind, '(no session)') = $kind)
-GROUP BY COALESCE(u.provider, '(unknown)'), COALESCE(u.model, '(unknown)')
+  COALESCE(events.provider, '(unknown)') AS provider,
+  COALESCE(events.model, '(unknown)') AS model,
+  CAST(COUNT(*) AS BIGINT) AS calls,
+  CAST(COALESCE(SUM(events.input_tokens), 0) AS BIGINT) AS input_tokens,
+  CAST(COALESCE(SUM(events.output_tokens), 0) AS BIGINT) AS output_tokens,
+  CAST(COALESCE(SUM(events.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
+  CAST(COALESCE(SUM(events.cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens,
+  CAST(SUM(COALESCE(events.total_tokens, COALESCE(events.input_tokens, 0) + COALESCE(events.output_tokens, 0)
+    + COALESCE(events.cache_read_tokens, 0) + COALESCE(events.cache_write_tokens, 0))) AS BIGINT) AS total_tokens,
+  CAST(COALESCE(SUM(events.cost_microusd), 0) AS BIGINT) AS cost_microusd,
+  CAST(SUM(CASE WHEN events.cost_microusd IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS missing_cost_entries
+FROM events
+WHERE role = 'assistant' AND NOT is_copy
+  AND COALESCE(events.total_tokens, events.input_tokens, events.output_tokens, events.cache_read_tokens, events.cache_write_tokens,
+    events.cost_microusd) IS NOT NULL
+  AND NOT (COALESCE(events.provider, '') = 'openclaw' AND COALESCE(events.model, '') IN ('delivery-mirror', 'gateway-injected'))
+  AND ($agent IS NULL OR agent_id = $agent)
+  AND ($kind IS NULL OR transcript_id IN (SELECT transcript_id FROM chosen))
+  AND ($since_day IS NULL OR event_day >= $since_day) AND ($until_day IS NULL OR event_day <= $until_day)
+GROUP BY COALESCE(events.provider, '(unknown)'), COALESCE(events.model, '(unknown)')
 ORDER BY total_tokens DESC, provider, model
