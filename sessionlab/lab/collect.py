@@ -114,11 +114,11 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
         sizes = field_sizes(raw)
         sizes[REST_FIELD] += len(key.encode()) + around
         snapshot.fields[key] = sizes
-    snapshot.problems += store.check()
     transcripts = [file for file in files if file.part in ("transcripts", "transcript archives")]
     if location.kind == "openclaw":
         _match_stored(snapshot, store, transcripts)
     else:
+        snapshot.problems += store.check()
         _match_files(snapshot, transcripts)
     snapshot.storage = [*_storage(files), *_inside(store)]
     snapshot.problems += [*_source_problems(snapshot), *_rival_problems(location, files)]
@@ -159,6 +159,7 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
 
     if not isinstance(store, OpenClawStore):
         raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
+    snapshot.problems += store.check_sessions()
     names = {file.path.name.removesuffix(".zst") for file in transcripts}
     stored_ids: set[str] = set()
     with_events: set[str] = set()

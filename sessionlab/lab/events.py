@@ -326,7 +326,7 @@ def _events(one: _Numbered) -> Iterable[Event]:
     if isinstance(one.store, OpenClawStore):
         for transcript in one.store.transcripts():
             if one.source.path.endswith(f"#{transcript.name}"):
-                lines = [line for line in one.store.transcript_lines(transcript) if isinstance(line, bytes)]
+                lines = [line if isinstance(line, bytes) else b"" for line in one.store.transcript_lines(transcript)]
                 yield from decode(b"\n".join([*lines, b""])).events
 
 

@@ -24,8 +24,10 @@ _KEYS_VALIDATED_FROM: Final = 23
 _DOCTOR: Final = "run 'openclaw doctor --fix', on a backup first: it has removed model fields of sessions without a configured provider"
 
 
-def check_store(connection: sqlite3.Connection, path: Path, *, reader: TranscriptReader, schema_version: int) -> tuple[Problem, ...]:
-    """Read the whole store strictly and return what is wrong, worst first.
+def check_store(
+    connection: sqlite3.Connection, path: Path, *, reader: TranscriptReader | None, schema_version: int
+) -> tuple[Problem, ...]:
+    """Read the store strictly and return what is wrong, worst first; its transcripts only when given their reader.
 
     Damaged pages end the check that met them, not the others.
     """
@@ -34,7 +36,7 @@ def check_store(connection: sqlite3.Connection, path: Path, *, reader: Transcrip
         lambda: _damage(connection, path),
         lambda: _entries(connection, path, schema_version=schema_version),
         lambda: _windows(connection, path),
-        lambda: _transcripts(reader),
+        lambda: _transcripts(reader) if reader is not None else iter(()),
     )
     for check in checks:
         try:
