@@ -1,0 +1,5 @@
+"""`python -m sessionlab`."""
+
+from sessionlab.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""The command line: each command parses, makes one library call and prints. Data goes to stdout, progress and errors to stderr.
+
+Every command takes `--json`, whose object carries `schema_version`. Exit codes: 0 ok, 1 findings, 2 usage, 3 data loss or a store that
+cannot be read as what it claims to be, 4 conflict, 10 no store, 11 locked, 12 unknown format version, 130 interrupted.
+Commands are imported when they are called, and heavy packages only inside them: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, Final
+
+import click
+
+from sessionlab import __version__
+from sessionlab.errors import SessionLabError
+
+_COMMANDS: Final = {
+    "info": "Say what stores lie at a path: kind, sessions, bytes, fingerprint.",
+    "lab": "Open JupyterLab on the notebooks.",
+    "load": "Load stores and transcripts into a DuckDB file.",
+    "query": "Answer one of the lab's questions as a table, CSV or JSON.",
+    "report": "Make a report as one HTML file (growth by default).",
+    "run": "Run notebooks with parameters, several at once.",
+    "synth": "Write a realistic synthetic state folder.",
+}
+
+
+class _Commands(click.Group):
+    """The commands by name; a command's module is imported only when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the commands in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Return the command, or `None`."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"sessionlab.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "-V", "--version", prog_name="sessionlab")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (without a command: the stores found).")
+@click.pass_context
+def main_group(ctx: click.Context, *, as_json: bool) -> None:
+    """Measure, query and draw the session stores of AI agents.
+
+    Without a command: says which stores $OPENCLAW_STATE_DIR or ~/.openclaw holds, how big they are, and what to do next.
+    """
+    if ctx.invoked_subcommand is None:
+        from sessionlab.cli.info import overview
+
+        overview(as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    try:
+        code = main_group.main(args=arguments, prog_name="sessionlab", standalone_mode=False)
+    except SessionLabError as error:
+        _fail(error, str(error), error.exit_code, arguments)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        hint = f"; see 'sessionlab {error.ctx.command_path.partition(' ')[2]} --help'".replace("  ", " ") if error.ctx is not None else ""
+        _fail(error, error.format_message().rstrip(".") + hint, error.exit_code, arguments)
+    except click.ClickException as error:
+        _fail(error, error.format_message(), error.exit_code, arguments)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("sessionlab: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it (`sessionlab ... | head`): not an error, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> Any:
+    """Say one line on stderr, and with `--json` an object on stdout too, then exit."""
+    if "--json" in arguments:
+        from sessionlab.cli.output import echo_json
+
+        echo_json({"error": {"type": type(error).__name__, "message": message, "exit_code": exit_code}})
+    click.echo(f"sessionlab: {message}", err=True)
+    sys.exit(exit_code)

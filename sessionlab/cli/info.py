@@ -1,0 +1,139 @@
+"""`sessionlab info`, and what bare `sessionlab` says."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from sessionlab import layout
+from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, state_dir_option
+from sessionlab.errors import NoStoreError, SessionLabError, UsageError
+from sessionlab.stores.opening import StoreLocation, find_state_dir, locate, open_at
+from sessionlab.units import format_bytes, format_count, format_ms_utc
+
+_KINDS: Final = {"json": "sessions.json", "openclaw": "OpenClaw's SQLite store"}
+
+
+@click.command("info")
+@click.argument("path", required=False)
+@state_dir_option
+@agent_option
+@json_option
+def command(*, path: str | None, state_dir: str | None, agent: str | None, as_json: bool) -> None:
+    """Say what stores lie at PATH: kind, sessions, bytes.
+
+    PATH is a store file, an agent's folder or a state folder. Nothing is written. With --json the content fingerprint is included, for
+    which every entry is read.
+    """
+    if path is not None and state_dir is not None:
+        raise UsageError("give either PATH or --state-dir, not both")
+    folder = Path(path).expanduser().absolute() if path is not None else find_state_dir(Path(state_dir) if state_dir else None)
+    locations = [location for location in locate(folder) if agent is None or location.agent_id == agent]
+    if not locations:
+        raise NoStoreError(folder, f"has no store of agent {agent!r}")
+    stores = [_facts(location, with_fingerprint=as_json) for location in locations]
+    if as_json:
+        echo_json({"path": str(folder), **_together(stores), "stores": stores})
+        return
+    for store in stores:
+        _echo(store)
+    _echo_next(folder)
+
+
+def overview(*, as_json: bool) -> None:
+    """Say which stores the usual state folder holds, how big they are and what to do next."""
+    folder = layout.default_state_dir()
+    try:
+        locations = locate(find_state_dir())
+    except NoStoreError as error:
+        if as_json:
+            echo_json({"path": str(folder), "stores": []})
+            return
+        click.echo(f"No session stores found: {error}.")
+        click.echo("\nTo see a report without one:     sessionlab report\nOn another machine's folder:     sessionlab info PATH")
+        click.echo("All commands:                    sessionlab --help")
+        return
+    stores = []
+    for location in locations:
+        try:
+            stores.append(_facts(location, with_fingerprint=False))
+        except SessionLabError as error:
+            stores.append({"agent": location.agent_id, "kind": location.kind, "path": str(location.path), "error": str(error)})
+    if as_json:
+        echo_json({"path": str(folder), "stores": stores})
+        return
+    click.echo(f"{folder} holds {len(stores)} session store{'s' if len(stores) != 1 else ''}:\n")
+    rows = [
+        [store["agent"], "cannot be read", "", "", store["error"]]
+        if "error" in store
+        else [
+            store["agent"],
+            f"{format_count(store['count'])} sessions",
+            format_bytes(store["bytes"]),
+            _KINDS[store["kind"]],
+            store["path"],
+        ]
+        for store in stores
+    ]
+    echo_table(rows, right=frozenset({1, 2}), indent="  ")
+    _echo_next(folder)
+
+
+def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]:
+    """Return what is said about one store."""
+    with open_at(location) as store:
+        stats = store.stats()
+        newest = next((summary.updated_ms for summary in store.summaries()), None)
+        facts: dict[str, Any] = {
+            "agent": location.agent_id,
+            "kind": stats.kind,
+            "path": str(location.path),
+            "count": stats.sessions,
+            "bytes": stats.store_bytes,
+            "newest_ms": newest,
+            "format_version": stats.schema_version,
+            "app_version": stats.app_version,
+            "snapshot_method": store.snapshot_method,
+        }
+        if with_fingerprint:
+            facts["fingerprint"] = store.fingerprint().sha256
+    if location.rival is not None:
+        facts["second_store"] = str(location.rival)
+    return facts
+
+
+def _together(stores: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the facts of all stores as one; the fingerprint of several is taken over (agent, fingerprint), ordered by agent."""
+    if len(stores) == 1:
+        return {name: stores[0][name] for name in ("kind", "count", "bytes", "fingerprint")}
+    kinds = {store["kind"] for store in stores}
+    listing = "".join(f"{store['agent']}\0{store['fingerprint']}\n" for store in sorted(stores, key=lambda store: str(store["agent"])))
+    return {
+        "kind": kinds.pop() if len(kinds) == 1 else "mixed",
+        "count": sum(store["count"] for store in stores),
+        "bytes": sum(store["bytes"] for store in stores),
+        "fingerprint": hashlib.sha256(listing.encode()).hexdigest(),
+    }
+
+
+def _echo(store: dict[str, Any]) -> None:
+    version = f", written by {store['app_version']}, schema {store['format_version']}" if store["format_version"] is not None else ""
+    click.echo(store["path"])
+    rows = [
+        ["agent", store["agent"]],
+        ["kind", f"{_KINDS[store['kind']]}{version}"],
+        ["sessions", format_count(store["count"])],
+        ["bytes", f"{format_bytes(store['bytes'])} ({format_count(store['bytes'])})"],
+        ["newest", format_ms_utc(store["newest_ms"]) if store["newest_ms"] is not None else "unknown"],
+        ["read by", store["snapshot_method"]],
+    ]
+    if "second_store" in store:
+        rows.append(["careful", f"a second store lies beside it: {store['second_store']}"])
+    echo_table(rows, indent="  ")
+
+
+def _echo_next(folder: Path) -> None:
+    click.echo(f"\nHow it grows, what makes it big, what to do about it:\n  sessionlab report growth --state-dir {folder} -o growth.html")

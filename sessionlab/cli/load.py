@@ -1,0 +1,43 @@
+"""`sessionlab load`: stores and transcripts into a DuckDB file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sessionlab.cli.output import agent_option, echo_json, json_option, now_option, progress
+from sessionlab.units import format_count
+
+
+@click.command("load")
+@click.argument("path")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The mirror, e.g. mirror.duckdb. Replaced in one step when it exists.")
+@agent_option
+@now_option
+@json_option
+def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: bool) -> None:
+    """Load the stores at PATH, with all transcripts, into a DuckDB file.
+
+    PATH is a store file, an agent's folder or a state folder; it is only read. Loading again reads only transcripts that changed. The
+    tables are described in data/README.md.
+    """
+    from sessionlab.lab.mirror import load
+    from sessionlab.lab.session import chosen_path, clock_of
+
+    source = chosen_path(path)
+    with progress() as on_progress:
+        result = load(source, Path(output).absolute(), agent=agent, now_ms=clock_of(source, now_ms).now_ms, on_progress=on_progress)
+    if as_json:
+        echo_json({name: getattr(result, name) for name in result.__slots__} | {"path": str(result.path)})
+        return
+    if result.is_unchanged:
+        click.echo(f"{result.path}: nothing changed since it was made")
+    else:
+        click.echo(
+            f"{result.path}: made; {format_count(result.transcripts_read)} of {format_count(result.transcripts)} transcripts were read"
+        )
+    click.echo(
+        f"{format_count(result.agents)} agents, {format_count(result.sessions)} sessions, {format_count(result.events)} events, "
+        f"{format_count(result.problems)} rows in problems"
+    )

@@ -1,0 +1,51 @@
+"""What the commands share in printing: JSON with its version, aligned lines, progress on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import click
+
+JSON_SCHEMA_VERSION: Final = 1
+"""Raised when a key of any command's JSON changes its meaning or goes away; new keys do not count."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
+state_dir_option = click.option(
+    "--state-dir", metavar="DIR", help="The state folder of OpenClaw. Default: $OPENCLAW_STATE_DIR, else ~/.openclaw."
+)
+agent_option = click.option("--agent", metavar="ID", help="Only this agent.")
+now_option = click.option("--now-ms", type=int, default=0, metavar="MS", help="The clock, epoch milliseconds. Default: now.")
+
+
+def echo_json(document: dict[str, Any]) -> None:
+    """Print one JSON object, `schema_version` first."""
+    click.echo(json.dumps({"schema_version": JSON_SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+
+
+def echo_table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(), indent: str = "") -> None:
+    """Print rows as aligned columns; `right` names the columns that are set flush right."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if place in right else cell.ljust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo((indent + "  ".join(cells)).rstrip())
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a progress bar on stderr while the block runs, when that is a terminal; give what is to be called with (what, done, total)."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or 1)

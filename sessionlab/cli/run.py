@@ -1,0 +1,64 @@
+"""`sessionlab run`: notebooks with parameters, several at once, for continuous integration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sessionlab.cli.output import echo_json, json_option, progress
+from sessionlab.cli.report import _cells, _parameters
+from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.resources import notebooks_dir
+
+
+@click.command("run")
+@click.argument("notebooks", nargs=-1, required=True)
+@click.option("-o", "--output-dir", default="out", show_default=True, metavar="DIR", help="Where the executed notebooks go.")
+@click.option(
+    "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; each notebook must declare it. Repeatable."
+)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="How many run at once.")
+@json_option
+def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, ...], workers: int, as_json: bool) -> None:
+    """Run NOTEBOOKS (files, or names of sessionlab's own such as 01_growth) and keep the executed copies.
+
+    A failing notebook leaves its executed file with the error in it, the others go on, and the exit code is 1.
+    """
+    from sessionlab.reports.runner import NotebookJob, run_notebooks
+
+    values = _parameters(params)
+    folder = Path(output_dir).absolute()
+    sources = [_source(name) for name in notebooks]
+    if len({source.name for source in sources}) != len(sources):
+        raise UsageError("two notebooks have the same file name: their executed copies would overwrite each other")
+    jobs = [NotebookJob(source, folder / source.name, values) for source in sources]
+    with progress() as on_stage:
+        results = run_notebooks(jobs, workers=workers, on_progress=_cells(on_stage))
+    rows: list[dict[str, Any]] = []
+    for job, result in zip(jobs, results, strict=True):
+        failed = isinstance(result, SessionLabError)
+        rows.append({"notebook": str(job.source), "output": str(job.output), "ok": not failed, "error": str(result) if failed else None})
+    if as_json:
+        echo_json({"notebooks": rows})
+    for row in rows:
+        if row["error"] is not None:
+            click.echo(f"sessionlab: {row['error']}", err=True)
+        elif not as_json:
+            click.echo(row["output"])
+    codes = [result.exit_code for result in results if isinstance(result, SessionLabError)]
+    if codes:
+        raise click.exceptions.Exit(max(codes))
+
+
+def _source(name: str) -> Path:
+    """Return the notebook that a name on the command line means: a file, or one that comes with sessionlab."""
+    path = Path(name)
+    if path.suffix == ".ipynb" or path.exists():
+        return path.absolute()
+    own = notebooks_dir() / f"{name}.ipynb"
+    if not own.exists():
+        known = ", ".join(sorted(file.stem for file in notebooks_dir().glob("*.ipynb")))
+        raise UsageError(f"no notebook {name!r}; give a file, or one of {known}")
+    return own
