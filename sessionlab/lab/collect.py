@@ -43,7 +43,7 @@ class TranscriptSource:
         session_id: As its name or row says.
         source: Where its events come from.
         bytes: Its size as last seen, uncompressed unless it is a compressed file.
-        mtime_ns: The file's modification time, or 0 for one inside a database.
+        mtime_ns: The file's modification time; inside a database, that of the database.
         in_store: Whether it lies inside the store's database.
     """
 
@@ -116,7 +116,7 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
         snapshot.fields[key] = sizes
     transcripts = [file for file in files if file.part in ("transcripts", "transcript archives")]
     if location.kind == "openclaw":
-        _match_stored(snapshot, store, transcripts)
+        _match_stored(snapshot, store, transcripts, stamp_ns=_stamp_ns(files))
     else:
         snapshot.problems += store.check()
         _match_files(snapshot, transcripts)
@@ -153,8 +153,11 @@ def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> No
         snapshot.sources.append(TranscriptSource(str(file.path), key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
 
 
-def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile]) -> None:
-    """Take the transcripts that lie in the database, and of the files beside it only those that do not lie in both places."""
+def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile], *, stamp_ns: int) -> None:
+    """Take the transcripts that lie in the database, and of the files beside it only those that do not lie in both places.
+
+    `stamp_ns` stands for the time of change of what lies in the database: its files' latest.
+    """
     from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
 
     if not isinstance(store, OpenClawStore):
@@ -173,7 +176,7 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
             continue
         path = f"{snapshot.location.path}#{stored.name}"
         snapshot.sources.append(
-            TranscriptSource(path, stored.session_key, stored.session_id, stored.source, stored.bytes, 0, in_store=True)
+            TranscriptSource(path, stored.session_key, stored.session_id, stored.source, stored.bytes, stamp_ns, in_store=True)
         )
     snapshot.missing = {summary.key for summary in snapshot.summaries} - with_events
     leftovers = []
@@ -191,7 +194,7 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
             Problem(
                 code="leftover_transcript",
                 severity="info",
-                message=f"{len(leftovers)} transcript files are in the database, too, and counted there only ({_some(leftovers)})",
+                message=f"transcript files that are in the database, too, and counted there only: {_some(leftovers)}",
                 path=str(snapshot.location.sessions_dir),
                 count=len(leftovers),
             )
@@ -206,7 +209,7 @@ def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
         yield Problem(
             code="orphan_transcript",
             severity="warning",
-            message=f"{len(orphans)} transcripts belong to no session ({_some(orphans)})",
+            message=f"transcripts that belong to no session: {_some(orphans)}",
             path=where,
             advice="their usage is counted; archive them when nobody needs them",
             count=len(orphans),
@@ -215,7 +218,7 @@ def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
         yield Problem(
             code="missing_transcript",
             severity="warning",
-            message=f"{len(snapshot.missing)} sessions have no transcript ({_some(sorted(snapshot.missing))})",
+            message=f"sessions without a transcript: {_some(sorted(snapshot.missing))}",
             path=where,
             advice="their history is gone; the entries can be removed with 'openclaw sessions cleanup --fix-missing'",
             count=len(snapshot.missing),
@@ -231,7 +234,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
             yield Problem(
                 code="split_store",
                 severity="error",
-                message=f"{count} more sessions lie in {location.rival.name} beside the SQLite store, and are not counted here",
+                message=f"sessions in {location.rival.name} beside the SQLite store, not counted here",
                 path=str(location.rival),
                 advice="OpenClaw 2026.8+ reads the SQLite store only: an older one ran after the move. Import the file, or set it aside",
                 count=count,
@@ -241,7 +244,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
         yield Problem(
             code="import_archive",
             severity="info",
-            message=f"{len(archive)} original files of the SQLite import lie beside the store; what they hold is counted in the store only",
+            message="original files of the SQLite import, kept beside the store; what they hold is counted in the store only",
             path=str(archive[0].path.parent),
             advice="they are the way back; remove them only when you are sure that you will not need it",
             count=len(archive),
@@ -280,6 +283,11 @@ def _walk(folder: Path) -> Iterator[SeenFile]:
         return
     except OSError as error:
         raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
+
+
+def _stamp_ns(files: Iterable[SeenFile]) -> int:
+    """Return when the store's own files were last changed."""
+    return max((file.mtime_ns for file in files if file.part in ("store file", "write-ahead log")), default=0)
 
 
 def _storage(files: Iterable[SeenFile]) -> list[tuple[str, str, int, int]]:

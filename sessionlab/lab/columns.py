@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sessionlab.errors import StoreError
 from sessionlab.transcripts import BadLine, Decoded, Event, decode, read
 
-Column = npt.NDArray[np.int64] | npt.NDArray[np.int16]
+Column = npt.NDArray[np.int64] | npt.NDArray[np.int32]
 
 ABSENT: Final[int] = -(1 << 63)
 """Stands for NULL in integer columns."""
@@ -83,7 +83,7 @@ class TranscriptFacts:
 
 @dataclass(slots=True)
 class EventBatch:
-    """The events of several transcripts: each of `TEXT_COLUMNS` as int16 codes into `words`, each of `NUMBER_COLUMNS` as int64."""
+    """The events of several transcripts: each of `TEXT_COLUMNS` as int32 codes into `words`, each of `NUMBER_COLUMNS` as int64."""
 
     columns: dict[str, Column]
     words: list[str | None]
@@ -130,7 +130,16 @@ def event_times(stamps: Sequence[str | None]) -> npt.NDArray[np.int64]:
         usual &= digits[:, place] <= 9 if character == "d" else codes[:, place] == ord(character)
     year = _number(digits, 0, 2) * 100 + _number(digits, 2, 2)
     month, day, hour, minute, second = (_number(digits, place, 2) for place in (5, 8, 11, 14, 17))
-    usual &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days_in(year, month)) & (hour < 24) & (minute < 60) & (second < 60)
+    usual &= (
+        (year >= 1)
+        & (month >= 1)
+        & (month <= 12)
+        & (day >= 1)
+        & (day <= _days_in(year, month))
+        & (hour < 24)
+        & (minute < 60)
+        & (second < 60)
+    )
     seconds = (hour * 60 + minute) * 60 + second
     days = np.asarray(_days_from_civil(year, month, day), np.int64)
     times = np.asarray((days * 86_400 + seconds) * 1000 + _number(digits, 20, 3), np.int64)
@@ -189,9 +198,9 @@ class _Builder:
         usage_places = np.array(self.usage_places, np.int64)
         ids = np.array([facts.transcript_id for facts in self.facts], np.int64)
         columns: dict[str, Column] = {
-            "type": np.array(self.types, np.int16),
+            "type": np.array(self.types, np.int32),
             **{
-                name: _spread(self.of_message[name], message_places, count, fill=nothing).astype(np.int16)
+                name: _spread(self.of_message[name], message_places, count, fill=nothing).astype(np.int32)
                 for name in ("role", "provider", "model", "tool")
             },
             "transcript_id": np.repeat(ids, lengths),

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from sessionlab import layout
 from sessionlab.errors import StoreError
 from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
 from sessionlab.lab.columns import EventBatch, ParseJob, TranscriptFacts, parse
-from sessionlab.lab.insert import insert_events, insert_rows
+from sessionlab.lab.insert import insert_events, insert_rows, shown_path
 from sessionlab.lab.workers import parse_all
 from sessionlab.stores.base import Problem, SessionStore
 from sessionlab.transcripts import Event, decode, read
@@ -54,6 +56,7 @@ def load_events(
     con: duckdb.DuckDBPyConnection,
     snapshots: Sequence[tuple[AgentSnapshot, SessionStore]],
     *,
+    root: Path,
     has_old: bool,
     racy_after_ns: int,
     on_progress: Callable[[str, int, int], None] | None,
@@ -63,13 +66,14 @@ def load_events(
     Args:
         con: The mirror; with `has_old` the old one is attached as `old`.
         snapshots: Every agent with its open store.
+        root: The folder that is loaded; the old mirror shows the paths of its problems relative to it.
         has_old: Whether there is an old mirror to take unchanged transcripts from.
         racy_after_ns: Files changed later than this are read again next time, whatever their time says then.
         on_progress: Called with the bytes read so far.
     """
     sources = [_Numbered(0, snapshot.location.agent_id, source, store) for snapshot, store in snapshots for source in snapshot.sources]
     sources = [_Numbered(number, one.agent_id, one.source, one.store) for number, one in enumerate(sources, start=1)]
-    _map_sources(con, sources)
+    _map_sources(con, sources, root)
     result = LoadedEvents(problems={snapshot.location.agent_id: [] for snapshot, _ in snapshots})
     reused = _take_over(con, sources, result) if has_old else set()
     fresh = [one for one in sources if one.transcript_id not in reused]
@@ -96,11 +100,12 @@ def load_events(
     return result
 
 
-def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered]) -> None:
+def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], root: Path) -> None:
     """Make the temporary table that says which agent, session and file a transcript number stands for."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE source_map ("
-        "transcript_id INTEGER, agent_id VARCHAR, session_key VARCHAR, path VARCHAR, bytes BIGINT, mtime_ns BIGINT, is_orphan BOOLEAN)"
+        "transcript_id INTEGER, agent_id VARCHAR, session_key VARCHAR, path VARCHAR, shown VARCHAR, bytes BIGINT, mtime_ns BIGINT, "
+        "is_orphan BOOLEAN)"
     )
     if not sources:
         return
@@ -111,6 +116,7 @@ def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered]) -
             "agent_id": [one.agent_id for one in sources],
             "session_key": [one.source.session_key for one in sources],
             "path": [one.source.path for one in sources],
+            "shown": [shown_path(one.source.path, root) for one in sources],
         },
         numbers={
             "transcript_id": [one.transcript_id for one in sources],
@@ -127,7 +133,7 @@ def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], res
         """
         CREATE OR REPLACE TEMP TABLE reused AS
         SELECT source_map.transcript_id, previous.transcript_id AS old_id, source_map.agent_id, source_map.session_key, source_map.path,
-               source_map.is_orphan
+               source_map.shown, source_map.is_orphan
         FROM source_map JOIN old.transcripts AS previous USING (agent_id, path, bytes, mtime_ns)
         WHERE mtime_ns > 0
         """
@@ -150,8 +156,8 @@ def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], res
     names = [one.agent_id for one in sources]
     rows = con.execute(
         """
-        SELECT problems.agent_id, severity, code, message, problems.path, line, problems.session_key, advice, count
-        FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.agent_id AND problems.path = reused.path
+        SELECT problems.agent_id, severity, code, message, reused.path, line, problems.session_key, advice, count
+        FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.agent_id AND problems.path = reused.shown
         """
     ).fetchall()
     for agent_id, severity, code, message, path, line, key, advice, count in rows:
@@ -187,7 +193,7 @@ def _stored_batches(
         one = stored.pop(f"{snapshot.location.path}#{transcript.name}", None)
         if one is None:
             continue
-        result.problems[one.agent_id] += transcript.problems
+        result.problems[one.agent_id] += [msgspec.structs.replace(problem, path=one.source.path) for problem in transcript.problems]
         jobs.append(ParseJob(one.transcript_id, Path(one.source.path), len(data), data))
         room -= len(data)
         if room <= 0:
@@ -266,12 +272,12 @@ def _problems(one: _Numbered, facts: TranscriptFacts) -> Iterator[Problem]:
             )
     further = facts.bad_lines - sum(not line.is_unfinished for line in facts.bad)
     if further > 0:
-        yield Problem(code="bad_line", severity="warning", message=f"{further} more bad lines", path=where, key=key, count=further)
+        yield Problem(code="bad_line", severity="warning", message="further bad lines", path=where, key=key, count=further)
     if facts.odd_lines:
         yield Problem(
             code="odd_event",
             severity="info",
-            message=f"{facts.odd_lines} events hold a field of the wrong type, or half a surrogate pair",
+            message="events with a field of the wrong type, or half a surrogate pair",
             path=where,
             key=key,
             advice="the rest of each event is counted",
@@ -281,7 +287,7 @@ def _problems(one: _Numbered, facts: TranscriptFacts) -> Iterator[Problem]:
         yield Problem(
             code="untimed_event",
             severity="info",
-            message=f"{facts.untimed} events have no readable time",
+            message="events without a readable time",
             path=where,
             key=key,
             advice="counted in totals, missing in figures by day",

@@ -6,8 +6,10 @@ their type from a sample, wrongly when that is all NULL.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -72,6 +74,11 @@ def day_of(column: str) -> str:
     """Return the SQL for the UTC day of a column of epoch milliseconds, NULL for what no calendar shows."""
     days = f"DATE '1970-01-01' + CAST(FLOOR({column} / 86400000.0) AS INTEGER)"
     return f"CASE WHEN {column} >= 0 AND {column} < {_LAST_DAY_MS} THEN {days} END"
+
+
+def shown_path(path: str, root: Path) -> str:
+    """Return a path as people read it: relative to the folder that was loaded, where it lies in it."""
+    return path.removeprefix(f"{root}{os.sep}")
 
 
 def _insert(

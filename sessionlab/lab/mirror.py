@@ -108,7 +108,7 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
         fresh = mirror.with_name(f".{mirror.name}.{os.getpid()}.tmp")
         try:
             stack.callback(_remove, fresh)
-            read = _write(fresh, locations, files, signature, old=old, now_ms=now_ms, on_progress=on_progress)
+            read = _write(fresh, locations, files, signature, root=_root(path), old=old, now_ms=now_ms, on_progress=on_progress)
             fresh.replace(mirror)
         except OSError as error:
             raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
@@ -122,7 +122,7 @@ def load_into(
     """Build the mirror of the stores at `path` in an open, empty database, as `load` does in a file."""
     locations = _located(path, agent)
     files, signature = _scan(locations)
-    read = _fill(con, locations, files, signature, old=None, now_ms=now_ms, on_progress=on_progress)
+    read = _fill(con, locations, files, signature, root=_root(path), old=None, now_ms=now_ms, on_progress=on_progress)
     return _result(con, None, transcripts_read=read, is_unchanged=False)
 
 
@@ -134,6 +134,12 @@ def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
     if not chosen:
         raise UsageError(f"{path}: has no agent {agent!r}; there are {', '.join(location.agent_id for location in locations)}")
     return chosen
+
+
+def _root(path: Path) -> Path:
+    """Return the folder that paths are shown relative to."""
+    path = path.expanduser().absolute()
+    return path if path.is_dir() else path.parent
 
 
 def _scan(locations: tuple[StoreLocation, ...]) -> tuple[dict[StoreLocation, list[SeenFile]], str]:
@@ -170,6 +176,7 @@ def _write(
     files: dict[StoreLocation, list[SeenFile]],
     signature: str,
     *,
+    root: Path,
     old: Path | None,
     now_ms: int,
     on_progress: Stage | None,
@@ -181,7 +188,7 @@ def _write(
     with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false"})) as con:
         if old is not None:
             con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
-        read = _fill(con, locations, files, signature, old=old, now_ms=now_ms, on_progress=on_progress)
+        read = _fill(con, locations, files, signature, root=root, old=old, now_ms=now_ms, on_progress=on_progress)
         if old is not None:
             con.execute("DETACH old")
     return read
@@ -193,6 +200,7 @@ def _fill(
     files: dict[StoreLocation, list[SeenFile]],
     signature: str,
     *,
+    root: Path,
     old: Path | None,
     now_ms: int,
     on_progress: Stage | None,
@@ -206,11 +214,12 @@ def _fill(
             if on_progress is not None:
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
             snapshots.append((snapshot_agent(store, location, files[location]), store))
-        loaded = load_events(con, snapshots, has_old=old is not None, racy_after_ns=time.time_ns() - _RACY_NS, on_progress=on_progress)
+        racy_after_ns = time.time_ns() - _RACY_NS
+        loaded = load_events(con, snapshots, root=root, has_old=old is not None, racy_after_ns=racy_after_ns, on_progress=on_progress)
     for snapshot, _ in snapshots:
         insert_agents(con, snapshot)
         insert_sessions(con, snapshot, loaded.first_ms)
-        insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), now_ms=now_ms)
+        insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
     values = {"schema_version": _schema_version(), "sessionlab_version": __version__, "signature": signature, "now_ms": str(now_ms)}
     con.executemany("INSERT INTO meta VALUES (?, ?)", list(values.items()))

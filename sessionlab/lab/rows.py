@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionlab.entry import SessionSummary
 from sessionlab.lab.collect import AgentSnapshot, big_field_bytes, session_kind
-from sessionlab.lab.insert import day_of, insert_rows
+from sessionlab.lab.insert import day_of, insert_rows, shown_path
 from sessionlab.stores.base import Problem
 from sessionlab.stores.checks import worst_first
 
@@ -124,8 +125,10 @@ def insert_sessions(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, fir
     )
 
 
-def insert_problems(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_transcripts: list[Problem], *, now_ms: int) -> None:
-    """Insert what is wrong with the agent's store, its transcripts, and its clock as seen at `now_ms`."""
+def insert_problems(
+    con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_transcripts: list[Problem], *, root: Path, now_ms: int
+) -> None:
+    """Insert what is wrong with the agent's store, its transcripts, and its clock at `now_ms`; paths are shown relative to `root`."""
     future = [
         Problem(
             code="updated_in_future",
@@ -147,7 +150,7 @@ def insert_problems(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_
             "severity": [row.severity for row in rows],
             "code": [row.code for row in rows],
             "message": [row.message for row in rows],
-            "path": [row.path for row in rows],
+            "path": [row.path and shown_path(row.path, root) for row in rows],
             "session_key": [row.key for row in rows],
             "advice": [row.advice for row in rows],
         },

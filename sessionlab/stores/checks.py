@@ -7,13 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from sessionlab import keys
+from sessionlab import codec, keys
 from sessionlab.entry import Entry, legacy_fields
 from sessionlab.stores.base import Problem, Severity
 
 _SEVERITY_ORDER: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
-_TEXT_FIELDS: Final = ("sessionId", "channel", "model", "modelProvider", "status", "label", "sessionFile")
-_NUMBER_FIELDS: Final = ("startedAt", "endedAt", "inputTokens", "outputTokens", "totalTokens", "contextTokens")
+_TEXT_FIELDS: Final = (
+    *("sessionId", "channel", "chatType", "model", "modelProvider", "status", "label", "displayName", "sessionFile"),
+    *("parentSessionKey", "spawnedBy"),
+)
+_NUMBER_FIELDS: Final = (
+    *("createdAt", "sessionStartedAt", "startedAt", "endedAt", "archivedAt"),
+    *("inputTokens", "outputTokens", "totalTokens", "contextTokens", "compactionCount"),
+)
 
 
 def worst_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -41,7 +47,7 @@ def entry_problems(items: Iterable[tuple[str, Entry]], *, path: Path) -> list[Pr
         Problem(
             code="case_variant_keys",
             severity="warning",
-            message=f"{len(variants)} spellings of one session: {', '.join(map(repr, sorted(variants)))}",
+            message=f"spellings of one session: {', '.join(map(repr, sorted(variants)))}",
             path=where,
             key=normal,
             advice="OpenClaw keeps the newest and drops the others when it next writes this session",
@@ -54,7 +60,7 @@ def entry_problems(items: Iterable[tuple[str, Entry]], *, path: Path) -> list[Pr
         Problem(
             code="legacy_field",
             severity="info",
-            message=f"{number} entries use the old field name {field!r}",
+            message=f"entries with the old field name {field!r}",
             path=where,
             advice="read under today's name; OpenClaw 2026.8+ no longer does that and loses the route",
             count=number,
@@ -83,11 +89,14 @@ def _key_problems(key: str, where: str) -> list[Problem]:
     parsed = keys.parse(key)
     if parsed.is_canonical or parsed.agent_id is None:
         return []
+    if key == keys.normalise(key):
+        reason = "is not of the form agent:<id>:<rest>, with no part empty"
+        return [Problem(code="odd_key", severity="warning", message=f"session key {key!r} {reason}", path=where, key=key)]
     return [
         Problem(
             code="non_canonical_key",
             severity="warning",
-            message=f"session key {key!r} is not in lower case",
+            message=f"session key {key!r} is not trimmed and in lower case",
             path=where,
             key=key,
             advice="OpenClaw 2026.8+ imports it without a word and then refuses to list any session until 'openclaw doctor --fix'",
@@ -118,7 +127,7 @@ def _field_problems(key: str, entry: Entry, where: str) -> list[Problem]:
         Problem(
             code="ill_typed_field",
             severity="warning",
-            message=f"{name} holds {type(entry[name]).__name__} {entry[name]!r:.40}; counted as absent",
+            message=f"{name} holds {codec.json_type_name(entry[name])}: {_excerpt(entry[name])}; counted as absent",
             path=where,
             key=key,
         )
@@ -127,5 +136,10 @@ def _field_problems(key: str, entry: Entry, where: str) -> list[Problem]:
     return found
 
 
+def _excerpt(value: object) -> str:
+    return codec.encode_compact(value)[:40].decode("utf-8", "ignore")
+
+
 def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    """Say whether a summary takes the value: absent, or a number that JavaScript holds exactly."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1 << 53)

@@ -24,9 +24,7 @@ _KEYS_VALIDATED_FROM: Final = 23
 _DOCTOR: Final = "run 'openclaw doctor --fix', on a backup first: it has removed model fields of sessions without a configured provider"
 
 
-def check_store(
-    connection: sqlite3.Connection, path: Path, *, reader: TranscriptReader | None, schema_version: int
-) -> tuple[Problem, ...]:
+def check_store(connection: sqlite3.Connection, path: Path, *, reader: TranscriptReader | None, schema_version: int) -> tuple[Problem, ...]:
     """Read the store strictly and return what is wrong, worst first; its transcripts only when given their reader.
 
     Damaged pages end the check that met them, not the others.
@@ -165,24 +163,24 @@ class _Folds:
     _WORDS: Final[dict[str, tuple[Severity, str, str]]] = {
         "entry_needs_repair": (
             "error",
-            "OpenClaw marks {n} rows as needing repair (entry_valid is not 1) and refuses to read them",
+            "rows that OpenClaw marks as needing repair (entry_valid is not 1) and refuses to read",
             _DOCTOR,
         ),
-        "index_differs": ("warning", "{n} entries disagree with their row about the session id or the time of the last update", _DOCTOR),
-        "no_current_window": ("warning", "{n} sessions point to a transcript generation that does not exist", ""),
+        "index_differs": ("warning", "entries that disagree with their row about the session id or the time of the last update", _DOCTOR),
+        "no_current_window": ("warning", "sessions that point to a transcript generation that does not exist", ""),
         "route_lost": (
             "warning",
-            "{n} sessions have their route under old names only (provider, lastProvider); the import did not read them: delivery says none",
+            "sessions with their route under old names only (provider, lastProvider), which the import did not read: delivery says none",
             "rename them in the original sessions.json (to channel, lastChannel and, for room, groupChannel) and import it again",
         ),
         "delivery_rewritten": (
             "info",
-            "{n} entries hold their route in delivery, where the JSON era had channel, origin, deliveryContext and last*",
+            "entries that hold their route in delivery, where the JSON era had channel, origin, deliveryContext and last*",
             "",
         ),
         "memory_flush_rewritten": (
             "info",
-            "{n} entries hold memoryFlush, where the JSON era had memoryFlushAt: the import drops the time of the flush",
+            "entries that hold memoryFlush, where the JSON era had memoryFlushAt: the import drops the time of the flush",
             "",
         ),
     }
@@ -204,9 +202,9 @@ class _Folds:
         """Yield one row per kind that was found."""
         for code, number in self._counts.items():
             severity, words, advice = self._WORDS[code]
-            message = words.replace("{n}", str(number))
+            message = words
             if severity != "info":
-                message += f" ({_listed(self._keys[code], number)})"
+                message += f": {_listed(self._keys[code], number)}"
             yield _row(self._path, code, severity, message, key=self._keys[code][0] if number == 1 else None, advice=advice, count=number)
 
 
@@ -220,26 +218,26 @@ def _windows(connection: sqlite3.Connection, path: Path) -> Iterator[Problem]:
         (
             "window_without_events",
             "info",
-            "{n} transcript generations have no events",
+            "transcript generations without events",
             f"SELECT w.session_key FROM session_windows AS w WHERE {no_event} ORDER BY w.session_key",
         ),
         (
             "orphan_window",
             "warning",
-            "{n} transcript generations belong to no session",
+            "transcript generations that belong to no session",
             f"SELECT w.session_key FROM session_windows AS w WHERE {no_node} ORDER BY w.session_key",
         ),
         (
             "orphan_events",
             "warning",
-            "{n} transcripts belong to no transcript generation",
+            "transcripts that belong to no transcript generation",
             f"SELECT DISTINCT session_id FROM transcript_events AS e WHERE {no_window} ORDER BY session_id",
         ),
     )
     for code, severity, words, sql in findings:
         names = [name for (name,) in connection.execute(sql)]
         if names:
-            message = f"{words.replace('{n}', str(len(names)))} ({_listed(names[:_SHOWN_KEYS], len(names))})"
+            message = f"{words}: {_listed(names[:_SHOWN_KEYS], len(names))}"
             yield _row(path, code, severity, message, count=len(names))
 
 
