@@ -7,7 +7,6 @@ This module knows JSON, not session entries.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -34,10 +33,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 _INTEGRAL_FLOAT: Final = re.compile(rb"\d(?:\.0|e\d+)(?=[,}\]]|\Z)")
 _BOM: Final = b"\xef\xbb\xbf"
+_ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)")
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 
 
 class _RefusedError(ValueError):
-    """A reason to refuse a document, before it is given a file and a line."""
+    """A reason to refuse a document, before it is given a file and a line; `member` numbers the member of an object that it is about."""
+
+    def __init__(self, reason: str, *, member: int | None = None) -> None:
+        self.member = member
+        super().__init__(reason)
 
 
 def decode_document(data: bytes, *, path: Path, line: int | None = None, advice: str = "") -> Any:
@@ -73,11 +78,15 @@ def decode_document(data: bytes, *, path: Path, line: int | None = None, advice:
         where = first_line + _line_of_refusal(text)
         raise InvalidJSONError(path, str(error), line=where, advice=advice) from error
     except RecursionError as error:
-        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=line, advice=advice) from error
-    if "\\u" in text:  # only an escape can bring in a surrogate: the UTF-8 decoder refuses encoded ones
-        _refuse_surrogates(document, path=path, line=line, advice=advice)
+        where = first_line + _line_of_depth(text)
+        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=where, advice=advice) from error
+    # Only an escape can bring in a surrogate: the UTF-8 decoder refuses encoded ones.
+    if "\\u" in text and _holds_surrogate(document):
+        where = first_line + _line_of_surrogate(text)
+        raise InvalidJSONError(path, "holds half of a surrogate pair (\\ud800 to \\udfff)", line=where, advice=advice)
     if _too_deep(text, document):
-        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=line, advice=advice)
+        where = first_line + _line_of_depth(text)
+        raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=where, advice=advice)
     return document
 
 
@@ -89,13 +98,13 @@ def decode_object(data: bytes, *, path: Path, line: int | None = None, what: str
     return document
 
 
-def decode_entry(data: bytes, *, path: Path, key: str) -> dict[str, Any]:
+def decode_entry(data: bytes, *, path: Path, key: str, line: int | None = None) -> dict[str, Any]:
     """Decode one session entry strictly.
 
     Raises:
         InvalidJSONError: Naming the file and the session key.
     """
-    return decode_object(data, path=path, what=f"the entry of {key!r}", advice=f"session key {key!r}")
+    return decode_object(data, path=path, line=line, what=f"the entry of {key[:80]!r}", advice=f"session key {key[:80]!r}")
 
 
 def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
@@ -112,6 +121,18 @@ def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
         raise invalid(data, path, error) from error
     refuse_duplicates(data, members, path=path)
     return members
+
+
+def line_of_member(data: bytes, members: dict[str, msgspec.Raw], name: str) -> int:
+    """Return the 1-based line at which the value of `name` starts in `data`, of which `members` was cut. Only for messages: it is slow."""
+    place = end = 0
+    for member, value in members.items():
+        raw = bytes(value)
+        place = data.find(raw, end)
+        end = place + len(raw)
+        if member == name:
+            break
+    return 1 + data.count(b"\n", 0, place)
 
 
 class Counted(msgspec.Struct, gc=False):
@@ -215,9 +236,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
-        for name, _ in pairs:
+        for place, (name, _) in enumerate(pairs):
             if name in seen:
-                raise _RefusedError(f"key {name[:80]!r} is written twice in one object")
+                raise _RefusedError(f"key {name[:80]!r} is written twice in one object", member=place)
             seen.add(name)
     return members
 
@@ -263,38 +284,73 @@ def _reason_of(error: json.JSONDecodeError, text: str) -> str:
     return error.msg[:1].lower() + error.msg[1:]
 
 
-def _refuse_surrogates(document: Any, *, path: Path, line: int | None, advice: str) -> None:
-    """Raise when a string holds half of a surrogate pair, which UTF-8 cannot carry."""
+def _holds_surrogate(document: Any) -> bool:
+    """Say whether a string holds half of a surrogate pair, which UTF-8 cannot carry."""
     try:
         _ENCODER.encode(document)
-    except UnicodeEncodeError as error:
-        raise InvalidJSONError(path, "holds half of a surrogate pair (\\ud800 to \\udfff)", line=line, advice=advice) from error
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 class _Locator(json.JSONDecoder):
-    """The strict rules on the standard library's slow scanner, remembering where the objects still being read began."""
+    """The strict rules on the standard library's slow scanner, remembering where values begin: the last one, and those of open objects."""
 
     def __init__(self) -> None:
         super().__init__(object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded, parse_constant=_refuse_constant)
-        self.open_at: list[int] = []
+        self.value_at = 0
+        self.members_at: list[list[int]] = []
         slow_object = json.decoder.JSONObject  # type: ignore[attr-defined]  # not in the stubs
+        slow_array = json.decoder.JSONArray  # type: ignore[attr-defined]  # not in the stubs
 
-        def parse_object(s_and_end: tuple[str, int], *rest: Any) -> Any:
-            self.open_at.append(s_and_end[1])
-            result = slow_object(s_and_end, *rest)
-            self.open_at.pop()
+        def following(scan: Any, starts: list[int]) -> Any:
+            def scan_value(text: str, place: int) -> Any:
+                starts.append(place)
+                self.value_at = place
+                return scan(text, place)
+
+            return scan_value
+
+        def parse_object(s_and_end: tuple[str, int], strict: Any, scan: Any, *hooks: Any) -> Any:
+            self.members_at.append([])
+            result = slow_object(s_and_end, strict, following(scan, self.members_at[-1]), *hooks)
+            self.members_at.pop()
             return result
 
-        self.parse_object = parse_object
-        self.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # not in the stubs
+        def parse_array(s_and_end: tuple[str, int], scan: Any) -> Any:
+            return slow_array(s_and_end, following(scan, []))
+
+        self.parse_object, self.parse_array = parse_object, parse_array
+        scan = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # not in the stubs
+        self.scan_once = following(scan, [])
 
 
 def _line_of_refusal(text: str) -> int:
-    """Return how many lines precede the innermost object in which `text` breaks a strict rule. Only for messages: it is slow."""
+    """Return how many lines precede the value with which `text` breaks a strict rule. Only for messages: it is slow."""
     locator = _Locator()
-    with contextlib.suppress(_RefusedError, RecursionError):
+    try:
         locator.decode(text)
-    return text.count("\n", 0, locator.open_at[-1]) if locator.open_at else 0
+    except _RefusedError as error:
+        place = locator.value_at if error.member is None else locator.members_at[-1][error.member]
+    except RecursionError:
+        place = locator.value_at
+    return text.count("\n", 0, place)
+
+
+def _line_of_surrogate(text: str) -> int:
+    """Return how many lines precede the first escape of half a surrogate pair."""
+    halves = (found for found in _ESCAPE.finditer(text) if found["half"])
+    return text.count("\n", 0, next(halves).start())
+
+
+def _line_of_depth(text: str) -> int:
+    """Return how many lines precede the bracket that nests deeper than `MAX_DEPTH`."""
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_DEPTH:
+            return text.count("\n", 0, found.start())
+    return 0
 
 
 def _too_deep(text: str, document: Any) -> bool:
@@ -311,7 +367,7 @@ def _too_deep(text: str, document: Any) -> bool:
 
 def _integral(document: Any) -> Any:
     """Return the document with every integral float as an integer."""
-    if isinstance(document, float) and document.is_integer() and abs(document) < 1 << 63:
+    if isinstance(document, float) and document.is_integer() and -(1 << 63) <= document < 1 << 64:
         return int(document)
     if isinstance(document, dict):
         return {name: _integral(value) for name, value in document.items()}

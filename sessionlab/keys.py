@@ -123,7 +123,7 @@ def _classify(words: list[str]) -> tuple[Kind, str | None, str | None]:
         return "node", None, None
     if len(words) > 1 and first == "cron":
         is_run = len(words) == 4 and words[2] == "run" and all(words)
-        return ("cron-run" if is_run else "cron"), None, words[1]
+        return ("cron-run" if is_run else "cron"), None, words[1] or None
     if len(words) > 1 and first in _FIRST_WORD_KINDS:
         channel = words[1] if first == "parallel" and words[1] not in ("main", "peer") else None
         return _FIRST_WORD_KINDS[first], channel, None

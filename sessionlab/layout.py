@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote, unquote
 
 JSON_STORE: Final = "sessions.json"
 SQLITE_STORE: Final = "openclaw-agent.sqlite"
@@ -119,7 +120,7 @@ def parse_transcript_name(name: str) -> TranscriptName | None:
 
     An archive counts as one only if its timestamp parses (F.24).
     """
-    if name.startswith(".") or _COPY.match(name):
+    if name.startswith("."):
         return None
     archive = _ARCHIVE.match(name)
     source: Source = "live"
@@ -132,10 +133,12 @@ def parse_transcript_name(name: str) -> TranscriptName | None:
         stem, compressed = name.removesuffix(".jsonl"), False
     else:
         return None
+    if _COPY.match(f"{stem}.jsonl"):
+        return None
     topic = _TOPIC.match(stem)
     fork = _FORK.match(stem)
     session_id = topic["id"] if topic else fork["id"] if fork else stem
-    return TranscriptName(stem, session_id, topic["topic"] if topic else None, source, compressed)
+    return TranscriptName(stem, session_id, unquote(topic["topic"]) if topic else None, source, compressed)
 
 
 def part_of(name: str) -> FilePart:
@@ -148,7 +151,8 @@ def part_of(name: str) -> FilePart:
     if parsed is not None:
         return "transcripts" if parsed.source == "live" else "transcript archives"
     archive = _ARCHIVE.match(name)
-    if _COPY.match(name) or (archive is not None and archive["reason"] == "bak"):
+    is_copy = _COPY.match(name if archive is None else f"{archive['stem']}.jsonl") is not None
+    if is_copy or (archive is not None and archive["reason"] == "bak"):
         return "transcript copies"
     return "other files"
 
@@ -164,6 +168,8 @@ def transcript_candidates(session_id: str | None, *, session_file: str | None, t
         names.append(session_file.replace("\\", "/").rpartition("/")[2])
     if session_id and is_session_id(session_id):
         if thread_id:
-            names.append(f"{session_id}-topic-{thread_id}.jsonl")
+            # Escaped as JavaScript's encodeURIComponent does; so no thread id leads out of the folder either.
+            topic = quote(thread_id, safe="!~*'()", errors="replace")
+            names.append(f"{session_id}-topic-{topic}.jsonl")
         names.append(f"{session_id}.jsonl")
-    return tuple(dict.fromkeys(name for name in names if name.endswith(".jsonl")))
+    return tuple(dict.fromkeys(name for name in names if name.endswith(".jsonl") and "\0" not in name))

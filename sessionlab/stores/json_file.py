@@ -71,7 +71,7 @@ class JSONFileStore(SessionStore):
 
     def get(self, key: str) -> Entry | None:
         raw = self._members().get(key)
-        return None if raw is None else codec.decode_entry(bytes(raw), path=self.path, key=key)
+        return None if raw is None else self._decode(key, bytes(raw))
 
     def summaries(self) -> Iterator[SessionSummary]:
         found = [summarise(key, fields) for key, fields in self._index().items()]
@@ -80,7 +80,7 @@ class JSONFileStore(SessionStore):
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         for key, raw in self.raw_items():
-            yield key, codec.decode_entry(raw, path=self.path, key=key)
+            yield key, self._decode(key, raw)
 
     def raw_items(self) -> Iterator[tuple[str, bytes]]:
         for key, raw in self._members().items():
@@ -116,11 +116,18 @@ class JSONFileStore(SessionStore):
                 found.append(blocked_key_problem(key, self.path))
                 continue
             try:
-                entries.append((key, codec.decode_entry(bytes(raw), path=self.path, key=key)))
+                entries.append((key, self._decode(key, bytes(raw))))
             except InvalidJSONError as error:
+                is_object = bytes(memoryview(raw)[:1]) == b"{"
                 found.append(
                     Problem(
-                        code="bad_entry", severity="error", message=error.reason, path=where, key=key, advice="not counted as a session"
+                        code="bad_entry",
+                        severity="error",
+                        message=error.reason,
+                        path=where,
+                        line=error.line,
+                        key=key,
+                        advice="mend it by hand, or restore a backup" if is_object else "not counted as a session",
                     )
                 )
         return worst_first([*found, *entry_problems(entries, path=self.path)])
@@ -141,6 +148,7 @@ class JSONFileStore(SessionStore):
         """Return key -> index fields of every session, in one pass that builds nothing else."""
         if self._size == 0:
             return {}
+        self._unchanged()  # before mapping: bytes that were cut off would end the process
         before = codec.built_count()
         with mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as data:
             try:
@@ -155,7 +163,7 @@ class JSONFileStore(SessionStore):
                 if codec.built_count() - before != len(index):
                     codec.name_duplicate(data, path=self.path)
         self._unchanged()
-        return {key: fields for key, fields in index.items() if key not in keys.BLOCKED_KEYS}
+        return {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
 
     def _tolerant_index(self) -> dict[str, IndexFields]:
         """Return the same when some member is no object: those are left out."""
@@ -170,6 +178,15 @@ class JSONFileStore(SessionStore):
         return {
             key: raw for key, raw in members.items() if bytes(memoryview(raw)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS
         }
+
+    def _decode(self, key: str, raw: bytes) -> Entry:
+        """Decode one entry; an error names the line in the file, not in the entry."""
+        try:
+            return codec.decode_entry(raw, path=self.path, key=key)
+        except InvalidJSONError:
+            data = self._read()
+            line = codec.line_of_member(data, codec.split_members(data, path=self.path), key)
+            return codec.decode_entry(raw, path=self.path, key=key, line=line)
 
     def _read(self) -> bytes:
         """Return the whole file."""

@@ -179,8 +179,8 @@ def _in_agent_folder(folder: Path) -> StoreLocation | None:
 def _of_agent(agent: layout.AgentFolder, settings: Settings) -> StoreLocation | None:
     """Return where an agent's store lies: the SQLite store as soon as it has a table of sessions, else the JSON file (2026.8 moved)."""
     json_store = settings.store_path(agent.agent_id, home=Path.home()) or agent.json_store
-    has_json = json_store.exists()
-    if agent.sqlite_store.exists():
+    has_json = _exists(json_store)
+    if _exists(agent.sqlite_store):
         from sessionlab.stores.openclaw import holds_sessions  # sqlite3 is only loaded for a SQLite store
 
         if holds_sessions(agent.sqlite_store):
@@ -199,6 +199,13 @@ def _in_plain_folder(folder: Path, names: set[str]) -> StoreLocation | None:
 def _agent_root(path: Path) -> Path | None:
     """Return the agent's folder above a store file: the one that lies in `agents/`."""
     return next((parent for parent in path.parents if parent.parent.name == "agents"), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
 
 
 def _list(folder: Path) -> list[Path]:
