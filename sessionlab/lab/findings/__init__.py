@@ -1,0 +1,30 @@
+"""What the answers of the lab's queries say, in sentences: frames in, Markdown out.
+
+Every function is pure. Numbers come from the frames only, names from a store are written so that they cannot become markup,
+and an empty frame gives a sentence that says so. Importing the package loads neither pandas nor plotly.
+"""
+
+from sessionlab.lab.findings.answer import short_answer
+from sessionlab.lab.findings.growth import activity, forecast_words, growth
+from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
+from sessionlab.lab.findings.trouble import import_changes, problems, to_do, within
+from sessionlab.lab.findings.usage import cron, usage
+
+__all__ = [
+    "activity",
+    "ages",
+    "biggest",
+    "cron",
+    "disk",
+    "fields",
+    "forecast_words",
+    "growth",
+    "import_changes",
+    "kinds",
+    "problems",
+    "short_answer",
+    "sizes",
+    "to_do",
+    "usage",
+    "within",
+]

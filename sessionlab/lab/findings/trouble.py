@@ -1,0 +1,76 @@
+"""What was found wrong, what an import changed, and what to do, in sentences and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sessionlab.lab.findings.words import count, listing
+from sessionlab.units import format_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sessionlab.lab.advice import Advice
+
+# What OpenClaw's import from sessions.json into SQLite changes, by the code of the problem that reports it.
+_IMPORT: Final = {
+    "delivery_rewritten": "moved the route of {n} into `delivery`",
+    "memory_flush_rewritten": "dropped the time of the last memory flush of {n}",
+    "route_lost": "**lost the route** of {n}, which had it under old field names only",
+}
+
+
+def problems(frame: pd.DataFrame) -> str:
+    """Say how much was found and how bad it is; `frame` is the answer of `problems`."""
+    if frame.empty:
+        return "Nothing wrong, odd or lossy was found."
+    found = frame.groupby("severity")["count"].sum()
+    nouns = {"error": "error", "warning": "warning", "info": "remark"}
+    named = [count(int(found[severity]), noun) for severity, noun in nouns.items() if severity in found.index]
+    if "error" in found.index:
+        verdict = "Errors come first: they break the store for its own program, or keep something from being counted."
+    elif "warning" in found.index:
+        verdict = "None of it keeps the numbers above from being true; each has its advice beside it."
+    else:
+        verdict = "Nothing needs to be done."
+    return f"{listing(named).capitalize()} {'was' if int(found.sum()) == 1 else 'were'} found. {verdict}"
+
+
+def import_changes(frame: pd.DataFrame) -> str:
+    """Say what an import into SQLite rewrote, "" where there was none; `frame` is the answer of `problems`."""
+    counts = frame.groupby("code")["count"].sum() if len(frame) else {}
+    done = [text.format(n=count(int(counts[code]), "entry", "entries")) for code, text in _IMPORT.items() if code in counts]
+    if not done:
+        return ""
+    text = f"This store was imported from sessions.json. OpenClaw's import {listing(done)}."
+    if "import_archive" in counts:
+        files = count(int(counts["import_archive"]), "original file")
+        text += f" {files} of the import lie beside the store: they are the only way back, and they are not counted twice here."
+    return f"{text} So entries are smaller than they were in sessions.json, while sessions, events, tokens and cost are the same."
+
+
+def within(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return the answer of `problems` with its paths relative to what was loaded, so that a table has room and travels."""
+    base = folder.parent if folder.is_file() else folder
+    paths = [path.removeprefix(f"{base}/") if isinstance(path, str) else path for path in frame["path"].tolist()]
+    return frame.assign(path=paths)
+
+
+def to_do(advice: Sequence[Advice]) -> str:
+    """Write advice as a numbered list: title, evidence, how, and what it frees."""
+    if not advice:
+        return "Nothing stands out: no rule of the lab found anything to do."
+    lines = []
+    for number, one in enumerate(advice, start=1):
+        saving = f" *Frees up to {format_bytes(one.saves_bytes)}.*" if one.saves_bytes else ""
+        lines.append(f"{number}. **{_plain(one.title)}.** {_plain(one.evidence)} {_plain(one.action)}{saving}")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Keep names that came from a store, and a pattern like bak.*, from becoming emphasis, markup or a formula."""
+    for mark in "\\*_[]<>$#":
+        text = text.replace(mark, f"\\{mark}")
+    return text
