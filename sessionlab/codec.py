@@ -117,9 +117,9 @@ def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
     """
     try:
         members = _RAW_MEMBERS.decode(data)
+        refuse_duplicates(data, members, path=path)
     except _DECODER_ERRORS as error:
         raise invalid(data, path, error) from error
-    refuse_duplicates(data, members, path=path)
     return members
 
 
@@ -174,10 +174,11 @@ def refuse_duplicates(data: Buffer, members: dict[str, Any], *, path: Path) -> N
     try:
         _COUNTING.decode(data)
     except msgspec.ValidationError:
-        # A member that is no object cannot be counted: the slow parser decides. It names the key, too.
-        name_duplicate(data, path=path)
-        return
-    if built_count() - before != len(members):
+        # A member that is no object cannot be counted. What is inside the members is not our business, so no strict reading yet.
+        written = len(_NAMES_ONLY.decode(bytes(data).decode("utf-8", "replace")))
+    else:
+        written = built_count() - before
+    if written != len(members):
         name_duplicate(data, path=path)
 
 
@@ -264,6 +265,7 @@ def _refuse_constant(name: str) -> Any:
 _STRICT: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded, parse_constant=_refuse_constant, strict=True
 )
+_NAMES_ONLY: Final = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)
 _DECODER_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TYPE_NAMES: Final[tuple[tuple[type, str], ...]] = (
     (bool, "a boolean"),
