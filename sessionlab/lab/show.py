@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PLOTLY_MIMETYPE: Final = "application/vnd.plotly.v1+json"
+WIDE: Final = 140
 
 
 class Prose:
@@ -39,7 +40,11 @@ class Table:
         self._frame = frame.set_index(first).rename_axis(index=None, columns=first)
 
     def __repr__(self) -> str:
-        return str(self._frame.to_string()) if len(self._frame) else "(no row)"
+        if not len(self._frame):
+            return "(no row)"
+        text = str(self._frame.to_string())
+        # Padding a wide table fills a screen with blanks and a diff with noise.
+        return text if text.find("\n") <= WIDE else str(self._frame.to_csv(sep="|", index_label=self._frame.columns.name)).rstrip()
 
     def _repr_html_(self) -> str:
         import pandas as pd
@@ -84,4 +89,4 @@ def show(*things: Any) -> None:
 
     for thing in things:
         if thing is not None and not (isinstance(thing, str) and not thing):
-            display(shown(thing))  # type: ignore[no-untyped-call]
+            display(shown(thing))

@@ -42,7 +42,7 @@ def cost_by_day(tokens: pd.DataFrame) -> go.Figure:
     if int(tokens["cost_microusd"].sum()) == 0:
         return style.no_data(title, "no call in this selection has a recorded cost above zero")
     unpriced = int(tokens["missing_cost_entries"].sum())
-    missing = f" {unpriced:,} calls have no recorded cost: the true cost is higher." if unpriced else ""
+    missing = f" {unpriced:,} call{' has' if unpriced == 1 else 's have'} no recorded cost: the true cost is higher." if unpriced else ""
     return _stacked(
         tokens,
         value="cost_microusd",

@@ -7,7 +7,7 @@ and an empty frame gives a sentence that says so. Importing the package loads ne
 from sessionlab.lab.findings.answer import short_answer
 from sessionlab.lab.findings.growth import activity, forecast_words, growth
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
-from sessionlab.lab.findings.trouble import import_changes, problems, to_do, within
+from sessionlab.lab.findings.trouble import import_changes, problems, to_do
 from sessionlab.lab.findings.usage import cron, usage
 
 __all__ = [
@@ -26,5 +26,4 @@ __all__ = [
     "sizes",
     "to_do",
     "usage",
-    "within",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sessionlab.lab.figures.forecast import crossing_sentence
+from sessionlab.lab.findings.growth import limit_words
 from sessionlab.lab.findings.words import count, listing, name, percent, usd
 from sessionlab.units import format_bytes
 
@@ -46,7 +46,7 @@ def short_answer(
             made_of = f"The biggest field of the entries is {name(top['field'])} with {percent(int(top['bytes']), size)}"
         most = kinds.iloc[0]
         sentences.append(f"{made_of}; the kind {name(most['kind'])} has {percent(int(most['sessions']), sessions)} of the sessions.")
-    limits = [crossing_sentence(crossing) for crossing in forecast.crossings if crossing.limit_bytes == limit_bytes]
+    limits = [limit_words(crossing) for crossing in forecast.crossings if crossing.limit_bytes == limit_bytes]
     rate = [] if forecast.weekly_bytes is None else [f"It grows by about {format_bytes(forecast.weekly_bytes)} a week."]
     sentences += [*rate, *limits]
     if advice:

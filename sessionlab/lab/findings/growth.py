@@ -11,7 +11,7 @@ from sessionlab.units import format_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sessionlab.lab.forecast import Backtest, Forecast
+    from sessionlab.lab.forecast import Crossing, Forecast
 
 NOTHING: Final = "There is no session in this selection, so there is no growth to show."
 
@@ -36,7 +36,7 @@ def growth(frame: pd.DataFrame) -> str:
         text += f" {percent(late, added)} of these sessions came in the second half of that time"
         parts = frame.groupby("kind")["created"].sum()
         top = max(parts.index, key=lambda kind: (int(parts[kind]), str(kind)))
-        text += f"; most of all are of the kind {name(top)} ({percent(int(parts[top]), added)})."
+        text += f"; the largest part of all, {percent(int(parts[top]), added)}, are of the kind {name(top)}."
     return text
 
 
@@ -47,8 +47,8 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
     used = active.groupby("day")["active_sessions"].sum()
     peak = max(used.index, key=lambda when: (int(used[when]), when))
     text = (
-        f"On {count(len(used), 'day')} something happened; the most sessions at once, {int(used[peak]):,}, were active on {day(peak)}, "
-        f"half of the days had {int(used.median()):,} or fewer."
+        f"Sessions were used on {count(len(used), 'day')}: {int(used[peak]):,} at most (on {day(peak)}), "
+        f"{int(used.median()):,} on the median of these days."
     )
     if not created.empty and len(daily := created.groupby("day")["created"].sum()):
         busiest = max(daily.index, key=lambda when: (int(daily[when]), when))
@@ -56,11 +56,18 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
     return text
 
 
-def forecast_words(forecast: Forecast, backtest: Backtest) -> str:
-    """Say when each limit is reached, from which model, and how far that model is to be trusted."""
-    limits = "\n".join(f"- {crossing_sentence(crossing)}" for crossing in forecast.crossings)
-    rate = "" if forecast.weekly_bytes is None else f", and it grows by about **{format_bytes(forecast.weekly_bytes)} a week**"
+def forecast_words(forecast: Forecast) -> str:
+    """Say how fast it grows and when each limit is reached; the figure below says from which model, and how good that is."""
+    rate = "" if forecast.weekly_bytes is None else f", and they grow by about **{format_bytes(forecast.weekly_bytes)} a week**"
     head = f"The entries take {format_bytes(forecast.level_bytes)} now{rate}."
     if forecast.reason:
         head += f" No forecast: {forecast.reason}."
-    return f"{head}\n\n{limits}\n\n**Model.** {forecast.model}\n\n**How well it would have done.** {backtest.verdict}"
+    return "\n".join([f"{head}\n", *(f"- {limit_words(crossing)}" for crossing in forecast.crossings)])
+
+
+def limit_words(crossing: Crossing) -> str:
+    """Say in one sentence when a limit is reached, or that it is not in sight and why."""
+    if crossing.reached is None and crossing.expected is None:
+        early = f", at the very earliest on {crossing.earliest.isoformat()}" if crossing.earliest is not None else ""
+        return f"{format_bytes(crossing.limit_bytes)} is not in sight: {crossing.reason}{early}."
+    return crossing_sentence(crossing)

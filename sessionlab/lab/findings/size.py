@@ -23,9 +23,8 @@ def fields(frame: pd.DataFrame) -> str:
     needed = next(number for number in range(1, len(sizes) + 1) if 2 * sum(sizes[:number]) >= total)
     named = [f"{name(field)} ({percent(size, total)})" for field, size in zip(frame["field"].tolist(), sizes[:needed], strict=False)]
     rest = count(len(sizes) - needed, "other field")
-    return (
-        f"Half of the {format_bytes(total)} and more is {listing(named)}; {rest} share what is left, {percent(sum(sizes[needed:]), total)}."
-    )
+    left = percent(sum(sizes[needed:]), total)
+    return f"Most of the {format_bytes(total)} lies in {listing(named)}; {rest} share the other {left}."
 
 
 def kinds(frame: pd.DataFrame) -> str:
@@ -81,7 +80,7 @@ def sizes(frame: pd.DataFrame) -> str:
     row, last = frame.iloc[middle], frame.iloc[-1]
     bulk = int(frame["entry_bytes"].sum())
     return (
-        f"The middle one of {count(total, 'entry', 'entries')} has {format_bytes(int(row['low_bytes']))} to "
+        f"The median of {count(total, 'entry', 'entries')} lies between {format_bytes(int(row['low_bytes']))} and "
         f"{format_bytes(int(row['high_bytes']))}. The biggest {counts[-1]:,}, of {format_bytes(int(last['low_bytes']))} and more, "
         f"hold {percent(int(last['entry_bytes']), bulk)} of the bytes."
     )

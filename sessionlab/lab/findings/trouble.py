@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.findings.words import count, listing
@@ -49,13 +48,6 @@ def import_changes(frame: pd.DataFrame) -> str:
         files = count(int(counts["import_archive"]), "original file")
         text += f" {files} of the import lie beside the store: they are the only way back, and they are not counted twice here."
     return f"{text} So entries are smaller than they were in sessions.json, while sessions, events, tokens and cost are the same."
-
-
-def within(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Return the answer of `problems` with its paths relative to what was loaded, so that a table has room and travels."""
-    base = folder.parent if folder.is_file() else folder
-    paths = [path.removeprefix(f"{base}/") if isinstance(path, str) else path for path in frame["path"].tolist()]
-    return frame.assign(path=paths)
 
 
 def to_do(advice: Sequence[Advice]) -> str:
