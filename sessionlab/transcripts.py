@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, TypeVar
+from typing import Annotated, Any, BinaryIO, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -25,16 +25,16 @@ MAX_LINE_BYTES: Final = 256 << 20
 """Longest line that is read; OpenClaw's SQLite store caps an event at 4 MiB."""
 
 
-_MAX_TOKENS: Final = 1 << 53
-_MAX_USD: Final = 1e9
-Tokens = Annotated[int, msgspec.Meta(ge=-_MAX_TOKENS, le=_MAX_TOKENS)]
-"""A count that JavaScript can hold exactly. A larger one is no count: it is treated as a field of the wrong type."""
+_MAX_TOKENS: Final = 10**12
+_MAX_USD: Final = 1e6
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TOKENS)]
+"""A count that one message can have. A larger or negative one is none: it counts as absent, so that every sum fits 64 bits."""
 
 
 class Cost(msgspec.Struct, gc=False):
     """The price of one assistant message, in US dollars as the provider's price list gives it."""
 
-    total: Annotated[float, msgspec.Meta(ge=-_MAX_USD, le=_MAX_USD)] | None = None
+    total: Annotated[float, msgspec.Meta(ge=0, le=_MAX_USD)] | None = None
 
 
 class Usage(msgspec.Struct, gc=False, rename="camel"):
@@ -101,9 +101,7 @@ class Decoded:
     lines: int = 0
 
 
-T = TypeVar("T")
-
-_EVENT: Final = msgspec.json.Decoder(Event)
+EVENT_DECODER: Final = msgspec.json.Decoder(Event)
 
 
 def decode(data: bytes, *, first_line: int = 1) -> Decoded:
@@ -115,12 +113,12 @@ def decode(data: bytes, *, first_line: int = 1) -> Decoded:
     """
     if data.endswith(b"\n") and (data.isascii() or _is_utf8(data)):
         try:
-            events: list[Event] = _EVENT.decode_lines(data)
+            events: list[Event] = EVENT_DECODER.decode_lines(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _line_by_line(data, first_line)
-        # One event a line, or else a blank line or an event over several: the numbers would be off.
+        # One event a line, or else the numbers would be off. Counting is not enough: a blank line and two events on one line cancel out.
         sizes = line_sizes(data)
-        if len(events) == len(sizes):
+        if len(events) == len(sizes) and _is_object_a_line(data):
             return Decoded(events, sizes, lines=len(sizes))
     return _line_by_line(data, first_line)
 
@@ -130,25 +128,19 @@ def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
 
     Args:
         path: The `.jsonl` file; `.jsonl.*.zst` is decompressed on the way.
-        limit_bytes: Read no further than this many bytes of the (decompressed) file: what was there when the caller looked. Somebody may
-            be appending.
+        limit_bytes: Read no further than this many bytes of the file: what was there when the caller looked. Somebody may be appending.
+            A compressed archive is written once and read whole.
 
     Raises:
         UnreadableError: The system does not let us read it.
-        CorruptStoreError: A compressed file that does not decompress, or a line beyond `MAX_LINE_BYTES`.
+        CorruptStoreError: A compressed file that does not decompress to its end, or a line beyond `MAX_LINE_BYTES`.
     """
     try:
         with path.open("rb") as raw:
             if path.suffix != ".zst":
                 yield from _chunks(raw, path, limit_bytes)
                 return
-            import zstandard  # only compressed archives need it
-
-            try:
-                with zstandard.ZstdDecompressor().stream_reader(raw) as plain:
-                    yield from _chunks(plain, path, limit_bytes)
-            except zstandard.ZstdError as error:
-                raise CorruptStoreError(path, f"does not decompress ({error})") from error
+            yield from _chunks(_Decompressed(raw, path), path, None)
     except OSError as error:
         raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error
 
@@ -160,7 +152,58 @@ def line_sizes(data: bytes) -> list[int]:
     return sizes
 
 
-def _chunks(file: BinaryIO, path: Path, limit_bytes: int | None) -> Iterator[Decoded]:
+class _Source(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to about `size` bytes; none at the end."""
+
+
+class _Decompressed:
+    """A zstd file's plain bytes. zstandard's own stream reader takes a file that was cut short for one that ends there."""
+
+    _PIECE_BYTES: Final = 4 << 10  # even a bomb, 128 KiB from every 4 bytes, then opens to no more than 128 MiB at a time
+
+    def __init__(self, raw: BinaryIO, path: Path) -> None:
+        import zstandard  # only compressed archives need it
+
+        self._raw, self._path = raw, path
+        self._error = zstandard.ZstdError
+        self._new_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._new_frame()
+        self._is_inside = True  # an empty file is no zstd file
+
+    def read(self, size: int, /) -> bytes:
+        """Return at least one byte and about `size`, as decompression yields them; none at the end of the last frame."""
+        pieces: list[bytes] = []
+        room = size
+        while room > 0:
+            packed = self._raw.read(self._PIECE_BYTES)
+            if not packed:
+                if self._is_inside and not any(pieces):
+                    raise CorruptStoreError(self._path, "was cut short: it does not decompress to its end")
+                break
+            while packed:
+                try:
+                    pieces.append(self._frame.decompress(packed))
+                except self._error as error:
+                    raise CorruptStoreError(self._path, f"does not decompress ({error})") from error
+                room -= len(pieces[-1])
+                packed, self._is_inside = self._frame.unused_data, not self._frame.eof
+                if self._frame.eof:
+                    self._frame = self._new_frame()
+        return b"".join(pieces)
+
+
+def _is_object_a_line(data: bytes) -> bool:
+    """Say whether every line begins with `{` and ends with `}`: then no event goes over a line's end."""
+    text = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    return bool((text[starts] == ord("{")).all() and (text[ends - 1] == ord("}")).all())
+
+
+def _chunks(file: _Source, path: Path, limit_bytes: int | None) -> Iterator[Decoded]:
     """Cut a stream into whole lines and decode them."""
     rest = b""
     number = 1
@@ -212,7 +255,7 @@ def _decode_line(line: bytes) -> tuple[Event, bool]:
     if not line.isascii() and not _is_utf8(line):
         raise ValueError("holds bytes that are not UTF-8")
     try:
-        return _EVENT.decode(line), False
+        return EVENT_DECODER.decode(line), False
     except (msgspec.DecodeError, RecursionError) as error:
         reason = "is nested too deep" if isinstance(error, RecursionError) else str(error).removeprefix("JSON is malformed: ")
     # A field of the wrong type, or half a surrogate pair (JavaScript cuts an emoji in two and writes it so): the rest of the event counts.
@@ -230,17 +273,17 @@ def _decode_line(line: bytes) -> tuple[Event, bool]:
 def _tolerant(document: dict[str, Any]) -> Event:
     """Build an event from what is of the right type in a document."""
     message = document.get("message")
-    event = Event(type=document["type"])
+    event = Event(type=_as_text(document["type"]) or "")
     for name in ("id", "timestamp", "parent_session", "custom_type"):
-        setattr(event, name, _as(str, document.get(_camel(name))))
+        setattr(event, name, _as_text(document.get(_camel(name))))
     if isinstance(message, dict):
         usage = message.get("usage")
         event.message = Message(
-            role=_as(str, message.get("role")),
-            provider=_as(str, message.get("provider")),
-            model=_as(str, message.get("model")),
-            tool_name=_as(str, message.get("toolName")),
-            is_error=_as(bool, message.get("isError")),
+            role=_as_text(message.get("role")),
+            provider=_as_text(message.get("provider")),
+            model=_as_text(message.get("model")),
+            tool_name=_as_text(message.get("toolName")),
+            is_error=is_error if isinstance(is_error := message.get("isError"), bool) else None,
             usage=_tolerant_usage(usage) if isinstance(usage, dict) else None,
         )
     return event
@@ -255,16 +298,17 @@ def _tolerant_usage(usage: dict[str, Any]) -> Usage:
         cache_read=_tokens(usage.get("cacheRead")),
         cache_write=_tokens(usage.get("cacheWrite")),
         total=_tokens(usage.get("totalTokens")),
-        cost=Cost(float(total)) if isinstance(total, int | float) and not isinstance(total, bool) and abs(total) <= _MAX_USD else None,
+        cost=Cost(float(total)) if isinstance(total, int | float) and not isinstance(total, bool) and 0 <= total <= _MAX_USD else None,
     )
 
 
-def _as(kind: type[T], value: object) -> T | None:
-    return value if isinstance(value, kind) else None
+def _as_text(value: object) -> str | None:
+    """Return a string that every later stage can encode: half a surrogate pair becomes a question mark."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else None
 
 
 def _tokens(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_TOKENS else None
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS else None
 
 
 def _camel(name: str) -> str:

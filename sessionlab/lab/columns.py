@@ -189,7 +189,7 @@ class _Builder:
         """Return everything collected as arrays."""
         count = len(self.stamps)
         times = event_times(self.stamps)
-        ends = [*self.starts[1:], count]
+        ends = [*self.starts[1:], count][: len(self.starts)]
         for facts, start, end in zip(self.facts, self.starts, ends, strict=True):
             _time_facts(facts, times[start:end])
         nothing = self.codes[None]

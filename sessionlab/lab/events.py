@@ -75,7 +75,7 @@ def load_events(
     sources = [_Numbered(number, one.agent_id, one.source, one.store) for number, one in enumerate(sources, start=1)]
     _map_sources(con, sources, root)
     result = LoadedEvents(problems={snapshot.location.agent_id: [] for snapshot, _ in snapshots})
-    reused = _take_over(con, sources, result) if has_old else set()
+    reused = _take_over(con, result) if has_old else set()
     fresh = [one for one in sources if one.transcript_id not in reused]
     result.transcripts_read = len(fresh)
     facts: dict[int, TranscriptFacts] = {}
@@ -91,7 +91,7 @@ def load_events(
     _insert_transcripts(con, fresh, facts, racy_after_ns)
     for one in fresh:
         result.problems[one.agent_id] += _problems(one, facts[one.transcript_id])
-    _mark_copies(con, sources, facts)
+    _mark_copies(con, sources, reused, has_old=has_old)
     rows = con.execute(
         "SELECT agent_id, session_key, min(first_ms) FROM transcripts "
         "WHERE session_key IS NOT NULL AND first_ms IS NOT NULL GROUP BY agent_id, session_key"
@@ -127,7 +127,7 @@ def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], r
     )
 
 
-def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], result: LoadedEvents) -> set[int]:
+def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]:
     """Copy unchanged transcripts from the old mirror, with their events and problems; return their numbers."""
     con.execute(
         """
@@ -140,9 +140,9 @@ def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], res
     )
     con.execute(
         """
-        INSERT INTO transcripts
-        SELECT reused.transcript_id, reused.agent_id, reused.session_key, session_id, source, reused.path, bytes, mtime_ns,
-               events, bad_lines, first_ms, last_ms, reused.is_orphan
+        INSERT INTO transcripts BY NAME
+        SELECT previous.* REPLACE (
+          reused.transcript_id AS transcript_id, reused.session_key AS session_key, reused.is_orphan AS is_orphan)
         FROM reused JOIN old.transcripts AS previous ON previous.transcript_id = reused.old_id
         """
     )
@@ -153,17 +153,15 @@ def _take_over(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], res
         FROM reused JOIN old.events AS previous ON previous.transcript_id = reused.old_id
         """
     )
-    names = [one.agent_id for one in sources]
     rows = con.execute(
         """
-        SELECT problems.agent_id, severity, code, message, reused.path, line, problems.session_key, advice, count
+        SELECT problems.agent_id, severity, code, message, reused.path, line, reused.session_key, advice, count
         FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.agent_id AND problems.path = reused.shown
         """
     ).fetchall()
     for agent_id, severity, code, message, path, line, key, advice, count in rows:
-        if agent_id in names:
-            problem = Problem(code=code, severity=severity, message=message, path=path, line=line, key=key, advice=advice, count=count)
-            result.problems[agent_id].append(problem)
+        problem = Problem(code=code, severity=severity, message=message, path=path, line=line, key=key, advice=advice, count=count)
+        result.problems[agent_id].append(problem)
     return {transcript_id for (transcript_id,) in con.execute("SELECT transcript_id FROM reused").fetchall()}
 
 
@@ -219,6 +217,7 @@ def _insert_transcripts(
             "session_id": [one.source.session_id for one in fresh],
             "source": [one.source.source for one in fresh],
             "path": [one.source.path for one in fresh],
+            "parent_session": [fact.parent_session for fact in found],
         },
         numbers={
             "transcript_id": [one.transcript_id for one in fresh],
@@ -295,27 +294,38 @@ def _problems(one: _Numbered, facts: TranscriptFacts) -> Iterator[Problem]:
         )
 
 
-def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], facts: dict[int, TranscriptFacts]) -> None:
-    """Mark the events of newly read forks that stand in their parent as well, by id and time."""
-    by_name: dict[tuple[str, str], _Numbered] = {}
+def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], reused: set[int], *, has_old: bool) -> None:
+    """Mark the events of forks that stand in their parent as well, by id and time, where the fork or its parent is new, changed or gone."""
+    forks = con.execute("SELECT transcript_id, parent_session FROM transcripts WHERE parent_session IS NOT NULL ORDER BY 1").fetchall()
+    if not forks:
+        return
+    by_name: dict[tuple[str, str], list[_Numbered]] = {}
     for one in sources:
-        by_name.setdefault((one.agent_id, _stem(one.source.path)), one)
-        if one.source.session_id is not None:
-            by_name.setdefault((one.agent_id, one.source.session_id), one)
-    for one in sources:
-        found = facts.get(one.transcript_id)
-        if found is None or found.parent_session is None:
+        for name in _names(one.source.path, one.source.session_id):
+            by_name.setdefault((one.agent_id, name), []).append(one)
+    before: dict[tuple[str, str], set[str]] = {}
+    if has_old:
+        for agent_id, path, session_id in con.execute("SELECT agent_id, path, session_id FROM old.transcripts").fetchall():
+            for name in _names(path, session_id):
+                before.setdefault((agent_id, name), set()).add(path)
+    for transcript_id, parent_session in forks:
+        one = sources[transcript_id - 1]
+        parent = (one.agent_id, _stem(parent_session))
+        parents = [other for other in by_name.get(parent, []) if other is not one]
+        is_same = before.get(parent, set()) - {one.source.path} == {other.source.path for other in parents}
+        if is_same and reused.issuperset([transcript_id, *(other.transcript_id for other in parents)]):
             continue
-        parent = by_name.get((one.agent_id, _stem(found.parent_session)))
-        if parent is None or parent is one:
-            continue
-        known = {(event.id, event.timestamp) for event in _events(parent) if event.id is not None}
+        known = {(event.id, event.timestamp) for other in parents for event in _events(other) if event.id is not None}
         copies = [place for place, event in enumerate(_events(one)) if event.type != "session" and (event.id, event.timestamp) in known]
-        if copies:
-            con.execute(
-                "UPDATE events SET is_copy = TRUE WHERE transcript_id = ? AND list_contains(CAST(? AS INTEGER[]), seq)",
-                [one.transcript_id, copies],
-            )
+        con.execute(
+            "UPDATE events SET is_copy = list_contains(CAST(? AS INTEGER[]), seq) WHERE transcript_id = ?",
+            [copies, transcript_id],
+        )
+
+
+def _names(path: str, session_id: str | None) -> set[str]:
+    """Return what a fork's header may call a transcript."""
+    return {_stem(path)} if session_id is None else {_stem(path), session_id}
 
 
 def _events(one: _Numbered) -> Iterable[Event]:

@@ -103,8 +103,13 @@ def _register_words(con: duckdb.DuckDBPyConnection, words: list[str | None]) -> 
     con.execute(
         "CREATE OR REPLACE TEMP TABLE words AS "
         "SELECT unnest(CAST($words AS VARCHAR[])) AS word, unnest(range(0, CAST($count AS BIGINT))) AS code",
-        {"words": words, "count": len(words)},
+        {"words": [_encodable(word) for word in words], "count": len(words)},
     )
+
+
+def _encodable(word: str | None) -> str | None:
+    """Return a word as DuckDB takes it: half a surrogate pair, as in a file name that is not UTF-8, is spelt out."""
+    return word if word is None or word.isascii() else word.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _joins(text_columns: Sequence[str]) -> str:

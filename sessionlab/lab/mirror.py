@@ -7,6 +7,7 @@ at all the mirror is left as it is. The stores themselves are never written.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import time
@@ -66,21 +67,27 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
 
     Raises:
         UsageError: There is no such file, or it is no DuckDB database.
-        BusyMirrorError: Another program holds it.
+        BusyMirrorError: Another program holds it, or this one does for writing.
     """
     import duckdb  # 100 ms that a program which only lists stores need not pay
 
     options: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     if path is None:
         return duckdb.connect(config=options)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; a mirror is a file")
     if not path.is_file():
         raise UsageError(f"{path}: there is no such mirror; make it with 'sessionlab load'")
     try:
         return duckdb.connect(str(path), read_only=True, config=options)
+    except duckdb.ConnectionException as error:
+        raise BusyMirrorError(path, "open for writing in this very program") from error
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise BusyMirrorError(path, str(error)) from error
         raise UsageError(f"{path}: is not a mirror that this DuckDB reads ({str(error).splitlines()[0][:120]})") from error
+    except duckdb.Error as error:
+        raise UsageError(f"{path}: is damaged ({str(error).splitlines()[0][:120]}); remove it and load again") from error
 
 
 def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_progress: Stage | None = None) -> LoadResult:
@@ -100,7 +107,7 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
     """
     locations = _located(path, agent)
     files, signature = _scan(locations)
-    old = _existing(mirror)
+    old = _existing(mirror, _root(path))
     with contextlib.ExitStack() as stack:
         previous = stack.enter_context(contextlib.closing(connect(old))) if old is not None else None
         if previous is not None and signature and _meta(previous, "signature") == signature and not _clock_matters(previous, now_ms):
@@ -108,12 +115,11 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
         fresh = mirror.with_name(f".{mirror.name}.{os.getpid()}.tmp")
         try:
             stack.callback(_remove, fresh)
-            read = _write(fresh, locations, files, signature, root=_root(path), old=old, now_ms=now_ms, on_progress=on_progress)
+            result = _write(fresh, locations, files, signature, root=_root(path), old=old, now_ms=now_ms, on_progress=on_progress)
             fresh.replace(mirror)
         except OSError as error:
             raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
-    with contextlib.closing(connect(mirror)) as con:
-        return _result(con, mirror, transcripts_read=read, is_unchanged=False)
+    return dataclasses.replace(result, path=mirror)
 
 
 def load_into(
@@ -142,6 +148,10 @@ def _root(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
+def _shown_root(root: Path) -> str:
+    return str(root).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _scan(locations: tuple[StoreLocation, ...]) -> tuple[dict[StoreLocation, list[SeenFile]], str]:
     """Return the files of each store, and a signature of them all; an empty one when some file may still be changing."""
     latest = time.time_ns() - _RACY_NS
@@ -156,18 +166,20 @@ def _scan(locations: tuple[StoreLocation, ...]) -> tuple[dict[StoreLocation, lis
     return files, digest.hexdigest()
 
 
-def _existing(mirror: Path) -> Path | None:
-    """Return the old mirror when there is one of this form; refuse to replace anything that is not a mirror."""
+def _existing(mirror: Path, root: Path) -> Path | None:
+    """Return the old mirror when there is one of this form and root; refuse to replace anything that is not a mirror."""
     if not mirror.parent.is_dir():
         raise UsageError(f"{mirror.parent}: there is no such folder to put the mirror in")
     if not mirror.exists():
         return None
     with contextlib.closing(connect(mirror)) as con:
         try:
-            version = _meta(con, "schema_version")
+            version, old_root = _meta(con, "schema_version"), _meta(con, "root")
         except UsageError:
-            raise UsageError(f"{mirror}: exists and is not a mirror of sessionlab's; name another file") from None
-    return mirror if version == _schema_version() else None
+            version = old_root = None
+    if version is None:
+        raise UsageError(f"{mirror}: exists and is not a mirror of sessionlab's; name another file")
+    return mirror if (version, old_root) == (_schema_version(), _shown_root(root)) else None
 
 
 def _write(
@@ -180,8 +192,8 @@ def _write(
     old: Path | None,
     now_ms: int,
     on_progress: Stage | None,
-) -> int:
-    """Build the new mirror's file; return how many transcripts were read."""
+) -> LoadResult:
+    """Build the new mirror's file and say what is in it."""
     import duckdb  # see connect
 
     _remove(fresh)
@@ -191,7 +203,8 @@ def _write(
         read = _fill(con, locations, files, signature, root=root, old=old, now_ms=now_ms, on_progress=on_progress)
         if old is not None:
             con.execute("DETACH old")
-    return read
+        # Not after the swap: for a program that still reads the old mirror, DuckDB opens that one again under the same name.
+        return _result(con, fresh, transcripts_read=read, is_unchanged=False)
 
 
 def _fill(
@@ -221,7 +234,13 @@ def _fill(
         insert_sessions(con, snapshot, loaded.first_ms)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
-    values = {"schema_version": _schema_version(), "sessionlab_version": __version__, "signature": signature, "now_ms": str(now_ms)}
+    values = {
+        "schema_version": _schema_version(),
+        "sessionlab_version": __version__,
+        "root": _shown_root(root),
+        "signature": signature,
+        "now_ms": str(now_ms),
+    }
     con.executemany("INSERT INTO meta VALUES (?, ?)", list(values.items()))
     con.execute("COMMIT")
     return loaded.transcripts_read
@@ -271,7 +290,7 @@ def _meta(con: duckdb.DuckDBPyConnection, name: str) -> str | None:
 
     try:
         rows = con.execute("SELECT value FROM meta WHERE name = ?", [name]).fetchall()
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise UsageError("not a mirror of sessionlab's") from error
     return rows[0][0] if rows else None
 

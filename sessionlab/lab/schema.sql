@@ -41,7 +41,7 @@ CREATE TABLE sessions (
   output_tokens BIGINT,
   total_tokens BIGINT,
   context_tokens BIGINT,
-  compactions INTEGER,
+  compactions BIGINT,
   entry_bytes BIGINT NOT NULL,
   skills_snapshot_bytes BIGINT NOT NULL,
   system_prompt_report_bytes BIGINT NOT NULL,
@@ -67,6 +67,7 @@ CREATE TABLE transcripts (
   bad_lines BIGINT NOT NULL,
   first_ms BIGINT,
   last_ms BIGINT,
+  parent_session VARCHAR,
   is_orphan BOOLEAN NOT NULL
 );
 

@@ -1,0 +1,141 @@
+"""Helper processes: the same rows as reading alone, no batch lost, and a clear end when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab.lab import workers
+from sessionlab.lab.columns import NUMBER_COLUMNS, TEXT_COLUMNS, EventBatch, ParseJob, parse
+from sessionlab.lab.workers import WorkerDiedError, parse_all
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[ParseJob]:
+    """Forty small transcripts, some empty, some damaged, one gone."""
+    found = []
+    for number in range(40):
+        lines: list[dict[str, Any]] = (
+            [{"type": "session", "timestamp": f"2026-11-{number % 20 + 1:02}T00:00:00.000Z"}] if number % 5 else []
+        )
+        lines += [
+            {"type": "message", "message": {"model": f"m{n % 3}", "usage": {"input": n, "cost": {"total": n / 100}}}} for n in range(number)
+        ]
+        path = tmp_path / f"{number}.jsonl"
+        data = "".join(json.dumps(line) + "\n" for line in lines) + ("{oops}\n" if number % 7 == 0 else "")
+        path.write_text(data, encoding="utf-8")
+        found.append(ParseJob(number, path, len(data)))
+    found.append(ParseJob(40, tmp_path / "gone.jsonl", 100))
+    found.append(ParseJob(41, tmp_path / "at hand", 19, b'{"type":"session"}\n'))
+    return found
+
+
+def rows(batches: list[EventBatch]) -> tuple[Counter[Any], dict[int, Any]]:
+    """Return every event as a row of values, counted, and the facts by transcript."""
+    counted: Counter[Any] = Counter()
+    facts: dict[int, Any] = {}
+    for batch in batches:
+        texts = [[batch.words[code] for code in batch.columns[name].tolist()] for name in TEXT_COLUMNS]
+        counted.update(zip(*texts, *[batch.columns[name].tolist() for name in NUMBER_COLUMNS], strict=True))
+        for one in batch.facts:
+            assert one.transcript_id not in facts, "a transcript lies whole in one batch"
+            facts[one.transcript_id] = one
+    return counted, facts
+
+
+def children() -> set[int]:
+    """Return the process ids of this process's children, the dead ones that nobody waited for included."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 700, 5000])
+def test_two_helpers_find_what_one_reader_finds(jobs: list[ParseJob], batch_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", batch_bytes)
+    assert len(workers._batches(jobs)) > 6  # more batches than helpers and waiting places: each must be handed on
+    before = children()
+    together = rows(list(parse_all(jobs, processes=2)))
+    assert together == rows([parse(jobs)])
+    assert together == rows(list(parse_all(jobs, processes=0)))
+    assert len(together[1]) == len(jobs)
+    assert children() == before
+
+
+def test_batches_hold_every_job_once_in_order(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 2000)
+    batches = workers._batches(jobs)
+    assert [job for batch in batches for job in batch] == jobs
+    assert all(sum(job.limit_bytes for job in batch) <= 2000 or len(batch) == 1 for batch in batches)
+
+
+def test_nothing_to_read_starts_nothing() -> None:
+    assert list(parse_all([], processes=2)) == []
+
+
+def test_a_small_amount_is_read_in_this_process(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("started a helper")
+
+    monkeypatch.setattr(workers, "_Helper", refuse)
+    assert len(list(parse_all(jobs))) == 1
+
+
+def test_a_killed_helper_is_an_error_in_one_line_and_no_process_is_left(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    before = children()
+    batches = parse_all(jobs, processes=2)
+    next(batches)
+    for pid in children() - before:
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerDiedError) as caught:
+        list(batches)
+    assert "\n" not in str(caught.value)
+    assert "run it again" in str(caught.value)
+    assert children() == before
+
+
+def test_one_killed_helper_of_two_is_an_error_too(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    before = children()
+    batches = parse_all(jobs, processes=2)
+    next(batches)
+    os.kill(min(children() - before), signal.SIGKILL)
+    with pytest.raises(WorkerDiedError):
+        list(batches)
+    assert children() == before
+
+
+def test_a_caller_who_stops_early_leaves_no_process(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    before = children()
+    batches = parse_all(jobs, processes=2)
+    next(batches)
+    assert children() != before
+    batches.close()  # type: ignore[attr-defined]  # it is a generator
+    assert children() == before
+
+
+def test_helpers_do_not_run_the_callers_program_again(jobs: list[ParseJob], tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from pathlib import Path\nwith open({str(marker)!r}, 'a') as f: f.write('x')\n"
+        "from sessionlab.lab import workers\nworkers.BATCH_BYTES = 1\n"
+        "from sessionlab.lab.columns import ParseJob\n"
+        f"jobs = [ParseJob(n, Path({str(jobs[1].path)!r}), 10**6) for n in range(4)]\n"
+        "print(len(list(workers.parse_all(jobs, processes=2))))\n",
+        encoding="utf-8",
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert (done.stdout.strip(), marker.read_text(encoding="utf-8")) == ("4", "x")
