@@ -123,16 +123,17 @@ def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
     return members
 
 
-def line_of_member(data: bytes, members: dict[str, msgspec.Raw], name: str) -> int:
-    """Return the 1-based line at which the value of `name` starts in `data`, of which `members` was cut. Only for messages: it is slow."""
-    place = end = 0
-    for member, value in members.items():
+def member_lines(data: bytes, members: dict[str, msgspec.Raw]) -> dict[str, int]:
+    """Return the 1-based line at which each member's value starts in `data`, of which `members` was cut. Only for messages."""
+    lines, line, end = {}, 1, 0
+    for name, value in members.items():
         raw = bytes(value)
         place = data.find(raw, end)
+        line += data.count(b"\n", end, place)
+        lines[name] = line
         end = place + len(raw)
-        if member == name:
-            break
-    return 1 + data.count(b"\n", 0, place)
+        line += raw.count(b"\n")
+    return lines
 
 
 class Counted(msgspec.Struct, gc=False):

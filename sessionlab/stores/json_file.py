@@ -111,25 +111,16 @@ class JSONFileStore(SessionStore):
             return (Problem(code="invalid_store", severity="error", message=error.reason, path=where, line=error.line),)
         found: list[Problem] = []
         entries: list[tuple[str, Entry]] = []
+        lines: dict[str, int] = {}
         for key, raw in members.items():
             if keys.normalise(key) in keys.BLOCKED_KEYS:
                 found.append(blocked_key_problem(key, self.path))
                 continue
             try:
-                entries.append((key, self._decode(key, bytes(raw))))
+                entries.append((key, codec.decode_entry(bytes(raw), path=self.path, key=key)))
             except InvalidJSONError as error:
-                is_object = bytes(memoryview(raw)[:1]) == b"{"
-                found.append(
-                    Problem(
-                        code="bad_entry",
-                        severity="error",
-                        message=error.reason,
-                        path=where,
-                        line=error.line,
-                        key=key,
-                        advice="mend it by hand, or restore a backup" if is_object else "not counted as a session",
-                    )
-                )
+                lines = lines or codec.member_lines(data, members)
+                found.append(_bad_entry(error, key, first_line=lines[key], is_object=_is_object(raw)))
         return worst_first([*found, *entry_problems(entries, path=self.path)])
 
     def fingerprint(self) -> Fingerprint:
@@ -167,7 +158,14 @@ class JSONFileStore(SessionStore):
 
     def _tolerant_index(self) -> dict[str, IndexFields]:
         """Return the same when some member is no object: those are left out."""
-        return {key: _ONE_INDEX.decode(raw) for key, raw in self._members().items()}
+        index = {}
+        for key, raw in self._members().items():
+            try:
+                index[key] = _ONE_INDEX.decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self._decode(key, bytes(raw))  # words it, with the line
+                raise
+        return index
 
     def _members(self) -> dict[str, msgspec.Raw]:
         """Return key -> the entry's bytes of every session, in file order."""
@@ -175,9 +173,7 @@ class JSONFileStore(SessionStore):
         if not data.strip():
             return {}
         members = codec.split_members(data, path=self.path)
-        return {
-            key: raw for key, raw in members.items() if bytes(memoryview(raw)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS
-        }
+        return {key: raw for key, raw in members.items() if _is_object(raw) and keys.normalise(key) not in keys.BLOCKED_KEYS}
 
     def _decode(self, key: str, raw: bytes) -> Entry:
         """Decode one entry; an error names the line in the file, not in the entry."""
@@ -185,8 +181,8 @@ class JSONFileStore(SessionStore):
             return codec.decode_entry(raw, path=self.path, key=key)
         except InvalidJSONError:
             data = self._read()
-            line = codec.line_of_member(data, codec.split_members(data, path=self.path), key)
-            return codec.decode_entry(raw, path=self.path, key=key, line=line)
+            lines = codec.member_lines(data, codec.split_members(data, path=self.path))
+            return codec.decode_entry(raw, path=self.path, key=key, line=lines[key])
 
     def _read(self) -> bytes:
         """Return the whole file."""
@@ -204,6 +200,23 @@ class JSONFileStore(SessionStore):
         """Raise when the open file was written in place since it was opened. OpenClaw replaces the file; an editor may not."""
         if _identity(self._descriptor) != self._identity:
             raise CorruptStoreError(self.path, "was changed in place while it was being read", advice="run it again")
+
+
+def _is_object(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def _bad_entry(error: InvalidJSONError, key: str, *, first_line: int, is_object: bool) -> Problem:
+    """Word the finding that one entry cannot be read; `error` counts its lines from the entry's first."""
+    return Problem(
+        code="bad_entry",
+        severity="error",
+        message=error.reason,
+        path=str(error.path),
+        line=first_line + (error.line or 1) - 1,
+        key=key,
+        advice="mend it by hand, or restore a backup" if is_object else "not counted as a session",
+    )
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
