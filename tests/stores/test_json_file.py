@@ -127,7 +127,7 @@ def test_damaged_file_is_refused_by_every_operation_and_reported_by_check(path: 
 @pytest.mark.parametrize("data", [b"", b" \n\t", b"\n" * 10_000])
 def test_blank_file_holds_no_sessions_and_check_says_so(path: Path, data: bytes) -> None:
     with JSONFileStore.open(write(path, data)) as store:
-        assert list(store.summaries()) == list(store.items()) == list(store.raw_items()) == []
+        assert [*store.summaries(), *store.items(), *store.raw_items()] == []
         assert store.count() == store.fingerprint().count == 0
         assert store.get(MAIN) is None
         assert store.stats().store_bytes == len(data)
