@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionlab import layout, resources
-from sessionlab.errors import UsageError
+from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.lab import mirror, queries
 from sessionlab.stores.opening import find_state_dir
 from sessionlab.units import format_ms_utc
@@ -129,7 +129,10 @@ def chosen_path(state_dir: str | Path = "") -> Path:
     """
     if not str(state_dir):
         return resources.sample_dir()
-    path = Path(state_dir).expanduser().absolute()
+    try:
+        path = Path(state_dir).expanduser().absolute()
+    except RuntimeError as error:
+        raise NoStoreError(Path(state_dir), "names the home of a user that does not exist") from error
     return path if path.is_file() else find_state_dir(path)
 
 
@@ -140,11 +143,16 @@ def clock_of(path: Path, now_ms: int = 0) -> Clock:
         UsageError: A clock before 1970 or beyond the year 9999.
     """
     if now_ms:
-        if not 0 < now_ms < 253_402_300_800_000:
+        if not _is_time(now_ms):
             raise UsageError(f"now_ms={now_ms} is no time between 1970 and 9999; give epoch milliseconds, such as 1795132800000")
         return Clock(now_ms, "as given")
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         marker = json.loads((path / layout.SYNTH_MARKER).read_bytes())
-        if marker["format"] == layout.SYNTH_FORMAT and isinstance(marker["now_ms"], int):
+        if marker["format"] == layout.SYNTH_FORMAT and _is_time(marker["now_ms"]):
             return Clock(marker["now_ms"], "the synthetic folder's own clock")
     return Clock(time.time_ns() // 1_000_000, "now")
+
+
+def _is_time(value: object) -> bool:
+    """Say whether a value is a whole number of milliseconds between 1970 and 9999."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 253_402_300_800_000
