@@ -162,8 +162,14 @@ def _at_file(path: Path) -> StoreLocation:
 def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
     settings = load_settings(state_dir)
     folders = sorted(entry for entry in _list(layout.agents_dir(state_dir)) if entry.is_dir() and not entry.name.startswith("."))
-    found = [_of_agent(layout.AgentFolder(folder.name, folder), settings) for folder in folders]
-    locations = tuple(location for location in found if location is not None)
+    # A `session.store` without {agentId} is one store for all agents: it counts once, as the default agent's where there is one.
+    folders.sort(key=lambda folder: folder.name != keys.DEFAULT_AGENT)
+    by_path: dict[Path, StoreLocation] = {}
+    for folder in folders:
+        location = _of_agent(layout.AgentFolder(folder.name, folder), settings)
+        if location is not None:
+            by_path.setdefault(location.path, location)
+    locations = tuple(sorted(by_path.values(), key=lambda location: location.agent_id))
     if not locations:
         reason = f"none of its {len(folders)} agents has a session store" if folders else "has no agents"
         raise NoStoreError(state_dir, reason, advice="is this the state folder of a machine that ran OpenClaw?")

@@ -143,6 +143,16 @@ def test_configured_place_of_the_stores_is_followed(state: Path, tmp_path: Path,
         locate(state / "agents/main")
 
 
+def test_one_store_configured_for_all_agents_counts_once(state: Path, tmp_path: Path) -> None:
+    shared = json_store(tmp_path / "shared.json", 4)
+    (state / "agents" / "aide").mkdir()
+    (state / "openclaw.json").write_text(f'{{"session": {{"store": "{shared}"}}}}')
+    (location,) = locate(state)
+    assert (location.agent_id, location.path) == ("main", shared)
+    with open_store(state) as store:
+        assert store.count() == 4
+
+
 @pytest.mark.parametrize("text", ["{", '{"session": {"store": 5}}', '{"session": {"store": "/x/{agent}"}}', "[]"])
 def test_broken_configuration_is_an_error_and_not_the_default(state: Path, text: str) -> None:
     (state / "openclaw.json").write_text(text)
