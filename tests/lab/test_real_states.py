@@ -1,4 +1,4 @@
-"""Real input: the three states that OpenClaw itself wrote show the same facts, those of OpenClaw's own commands, and say how they differ."""
+"""Real input: the three states that OpenClaw wrote show one set of facts, those of OpenClaw's own commands, and say how they differ."""
 
 from __future__ import annotations
 
