@@ -31,7 +31,10 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 _RAW_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODER: Final = msgspec.json.Encoder()
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
-_INTEGRAL_FLOAT: Final = re.compile(rb"\d(?:\.0|e\d+)(?=[,}\]]|\Z)")
+# Two expressions that begin with plain letters are four times as fast as one that does not. Up to e15 the encoder writes digits, from e20 on
+# the integer would not fit 64 bits.
+_POINT_ZERO: Final = re.compile(rb"\.0(?:[,}\]]|\Z)")
+_LARGE_FLOAT: Final = re.compile(rb"e1[6-9](?:[,}\]]|\Z)")
 _BOM: Final = b"\xef\xbb\xbf"
 _ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)")
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
@@ -218,7 +221,9 @@ def canonical_bytes(document: Any) -> bytes:
     """
     canonical = _CANONICAL.encode(document)
     # Walking every document in Python would cost more than the rest together, and hardly one holds such a number.
-    return _CANONICAL.encode(_integral(document)) if _INTEGRAL_FLOAT.search(canonical) else canonical
+    if _POINT_ZERO.search(canonical) or _LARGE_FLOAT.search(canonical):
+        return _CANONICAL.encode(_integral(document))
+    return canonical
 
 
 def canonical_digest(document: Any) -> bytes:

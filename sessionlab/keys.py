@@ -26,6 +26,7 @@ MAX_KEY_BYTES: Final = 4096
 
 DEFAULT_AGENT: Final = "main"
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _AGENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _DIRECT_WORDS: Final = frozenset({"direct", "dm"})
 _FIRST_WORD_KINDS: Final[dict[str, Kind]] = {
@@ -76,7 +77,7 @@ def refusal(key: str) -> str | None:
         return "is a name that JavaScript objects reserve"
     if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         return f"is longer than {MAX_KEY_BYTES} bytes"
-    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+    if _CONTROL.search(key):
         return "holds a control character"
     return None
 

@@ -110,18 +110,25 @@ class JSONFileStore(SessionStore):
         except InvalidJSONError as error:
             return (Problem(code="invalid_store", severity="error", message=error.reason, path=where, line=error.line),)
         found: list[Problem] = []
-        entries: list[tuple[str, Entry]] = []
         lines: dict[str, int] = {}
-        for key, raw in members.items():
-            if keys.normalise(key) in keys.BLOCKED_KEYS:
-                found.append(blocked_key_problem(key, self.path))
-                continue
-            try:
-                entries.append((key, codec.decode_entry(bytes(raw), path=self.path, key=key)))
-            except InvalidJSONError as error:
-                lines = lines or codec.member_lines(data, members)
-                found.append(_bad_entry(error, key, first_line=lines[key], is_object=_is_object(raw)))
-        return worst_first([*found, *entry_problems(entries, path=self.path)])
+
+        def sound() -> Iterator[tuple[str, Entry]]:
+            # One entry at a time: all of them together take five times the file.
+            nonlocal lines
+            for key, raw in members.items():
+                if keys.normalise(key) in keys.BLOCKED_KEYS:
+                    found.append(blocked_key_problem(key, self.path))
+                    continue
+                try:
+                    entry = codec.decode_entry(bytes(raw), path=self.path, key=key)
+                except InvalidJSONError as error:
+                    lines = lines or codec.member_lines(data, members)
+                    found.append(_bad_entry(error, key, first_line=lines[key], is_object=_is_object(raw)))
+                else:
+                    yield key, entry
+
+        odd = entry_problems(sound(), path=self.path)
+        return worst_first([*found, *odd])
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
