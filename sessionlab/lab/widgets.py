@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 ALL: Final = "all"
 METRICS: Final = ("Sessions", "Bytes", "Tokens", "Cost")
 # What one figure has and the next has not must be taken away by name: the browser keeps what is not mentioned.
-_BLANK: Final[dict[str, Any]] = {"annotations": (), "shapes": (), "barmode": None, "hovermode": None, "showlegend": None}
+_BLANK: Final = {"annotations": (), "shapes": (), "barmode": None, "hovermode": None, "showlegend": None}
+# As wide as the notebook, and with tools that do not cover the title.
+_SCREEN: Final = {"autosize": True, "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#767676", "activecolor": "#0072B2"}}
 
 
 class GrowthExplorer:
@@ -138,7 +140,7 @@ def _redraw(widget: Any, figure: go.Figure) -> None:
     with widget.batch_update():
         widget.data = ()
         widget.add_traces(figure.data)
-        widget.update_layout({**_BLANK, **figure.layout.to_plotly_json()}, overwrite=True)
+        widget.update_layout({**_BLANK, **_SCREEN, **figure.layout.to_plotly_json()}, overwrite=True)
 
 
 def _numbers(growth: pd.DataFrame, tokens: pd.DataFrame) -> str:
