@@ -1,0 +1,171 @@
+"""Findings in sentences: true numbers, harmless names, and something sensible to say about nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from sessionlab.errors import UsageError
+from sessionlab.lab import findings, queries
+from sessionlab.lab.advice import Advice
+from sessionlab.lab.choices import checked
+from sessionlab.lab.findings import words
+from sessionlab.lab.forecast import forecast
+from sessionlab.lab.session import Lab, open_lab
+from sessionlab.lab.show import Drawing, Prose, Table, shown
+from tests.lab.made_mirror import DAY_MS, NOW_MS, make
+
+HOSTILE = "agent:`<b>$x$</b>`\n# *boo*"
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[Lab]:
+    with open_lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def nothing() -> Any:
+    con = make(agents=[{}])
+    yield lambda name, **params: queries.run(con, name, **params)
+    con.close()
+
+
+def test_growth_counts_what_was_there_before_the_days_shown(sample: Lab) -> None:
+    said = findings.growth(sample.query("growth_daily", since_day="2026-11-01", until_day="2026-11-10"))
+    before, added = sample.con.execute(
+        "SELECT COUNT(*) FILTER (created_day < DATE '2026-11-01'), COUNT(*) FILTER (created_day BETWEEN '2026-11-01' AND '2026-11-10') "
+        "FROM sessions"
+    ).fetchall()[0]
+    assert f"gained **{added} sessions**" in said
+    assert f"on top of the {before} that were there before" in said
+    assert f"reached {before + added} sessions" in said
+
+
+def test_the_fields_named_make_up_most_of_the_bytes() -> None:
+    frame = pd.DataFrame({"field": ["a", "b", "c"], "sessions": [1, 1, 1], "bytes": [400, 350, 250], "share": [0.4, 0.35, 0.25]})
+    assert findings.fields(frame) == "Most of the 1000 B lies in `a` (40 %) and `b` (35 %); 1 other field share the other 25 %."
+
+
+def test_usage_says_what_the_cost_leaves_out(sample: Lab) -> None:
+    models, totals = sample.query("tokens_by_model"), sample.query("usage_totals")
+    said = findings.usage(models, totals)
+    assert said.startswith(
+        "**1,674 model calls** used 37,174,740 tokens (87 % of them read from the cache) and cost **\\$34.52** as recorded."
+    )
+    assert "1 call has no recorded cost" in said
+    part = findings.usage(sample.query("tokens_by_model", since_day="2026-11-01"), totals)
+    assert "In all, 1,674 calls cost \\$34.52." in part
+
+
+def test_stale_and_cron_sentences_agree_with_their_tables(sample: Lab) -> None:
+    stale, jobs = sample.query("stale_share", stale_days=30), sample.query("cron_jobs")
+    assert f"**{stale['stale_sessions'].sum()} of 300 sessions (24 %)**" in findings.ages(stale, 30)
+    assert f"**{jobs['runs_kept'].sum()} run sessions** of 2 jobs are kept" in findings.cron(jobs)
+
+
+def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -> None:
+    history = nothing("store_bytes_daily", now_ms=NOW_MS)
+    outlook = forecast(history)
+    said = [
+        findings.growth(nothing("growth_daily")),
+        findings.activity(nothing("growth_daily"), nothing("activity_daily")),
+        findings.fields(nothing("bytes_by_field")),
+        findings.kinds(nothing("bytes_by_kind")),
+        findings.biggest(nothing("biggest_sessions")),
+        findings.disk(nothing("storage_parts")),
+        findings.sizes(nothing("size_distribution")),
+        findings.ages(nothing("stale_share", now_ms=NOW_MS), 30),
+        findings.usage(nothing("tokens_by_model"), nothing("usage_totals")),
+        findings.cron(nothing("cron_jobs", now_ms=NOW_MS)),
+        findings.problems(nothing("problems")),
+        findings.forecast_words(outlook),
+        findings.to_do(()),
+        findings.short_answer(
+            nothing("overview"), nothing("bytes_by_kind"), nothing("bytes_by_field"), forecast=outlook, limit_bytes=10 * 1024**2, advice=()
+        ),
+    ]
+    assert all(text and text[0].isupper() and "nan" not in text.lower() for text in said), said
+    assert findings.import_changes(nothing("problems")) == ""
+
+
+def test_names_from_a_store_cannot_become_markup() -> None:
+    con = make(
+        agents=[{"sessions": 1}],
+        sessions=[
+            {"session_key": HOSTILE, "kind": "cron-run", "cron_job_id": HOSTILE, "entry_bytes": 10, "created_ms": NOW_MS - 3 * DAY_MS}
+            | {"updated_ms": NOW_MS - 3 * DAY_MS}
+        ],
+    )
+    said = findings.biggest(queries.run(con, "biggest_sessions")) + findings.cron(queries.run(con, "cron_jobs", now_ms=NOW_MS))
+    assert "\n" not in said
+    assert said.count("`") % 2 == 0
+    assert "`agent:'<b>$x$</b>' # *boo*`" in said
+    assert findings.to_do([Advice("Do *it*", "the <job> $a_b", "now #1", 0)]) == "1. **Do \\*it\\*.** the \\<job\\> \\$a\\_b now \\#1"
+
+
+def test_an_import_into_sqlite_is_explained() -> None:
+    rows = [("delivery_rewritten", 65), ("route_lost", 5), ("import_archive", 61)]
+    frame = pd.DataFrame([{"severity": "info", "code": code, "count": count} for code, count in rows])
+    said = findings.import_changes(frame)
+    assert "moved the route of 65 entries into `delivery` and **lost the route** of 5 entries" in said
+    assert "61 original files" in said
+
+
+@pytest.mark.parametrize(("part", "whole", "said"), [(0, 0, "0 %"), (0, 5, "0 %"), (1, 24, "4.2 %"), (9.96, 100, "10 %"), (5, 5, "100 %")])
+def test_percent_has_a_decimal_only_where_it_matters(part: float, whole: float, said: str) -> None:
+    assert words.percent(part, whole) == said
+
+
+def test_choices_are_days_limits_and_counts() -> None:
+    choices = checked(since="2026-09-01", limit_bytes=7, stale_days=3, top=2)
+    assert choices.days == {"since_day": dt.date(2026, 9, 1), "until_day": None}
+    assert choices.limits_bytes == (7, 10 * 1024**2, 50 * 1024**2)
+    assert [str(checked()), str(choices), str(checked(until="2026-09-01"))] == [
+        "the whole history",
+        "2026-09-01 and later",
+        "up to 2026-09-01",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"since": "yesterday"}, 'since="yesterday" is no day; write it like 2026-11-20'),
+        ({"until": "2026-02-30"}, "is no day"),
+        ({"since": "2026-02-02", "until": "2026-02-01"}, "is after until"),
+        ({"limit_bytes": 0}, "limit_bytes=0"),
+        ({"stale_days": -1}, "stale_days=-1 makes no sense; give 1 to 3,650 days"),
+        ({"top": 1000}, "top=1000 makes no sense; give 1 to 200 rows"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        checked(**wrong)
+    assert said in str(refused.value)
+
+
+def test_a_table_is_whole_whatever_pandas_is_set_to() -> None:
+    frame = pd.DataFrame({"Key": ["<b>" + "x" * 200], "Count": ["1"]})
+    with pd.option_context("display.max_colwidth", 10, "display.max_rows", 1):
+        table = shown(frame)
+        assert isinstance(table, Table)
+        assert "&lt;b&gt;" + "x" * 200 in table._repr_html_()
+        assert repr(table) == "Key|Count\n<b>" + "x" * 200 + "|1"
+    assert repr(Table(frame.head(0))) == "(no row)"
+
+
+def test_prose_and_figures_have_words_of_their_own() -> None:
+    assert repr(shown("cost **\\$3**")) == "cost **$3**"
+    assert isinstance(shown("x"), Prose)
+    figure = go.Figure(go.Bar(x=[1], y=[2]), layout={"title": {"text": "Two<br>lines"}, "meta": {"alt": "One bar."}})
+    drawn = shown(figure)
+    assert isinstance(drawn, Drawing)
+    bundle = drawn._repr_mimebundle_()
+    assert bundle["text/plain"] == "Figure: Two lines. One bar."
+    assert bundle["application/vnd.plotly.v1+json"]["data"][0]["y"] == [2]
