@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,19 @@ def store_file(state: Path) -> Path:
     return state / "agents/main/sessions/sessions.json"
 
 
+_open: list[duckdb.DuckDBPyConnection] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close the mirrors that a test opened."""
+    yield
+    while _open:
+        _open.pop().close()
+
+
 def mirrored(state: Path) -> duckdb.DuckDBPyConnection:
-    con = connect()
+    _open.append(con := connect())
     load_into(con, state, now_ms=NOW_MS)
     return con
 
