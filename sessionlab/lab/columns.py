@@ -1,6 +1,7 @@
 """Events as columns: decoded transcript lines to arrays that DuckDB takes over without a row ever being built.
 
-Owns the hot path of a load. Text columns become small integer codes into one list of words; absent numbers become `ABSENT`.
+Owns the hot path of a load. What an event says in words becomes one small code, for there are few combinations; absent numbers become
+`ABSENT`.
 It reads transcripts and nothing else, so that a worker process can run it.
 """
 
@@ -19,16 +20,19 @@ from sessionlab.errors import StoreError
 from sessionlab.transcripts import BadLine, Decoded, Event, decode, read
 
 Column = npt.NDArray[np.int64] | npt.NDArray[np.int32]
+Label = tuple[str, str | None, str | None, str | None, str | None, bool | None]
 
 ABSENT: Final[int] = -(1 << 63)
 """Stands for NULL in integer columns."""
 
-TEXT_COLUMNS: Final = ("type", "role", "provider", "model", "tool")
+LABEL_COLUMNS: Final = ("type", "role", "provider", "model", "tool", "is_error")
+"""What a label is made of, in this order; all text but the last, which is a boolean."""
+
 NUMBER_COLUMNS: Final = (
+    "label",
     "transcript_id",
     "seq",
     "time_ms",
-    "is_error",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -83,19 +87,19 @@ class TranscriptFacts:
 
 @dataclass(slots=True)
 class EventBatch:
-    """The events of several transcripts: each of `TEXT_COLUMNS` as int32 codes into `words`, each of `NUMBER_COLUMNS` as int64."""
+    """The events of several transcripts, one array for each of `NUMBER_COLUMNS`; `label` holds places in `labels`."""
 
     columns: dict[str, Column]
-    words: list[str | None]
+    labels: list[Label]
     facts: list[TranscriptFacts]
 
 
-class _Codes(dict[str | None, int]):
-    """Word -> code, growing."""
+class _Codes(dict[Label, int]):
+    """Label -> code, growing."""
 
-    def __missing__(self, word: str | None) -> int:
+    def __missing__(self, label: Label) -> int:
         code = len(self)
-        self[word] = code
+        self[label] = code
         return code
 
 
@@ -157,9 +161,7 @@ class _Builder:
         self.starts: list[int] = []
         self.stamps: list[str | None] = []
         self.sizes: list[npt.NDArray[np.int64]] = []
-        self.types: list[int] = []
-        self.message_places: list[int] = []
-        self.of_message: dict[str, list[int]] = {name: [] for name in ("role", "provider", "model", "tool", "is_error")}
+        self.labels: list[int] = []
         self.usage_places: list[int] = []
         self.usages: list[list[int]] = [[] for _ in _USAGE]
         self.costs: list[int] = []
@@ -192,21 +194,14 @@ class _Builder:
         ends = [*self.starts[1:], count][: len(self.starts)]
         for facts, start, end in zip(self.facts, self.starts, ends, strict=True):
             _time_facts(facts, times[start:end])
-        nothing = self.codes[None]
         lengths = np.array(ends, np.int64) - np.array(self.starts, np.int64)
-        message_places = np.array(self.message_places, np.int64)
         usage_places = np.array(self.usage_places, np.int64)
         ids = np.array([facts.transcript_id for facts in self.facts], np.int64)
         columns: dict[str, Column] = {
-            "type": np.array(self.types, np.int32),
-            **{
-                name: _spread(self.of_message[name], message_places, count, fill=nothing).astype(np.int32)
-                for name in ("role", "provider", "model", "tool")
-            },
+            "label": np.array(self.labels, np.int32),
             "transcript_id": np.repeat(ids, lengths),
             "seq": np.arange(count, dtype=np.int64) - np.repeat(np.array(self.starts, np.int64), lengths),
             "time_ms": times,
-            "is_error": _spread(self.of_message["is_error"], message_places, count),
             **{f"{name}_tokens": _spread(values, usage_places, count) for name, values in zip(_USAGE, self.usages, strict=True)},
             "cost_microusd": _spread(self.costs, usage_places, count),
             "bytes": np.concatenate(self.sizes) if self.sizes else np.empty(0, np.int64),
@@ -217,18 +212,15 @@ class _Builder:
         codes = self.codes
         base = len(self.stamps)
         self.stamps += [event.timestamp for event in events]
-        self.types += [codes[event.type] for event in events]
-        places = [base + place for place, event in enumerate(events) if event.message is not None]
-        messages = [event.message for event in events if event.message is not None]
-        self.message_places += places
-        of_message = self.of_message
-        of_message["role"] += [codes[message.role] for message in messages]
-        of_message["provider"] += [codes[message.provider] for message in messages]
-        of_message["model"] += [codes[message.model] for message in messages]
-        of_message["tool"] += [codes[message.tool_name] for message in messages]
-        of_message["is_error"] += [ABSENT if message.is_error is None else message.is_error for message in messages]
-        self.usage_places += [place for place, message in zip(places, messages, strict=True) if message.usage is not None]
-        usages = [message.usage for message in messages if message.usage is not None]
+        self.labels += [
+            codes[event.type, message.role, message.provider, message.model, message.tool_name, message.is_error]
+            if (message := event.message) is not None
+            else codes[event.type, None, None, None, None, None]
+            for event in events
+        ]
+        used = [place for place, event in enumerate(events) if event.message is not None and event.message.usage is not None]
+        self.usage_places += [base + place for place in used]
+        usages = [message.usage for place in used if (message := events[place].message) is not None and message.usage is not None]
         for column, name in zip(self.usages, _USAGE, strict=True):
             values = [getattr(usage, name) for usage in usages]
             column.extend([ABSENT if value is None else value for value in values] if None in values else values)
@@ -245,9 +237,9 @@ def _time_facts(facts: TranscriptFacts, times: npt.NDArray[np.int64]) -> None:
         facts.last_ms = int(known.max())
 
 
-def _spread(values: list[int], places: npt.NDArray[np.int64], count: int, *, fill: int = ABSENT) -> npt.NDArray[np.int64]:
-    """Return a column of `count` values that holds `values` at `places` and `fill` elsewhere."""
-    column = np.full(count, fill, np.int64)
+def _spread(values: list[int], places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Return a column of `count` values that holds `values` at `places` and `ABSENT` elsewhere."""
+    column = np.full(count, ABSENT, np.int64)
     column[places] = values
     return column
 

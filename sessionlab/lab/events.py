@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _STORED_BATCH_BYTES: Final = 24 << 20
+_INSERT_ROWS: Final = 200_000
+"""How many events are collected for one INSERT: each statement costs as much as some ten thousand rows."""
 
 
 @dataclass(slots=True)
@@ -81,13 +83,19 @@ def load_events(
     facts: dict[int, TranscriptFacts] = {}
     done, total = 0, sum(one.source.bytes for one in fresh)
     by_id = {one.transcript_id: one for one in fresh}
+    waiting: list[EventBatch] = []
     for batch in _batches(fresh, snapshots, result):
-        insert_events(con, batch)
+        waiting.append(batch)
+        if sum(len(one.columns["seq"]) for one in waiting) >= _INSERT_ROWS:
+            insert_events(con, waiting)
+            waiting = []
         for found in batch.facts:
             facts[found.transcript_id] = found
             done += by_id[found.transcript_id].source.bytes
         if on_progress is not None:
             on_progress("reading transcripts", done, total)
+    if waiting:
+        insert_events(con, waiting)
     _insert_transcripts(con, fresh, facts, racy_after_ns)
     for one in fresh:
         result.problems[one.agent_id] += _problems(one, facts[one.transcript_id])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionlab import transcripts
-from sessionlab.lab.columns import ABSENT, NUMBER_COLUMNS, TEXT_COLUMNS, EventBatch, ParseJob, event_times, parse
+from sessionlab.lab.columns import ABSENT, LABEL_COLUMNS, NUMBER_COLUMNS, EventBatch, ParseJob, event_times, parse
 
 USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # the zone is beside it
@@ -34,7 +34,7 @@ def numbers(batch: EventBatch, name: str) -> list[int | None]:
 
 
 def texts(batch: EventBatch, name: str) -> list[str | None]:
-    return [batch.words[code] for code in batch.columns[name].tolist()]
+    return [batch.labels[code][LABEL_COLUMNS.index(name)] for code in batch.columns["label"].tolist()]
 
 
 def by_python(stamp: str | None) -> int:
@@ -89,7 +89,7 @@ def test_no_times_are_no_times() -> None:
 
 def test_every_column_has_one_value_an_event() -> None:
     batch = parsed({"type": "session"}, usage(input=1), {"type": "custom"})
-    assert set(batch.columns) == {*TEXT_COLUMNS, *NUMBER_COLUMNS}
+    assert set(batch.columns) == {*NUMBER_COLUMNS}
     assert {len(column) for column in batch.columns.values()} == {3}
     assert batch.columns["seq"].tolist() == [0, 1, 2]
     assert texts(batch, "type") == ["session", "message", "custom"]

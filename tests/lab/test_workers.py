@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sessionlab.lab import workers
-from sessionlab.lab.columns import NUMBER_COLUMNS, TEXT_COLUMNS, EventBatch, ParseJob, parse
+from sessionlab.lab.columns import NUMBER_COLUMNS, EventBatch, ParseJob, parse
 from sessionlab.lab.workers import WorkerDiedError, parse_all
 
 
@@ -41,8 +41,8 @@ def rows(batches: list[EventBatch]) -> tuple[Counter[Any], dict[int, Any]]:
     counted: Counter[Any] = Counter()
     facts: dict[int, Any] = {}
     for batch in batches:
-        texts = [[batch.words[code] for code in batch.columns[name].tolist()] for name in TEXT_COLUMNS]
-        counted.update(zip(*texts, *[batch.columns[name].tolist() for name in NUMBER_COLUMNS], strict=True))
+        texts = [[batch.labels[code] for code in batch.columns["label"].tolist()]]
+        counted.update(zip(*texts, *[batch.columns[name].tolist() for name in NUMBER_COLUMNS if name != "label"], strict=True))
         for one in batch.facts:
             assert one.transcript_id not in facts, "a transcript lies whole in one batch"
             facts[one.transcript_id] = one
