@@ -117,6 +117,19 @@ def test_an_import_into_sqlite_is_explained() -> None:
     assert "61 original files" in said
 
 
+def test_problems_with_the_same_advice_share_a_row(sample: Lab) -> None:
+    problems = sample.query("problems")
+    table = findings.problem_table(problems)
+    assert list(table.columns) == ["Problem", "Found", "What to do"]
+    assert len(table) < len(problems)
+    assert set(table["What to do"]) == set(problems["advice"])
+    assert "bad_line (warning, 1)" in table["Problem"].tolist()
+    assert "line 239)" in " ".join(table["Found"])
+    many = pd.concat([problems[problems["code"] == "bad_line"]] * 7)
+    assert findings.problem_table(many)["Found"].iloc[0].endswith("; and 2 more such findings")
+    assert findings.problem_table(problems.head(0)).empty
+
+
 @pytest.mark.parametrize(("part", "whole", "said"), [(0, 0, "0 %"), (0, 5, "0 %"), (1, 24, "4.2 %"), (9.96, 100, "10 %"), (5, 5, "100 %")])
 def test_percent_has_a_decimal_only_where_it_matters(part: float, whole: float, said: str) -> None:
     assert words.percent(part, whole) == said

@@ -79,11 +79,14 @@ def sizes(frame: pd.DataFrame) -> str:
     middle = next(index for index in range(len(counts)) if 2 * sum(counts[: index + 1]) >= total)
     row, last = frame.iloc[middle], frame.iloc[-1]
     bulk = int(frame["entry_bytes"].sum())
-    return (
+    text = (
         f"The median of {count(total, 'entry', 'entries')} lies between {format_bytes(int(row['low_bytes']))} and "
-        f"{format_bytes(int(row['high_bytes']))}. The biggest {counts[-1]:,}, of {format_bytes(int(last['low_bytes']))} and more, "
-        f"hold {percent(int(last['entry_bytes']), bulk)} of the bytes."
+        f"{format_bytes(int(row['high_bytes']))}."
     )
+    if middle == len(counts) - 1:
+        return text
+    share = percent(int(last["entry_bytes"]), bulk)
+    return f"{text} The biggest {counts[-1]:,}, of {format_bytes(int(last['low_bytes']))} and more, hold {share} of the bytes."
 
 
 def ages(stale: pd.DataFrame, stale_days: int) -> str:

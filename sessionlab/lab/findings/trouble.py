@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from sessionlab.lab.findings.words import count, listing
 from sessionlab.units import format_bytes
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sessionlab.lab.advice import Advice
+
+MAX_EXAMPLES: Final = 5
 
 # What OpenClaw's import from sessions.json into SQLite changes, by the code of the problem that reports it.
 _IMPORT: Final = {
@@ -47,7 +49,33 @@ def import_changes(frame: pd.DataFrame) -> str:
     if "import_archive" in counts:
         files = count(int(counts["import_archive"]), "original file")
         text += f" {files} of the import lie beside the store: they are the only way back, and they are not counted twice here."
-    return f"{text} So entries are smaller than they were in sessions.json, while sessions, events, tokens and cost are the same."
+    return f"{text} That makes entries smaller; events, tokens and cost come from the transcripts, which it carries over."
+
+
+def problem_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """List the problems, those with the same advice in one row; `frame` is the answer of `problems`. Columns: Problem, Found, What to do.
+
+    Rows are in the order of `frame`, worst first. At most `MAX_EXAMPLES` findings of a row are told, with their file and line.
+    """
+    import pandas as pd
+
+    rows = []
+    for (severity, code, advice), group in frame.groupby(["severity", "code", "advice"], sort=False):
+        told = [_found(row) for row in group.head(MAX_EXAMPLES).to_dict("records")]
+        if len(group) > MAX_EXAMPLES:
+            told.append(f"and {len(group) - MAX_EXAMPLES:,} more such findings")
+        rows.append((f"{code} ({severity}, {int(group['count'].sum()):,})", "; ".join(told), str(advice)))
+    return pd.DataFrame(rows, columns=["Problem", "Found", "What to do"], dtype="str")
+
+
+def _found(row: dict[Hashable, Any]) -> str:
+    import pandas as pd
+
+    place = "" if pd.isna(row["path"]) else str(row["path"])
+    line = "" if pd.isna(row["line"]) else f", line {int(row['line'])}"
+    # Most messages name the session themselves.
+    key = "" if pd.isna(row["session_key"]) or str(row["session_key"]) in str(row["message"]) else f": {row['session_key']}"
+    return f"{row['message']}{key}" + (f" ({place}{line})" if place else "")
 
 
 def to_do(advice: Sequence[Advice]) -> str:
