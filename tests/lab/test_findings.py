@@ -117,17 +117,15 @@ def test_an_import_into_sqlite_is_explained() -> None:
     assert "61 original files" in said
 
 
-def test_problems_with_the_same_advice_share_a_row(sample: Lab) -> None:
+def test_problems_with_the_same_advice_share_an_item(sample: Lab) -> None:
     problems = sample.query("problems")
-    table = findings.problem_table(problems)
-    assert list(table.columns) == ["Problem", "Found", "What to do"]
-    assert len(table) < len(problems)
-    assert set(table["What to do"]) == set(problems["advice"])
-    assert "bad_line (warning, 1)" in table["Problem"].tolist()
-    assert "line 239)" in " ".join(table["Found"])
+    items = findings.problem_list(problems).splitlines()
+    assert len(items) == len(problems.groupby(["severity", "code", "advice"])) < len(problems)
+    bad = next(item for item in items if item.startswith("- **bad\\_line** (warning, 1): "))
+    assert "line 239). *What to do:*" in bad
     many = pd.concat([problems[problems["code"] == "bad_line"]] * 7)
-    assert findings.problem_table(many)["Found"].iloc[0].endswith("; and 2 more such findings")
-    assert findings.problem_table(problems.head(0)).empty
+    assert "; and 2 more such findings." in findings.problem_list(many)
+    assert findings.problem_list(problems.head(0)) == ""
 
 
 @pytest.mark.parametrize(("part", "whole", "said"), [(0, 0, "0 %"), (0, 5, "0 %"), (1, 24, "4.2 %"), (9.96, 100, "10 %"), (5, 5, "100 %")])

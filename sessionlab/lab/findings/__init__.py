@@ -7,7 +7,7 @@ and an empty frame gives a sentence that says so. Importing the package loads ne
 from sessionlab.lab.findings.answer import short_answer
 from sessionlab.lab.findings.growth import activity, forecast_words, growth
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
-from sessionlab.lab.findings.trouble import import_changes, problem_table, problems, to_do
+from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do
 from sessionlab.lab.findings.usage import cron, usage
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "growth",
     "import_changes",
     "kinds",
-    "problem_table",
+    "problem_list",
     "problems",
     "short_answer",
     "sizes",

@@ -52,20 +52,20 @@ def import_changes(frame: pd.DataFrame) -> str:
     return f"{text} That makes entries smaller; events, tokens and cost come from the transcripts, which it carries over."
 
 
-def problem_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """List the problems, those with the same advice in one row; `frame` is the answer of `problems`. Columns: Problem, Found, What to do.
+def problem_list(frame: pd.DataFrame) -> str:
+    """Write the problems as a list, those with the same advice as one item, in the order of `frame`; the answer of `problems`.
 
-    Rows are in the order of `frame`, worst first. At most `MAX_EXAMPLES` findings of a row are told, with their file and line.
+    A list, not a table: three columns of sentences do not fit on any page, and the advice would be the one out of sight.
+    At most `MAX_EXAMPLES` findings of an item are told, with their file and line.
     """
-    import pandas as pd
-
-    rows = []
+    items = []
     for (severity, code, advice), group in frame.groupby(["severity", "code", "advice"], sort=False):
         told = [_found(row) for row in group.head(MAX_EXAMPLES).to_dict("records")]
         if len(group) > MAX_EXAMPLES:
             told.append(f"and {len(group) - MAX_EXAMPLES:,} more such findings")
-        rows.append((f"{code} ({severity}, {int(group['count'].sum()):,})", "; ".join(told), str(advice)))
-    return pd.DataFrame(rows, columns=["Problem", "Found", "What to do"], dtype="str")
+        to_do = f" *What to do:* {_plain(str(advice))}." if advice else ""
+        items.append(f"- **{_plain(str(code))}** ({severity}, {int(group['count'].sum()):,}): {_plain('; '.join(told))}.{to_do}")
+    return "\n".join(items)
 
 
 def _found(row: dict[Hashable, Any]) -> str:
