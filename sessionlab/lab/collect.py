@@ -27,10 +27,15 @@ _NAMES_SHOWN: Final = 3
 class SeenFile:
     """A file as a folder listing showed it."""
 
-    path: Path
+    path: str
     part: layout.FilePart
     bytes: int
     mtime_ns: int
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.rpartition(os.sep)[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
         sizes = field_sizes(raw)
         sizes[REST_FIELD] += len(key.encode()) + around
         snapshot.fields[key] = sizes
-    transcripts = [file for file in files if file.part in ("transcripts", "transcript archives")]
+    transcripts = [file for file in files if is_transcript(file)]
     if location.kind == "openclaw":
         _match_stored(snapshot, store, transcripts, stamp_ns=_stamp_ns(files))
     else:
@@ -125,6 +130,11 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
     return snapshot
 
 
+def is_transcript(file: SeenFile) -> bool:
+    """Say whether a file is a transcript whose events count, in use or archived; its name says so."""
+    return file.part in ("transcripts", "transcript archives")
+
+
 def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
     """Return (bytes of each of `BIG_FIELDS`, bytes of all other fields) of one entry; they add up to the entry."""
     big = [sizes.get(name, 0) for name in BIG_FIELDS]
@@ -133,7 +143,7 @@ def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
 
 def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> None:
     """Match the JSON era's transcript files to sessions: by the entry's `sessionFile`, its topic, its session id."""
-    by_name = {file.path.name: file for file in transcripts}
+    by_name = {file.name: file for file in transcripts}
     owner: dict[str, str] = {}
     by_session_id: dict[str, str] = {}
     for summary in snapshot.summaries:
@@ -145,12 +155,12 @@ def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> No
             owner.setdefault(name, summary.key)
         if summary.session_id:
             by_session_id.setdefault(summary.session_id, summary.key)
-    for file in by_name.values():
-        parsed = layout.parse_transcript_name(file.path.name)
+    for name, file in by_name.items():
+        parsed = layout.parse_transcript_name(name)
         if parsed is None:
             continue
-        key = owner.get(file.path.name) or (by_session_id.get(parsed.session_id) if parsed.source != "live" or parsed.topic else None)
-        snapshot.sources.append(TranscriptSource(str(file.path), key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+        key = owner.get(name) or (by_session_id.get(parsed.session_id) if parsed.source != "live" or parsed.topic else None)
+        snapshot.sources.append(TranscriptSource(file.path, key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
 
 
 def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile], *, stamp_ns: int) -> None:
@@ -163,7 +173,7 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
     if not isinstance(store, OpenClawStore):
         raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
     snapshot.problems += store.check_sessions()
-    names = {file.path.name.removesuffix(".zst") for file in transcripts}
+    names = {file.name.removesuffix(".zst") for file in transcripts}
     stored_ids: set[str] = set()
     with_events: set[str] = set()
     current = {summary.session_id: summary.key for summary in snapshot.summaries}
@@ -181,14 +191,14 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
     snapshot.missing = {summary.key for summary in snapshot.summaries} - with_events
     leftovers = []
     for file in transcripts:
-        parsed = layout.parse_transcript_name(file.path.name)
+        parsed = layout.parse_transcript_name(file.name)
         if parsed is None:
             continue
         if parsed.source == "live" and parsed.session_id in stored_ids:
-            leftovers.append(file.path.name)
+            leftovers.append(file.name)
             continue
         key = current.get(parsed.session_id)
-        snapshot.sources.append(TranscriptSource(str(file.path), key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+        snapshot.sources.append(TranscriptSource(file.path, key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
     if leftovers:
         snapshot.problems.append(
             Problem(
@@ -245,7 +255,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
             code="import_archive",
             severity="info",
             message="original files of the SQLite import, kept beside the store; what they hold is counted in the store only",
-            path=str(archive[0].path.parent),
+            path=str(Path(archive[0].path).parent),
             advice="they are the way back; remove them only when you are sure that you will not need it",
             count=len(archive),
         )
@@ -262,7 +272,7 @@ def _store_files(location: StoreLocation) -> Iterator[SeenFile]:
             continue
         except OSError as error:
             raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
-        yield SeenFile(path, part, found.st_size, found.st_mtime_ns)
+        yield SeenFile(str(path), part, found.st_size, found.st_mtime_ns)
 
 
 def _walk(folder: Path) -> Iterator[SeenFile]:
@@ -278,7 +288,7 @@ def _walk(folder: Path) -> Iterator[SeenFile]:
                         found = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue  # removed since it was listed
-                    yield SeenFile(Path(entry.path), layout.part_of(entry.name), found.st_size, found.st_mtime_ns)
+                    yield SeenFile(entry.path, layout.part_of(entry.name), found.st_size, found.st_mtime_ns)
     except FileNotFoundError:
         return
     except OSError as error:

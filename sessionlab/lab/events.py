@@ -5,6 +5,7 @@ Each event of a conversation counts once: a fork begins with verbatim copies of 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from sessionlab.errors import StoreError
 from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
 from sessionlab.lab.columns import EventBatch, ParseJob, TranscriptFacts, parse
 from sessionlab.lab.insert import insert_events, insert_rows, shown_path
+from sessionlab.lab.reading import ReadingPlan
+from sessionlab.lab.transcript_problems import transcript_problems
 from sessionlab.lab.workers import parse_all
 from sessionlab.stores.base import Problem, SessionStore
 from sessionlab.transcripts import Event, decode, read
@@ -58,6 +61,8 @@ def load_events(
     con: duckdb.DuckDBPyConnection,
     snapshots: Sequence[tuple[AgentSnapshot, SessionStore]],
     *,
+    plan: ReadingPlan,
+    early: Iterator[EventBatch],
     root: Path,
     has_old: bool,
     racy_after_ns: int,
@@ -68,13 +73,19 @@ def load_events(
     Args:
         con: The mirror; with `has_old` the old one is attached as `old`.
         snapshots: Every agent with its open store.
+        plan: The transcript files' numbers, and which of them are being read already.
+        early: The batches of those.
         root: The folder that is loaded; the old mirror shows the paths of its problems relative to it.
         has_old: Whether there is an old mirror to take unchanged transcripts from.
         racy_after_ns: Files changed later than this are read again next time, whatever their time says then.
         on_progress: Called with the bytes read so far.
     """
-    sources = [_Numbered(0, snapshot.location.agent_id, source, store) for snapshot, store in snapshots for source in snapshot.sources]
-    sources = [_Numbered(number, one.agent_id, one.source, one.store) for number, one in enumerate(sources, start=1)]
+    further = itertools.count(len(plan.numbers) + 1)
+    sources = [
+        _Numbered(plan.numbers.get(source.path) or next(further), snapshot.location.agent_id, source, store)
+        for snapshot, store in snapshots
+        for source in snapshot.sources
+    ]
     _map_sources(con, sources, root)
     result = LoadedEvents(problems={snapshot.location.agent_id: [] for snapshot, _ in snapshots})
     reused = _take_over(con, result) if has_old else set()
@@ -84,21 +95,22 @@ def load_events(
     done, total = 0, sum(one.source.bytes for one in fresh)
     by_id = {one.transcript_id: one for one in fresh}
     waiting: list[EventBatch] = []
-    for batch in _batches(fresh, snapshots, result):
+    late = [one for one in fresh if one.transcript_id not in plan.started]
+    for batch in itertools.chain(early, _batches(late, snapshots, result)):
         waiting.append(batch)
         if sum(len(one.columns["seq"]) for one in waiting) >= _INSERT_ROWS:
             insert_events(con, waiting)
             waiting = []
         for found in batch.facts:
             facts[found.transcript_id] = found
-            done += by_id[found.transcript_id].source.bytes
+            done += by_id[found.transcript_id].source.bytes if found.transcript_id in by_id else 0
         if on_progress is not None:
             on_progress("reading transcripts", done, total)
     if waiting:
         insert_events(con, waiting)
     _insert_transcripts(con, fresh, facts, racy_after_ns)
     for one in fresh:
-        result.problems[one.agent_id] += _problems(one, facts[one.transcript_id])
+        result.problems[one.agent_id] += transcript_problems(one.source, facts[one.transcript_id])
     _mark_copies(con, sources, reused, has_old=has_old)
     rows = con.execute(
         "SELECT agent_id, session_key, min(first_ms) FROM transcripts "
@@ -174,13 +186,13 @@ def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]
 
 
 def _batches(
-    fresh: Sequence[_Numbered], snapshots: Sequence[tuple[AgentSnapshot, SessionStore]], result: LoadedEvents
+    late: Sequence[_Numbered], snapshots: Sequence[tuple[AgentSnapshot, SessionStore]], result: LoadedEvents
 ) -> Iterator[EventBatch]:
-    """Yield the events of all transcripts that must be read: files on all cores, then what lies inside databases."""
-    files = [one for one in fresh if not one.source.in_store]
+    """Yield the events of the transcripts that are not being read yet: files, then what lies inside databases."""
+    files = [one for one in late if not one.source.in_store]
     yield from parse_all([ParseJob(one.transcript_id, Path(one.source.path), one.source.bytes) for one in files])
     for snapshot, store in snapshots:
-        stored = {one.source.path: one for one in fresh if one.source.in_store and one.store is store}
+        stored = {one.source.path: one for one in late if one.source.in_store and one.store is store}
         if stored:
             yield from _stored_batches(snapshot, store, stored, result)
 
@@ -244,69 +256,12 @@ def _insert_transcripts(
     )
 
 
-def _problems(one: _Numbered, facts: TranscriptFacts) -> Iterator[Problem]:
-    """Word what reading one transcript showed."""
-    where, key = one.source.path, one.source.session_key
-    if facts.error is not None:
-        yield Problem(
-            code="unreadable_transcript",
-            severity="error",
-            message=f"the transcript {facts.error}",
-            path=where,
-            key=key,
-            advice=f"{facts.events} events before that are counted; make the file readable and load again",
-        )
-    for line in facts.bad:
-        if line.is_unfinished:
-            yield Problem(
-                code="unfinished_line",
-                severity="info",
-                message="the last line is unfinished: it is being written, or its writer crashed",
-                path=where,
-                line=line.number,
-                key=key,
-                advice="not counted yet; load again later",
-            )
-        else:
-            yield Problem(
-                code="bad_line",
-                severity="warning",
-                message=f"a transcript line {line.reason}",
-                path=where,
-                line=line.number,
-                key=key,
-                advice="set aside; all other lines are counted. OpenClaw's SQLite import drops what follows it",
-            )
-    further = facts.bad_lines - sum(not line.is_unfinished for line in facts.bad)
-    if further > 0:
-        yield Problem(code="bad_line", severity="warning", message="further bad lines", path=where, key=key, count=further)
-    if facts.odd_lines:
-        yield Problem(
-            code="odd_event",
-            severity="info",
-            message="events with a field of the wrong type, or half a surrogate pair",
-            path=where,
-            key=key,
-            advice="the rest of each event is counted",
-            count=facts.odd_lines,
-        )
-    if facts.untimed:
-        yield Problem(
-            code="untimed_event",
-            severity="info",
-            message="events without a readable time",
-            path=where,
-            key=key,
-            advice="counted in totals, missing in figures by day",
-            count=facts.untimed,
-        )
-
-
 def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], reused: set[int], *, has_old: bool) -> None:
     """Mark the events of forks that stand in their parent as well, by id and time, where the fork or its parent is new, changed or gone."""
     forks = con.execute("SELECT transcript_id, parent_session FROM transcripts WHERE parent_session IS NOT NULL ORDER BY 1").fetchall()
     if not forks:
         return
+    by_number = {one.transcript_id: one for one in sources}
     by_name: dict[tuple[str, str], list[_Numbered]] = {}
     for one in sources:
         for name in _names(one.source.path, one.source.session_id):
@@ -317,7 +272,7 @@ def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], r
             for name in _names(path, session_id):
                 before.setdefault((agent_id, name), set()).add(path)
     for transcript_id, parent_session in forks:
-        one = sources[transcript_id - 1]
+        one = by_number[transcript_id]
         parent = (one.agent_id, _stem(parent_session))
         parents = [other for other in by_name.get(parent, []) if other is not one]
         is_same = before.get(parent, set()) - {one.source.path} == {other.source.path for other in parents}

@@ -22,7 +22,9 @@ from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableErro
 from sessionlab.lab.collect import AgentSnapshot, SeenFile, scan_files, snapshot_agent
 from sessionlab.lab.events import load_events
 from sessionlab.lab.insert import create_tables
+from sessionlab.lab.reading import plan_reading
 from sessionlab.lab.rows import insert_agents, insert_problems, insert_sessions
+from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.opening import StoreLocation, locate, open_at
 
@@ -221,14 +223,24 @@ def _fill(
     """Fill an empty database; return how many transcripts were read."""
     create_tables(con)
     con.execute("BEGIN TRANSACTION")
-    with _opened(locations) as stores:
+    plan = plan_reading(con, files, has_old=old is not None)
+    with reading(plan.jobs) as early, _opened(locations) as stores:
         snapshots = []
         for place, (location, store) in enumerate(stores):
             if on_progress is not None:
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
             snapshots.append((snapshot_agent(store, location, files[location]), store))
         racy_after_ns = time.time_ns() - _RACY_NS
-        loaded = load_events(con, snapshots, root=root, has_old=old is not None, racy_after_ns=racy_after_ns, on_progress=on_progress)
+        loaded = load_events(
+            con,
+            snapshots,
+            plan=plan,
+            early=early,
+            root=root,
+            has_old=old is not None,
+            racy_after_ns=racy_after_ns,
+            on_progress=on_progress,
+        )
     for snapshot, _ in snapshots:
         insert_agents(con, snapshot)
         insert_sessions(con, snapshot, loaded.first_ms)

@@ -24,6 +24,9 @@ from sessionlab.lab.columns import EventBatch, ParseJob, parse
 BATCH_BYTES: Final = 24 << 20
 """About how many bytes of transcripts make one batch: small enough that all helpers end together, large enough to be worth a trip."""
 
+AHEAD: Final = 48
+"""How many batches may be read before the caller takes the first: about 1 GB of transcripts, 200 MB as arrays."""
+
 WORTH_HELPERS_BYTES: Final = 96 << 20
 """Below this, starting the helpers takes longer than they save."""
 
@@ -38,24 +41,35 @@ class WorkerDiedError(SessionLabError):
 
 
 def parse_all(jobs: Sequence[ParseJob], *, processes: int | None = None) -> Iterator[EventBatch]:
-    """Read transcripts and yield them in batches, in no fixed order; each transcript lies whole in one batch.
+    """Read transcripts and yield them in batches; see `reading`."""
+    with reading(jobs, processes=processes) as batches:
+        yield from batches
+
+
+@contextlib.contextmanager
+def reading(jobs: Sequence[ParseJob], *, processes: int | None = None) -> Iterator[Iterator[EventBatch]]:
+    """Begin to read transcripts, and give an iterator over them in batches, in no fixed order; each transcript lies whole in one batch.
+
+    With helpers the reading goes on while the caller does something else first. Leaving the block ends it.
 
     Args:
         jobs: What to read.
         processes: How many helpers; by default one per core for a large amount and none, reading in this process, for a small one.
 
     Raises:
-        WorkerDiedError: A helper did not come back.
+        WorkerDiedError: A helper did not come back (raised by the iterator).
     """
     batches = _batches(jobs)
     total = sum(_weight(job) for job in jobs)
     count = processes if processes is not None else (os.cpu_count() or 1) if total >= WORTH_HELPERS_BYTES else 0
     count = min(count, len(batches))
     if count < 2:
-        for batch in batches:
-            yield parse(batch)
+        yield (parse(batch) for batch in batches)
         return
+    threads = ThreadPoolExecutor(count)
     with contextlib.ExitStack() as stack:
+        # The helpers end first: a thread that waits for one would otherwise be waited for.
+        stack.callback(threads.shutdown, cancel_futures=True)
         idle: SimpleQueue[_Helper] = SimpleQueue()
         for _ in range(count):
             idle.put(stack.enter_context(_Helper()))
@@ -67,10 +81,11 @@ def parse_all(jobs: Sequence[ParseJob], *, processes: int | None = None) -> Iter
             finally:
                 idle.put(helper)
 
-        with ThreadPoolExecutor(count) as threads:
-            # Only a few ahead, so that finished batches do not pile up while the caller stores one.
-            ahead = iter(batches)
-            running: set[Future[EventBatch]] = {threads.submit(on_a_helper, batch) for batch in islice(ahead, count + 1)}
+        ahead = iter(batches)
+        running: set[Future[EventBatch]] = {threads.submit(on_a_helper, batch) for batch in islice(ahead, AHEAD)}
+
+        def results() -> Iterator[EventBatch]:
+            nonlocal running
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -78,6 +93,8 @@ def parse_all(jobs: Sequence[ParseJob], *, processes: int | None = None) -> Iter
                     if following is not None:
                         running.add(threads.submit(on_a_helper, following))
                     yield future.result()
+
+        yield results()
 
 
 def _batches(jobs: Sequence[ParseJob]) -> list[list[ParseJob]]:
