@@ -31,8 +31,8 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 _RAW_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODER: Final = msgspec.json.Encoder()
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
-# Two expressions that begin with plain letters are four times as fast as one that does not. Up to e15 the encoder writes digits, from e20 on
-# the integer would not fit 64 bits.
+# Two expressions that begin with plain letters are four times as fast as one that does not. Up to e15 the encoder writes digits,
+# from e20 on the integer would not fit 64 bits.
 _POINT_ZERO: Final = re.compile(rb"\.0(?:[,}\]]|\Z)")
 _LARGE_FLOAT: Final = re.compile(rb"e1[6-9](?:[,}\]]|\Z)")
 _BOM: Final = b"\xef\xbb\xbf"

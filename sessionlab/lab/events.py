@@ -252,6 +252,7 @@ def _insert_transcripts(
             "first_ms": [fact.first_ms for fact in found],
             "last_ms": [fact.last_ms for fact in found],
             "is_orphan": [one.source.is_orphan for one in fresh],
+            "is_in_store": [one.source.in_store for one in fresh],
         },
     )
 

@@ -51,7 +51,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The forecast of a store's entry bytes.
+    """The forecast of a store's size.
 
     `days` holds one row per UTC day, ascending, the last day of the history first (all three equal there). Columns: `day`
     (datetime64), `low_bytes`, `expected_bytes`, `high_bytes` (int64, bytes; an 80 % interval). It is empty when the history
@@ -108,7 +108,7 @@ class _Fit:
 def forecast(
     history: pd.DataFrame, limits_bytes: Sequence[int] = DEFAULT_LIMITS_BYTES, *, window_days: int = 56, show_days: int = 180
 ) -> Forecast:
-    """Forecast when the store's entries reach each limit.
+    """Forecast when the store reaches each limit.
 
     The first day of the history is a level, not growth: what has no date counts there.
 
@@ -220,9 +220,9 @@ def _crossing(limit: int, last_day: dt.date, path: Sequence[tuple[int, int, int]
 
 def _model_text(window_days: int) -> str:
     return (
-        f"Random walk with drift on weekly sums of added entry bytes, last {window_days // 7} full weeks; "
+        f"Random walk with drift on weekly sums of added bytes, last {window_days // 7} full weeks; "
         f"{INTERVAL_PERCENT} % interval from the weekly variance and the uncertainty of the drift (Student t). "
-        "It counts the sessions that are still there, at today's size, and assumes that nothing will be removed."
+        "It counts what is still in the store, at today's size, and assumes that nothing will be removed."
     )
 
 

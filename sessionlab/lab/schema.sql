@@ -60,6 +60,7 @@ CREATE TABLE transcripts (
   session_key VARCHAR,
   session_id VARCHAR,
   source VARCHAR NOT NULL,
+  is_in_store BOOLEAN NOT NULL,
   path VARCHAR NOT NULL,
   bytes BIGINT NOT NULL,
   mtime_ns BIGINT NOT NULL,

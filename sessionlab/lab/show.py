@@ -6,6 +6,7 @@ no pandas option, no plotly renderer, no address in memory. Draws and computes n
 
 from __future__ import annotations
 
+import builtins
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -84,9 +85,12 @@ def shown(thing: Any) -> Any:
 
 
 def show(*things: Any) -> None:
-    """Display sentences, frames and figures one below the other; an empty sentence and None are left out."""
-    from IPython.display import display
+    """Display sentences, frames and figures one below the other; an empty sentence and None are left out.
 
+    Outside of a notebook their texts are printed.
+    """
+    # IPython puts its `display` among the builtins while a cell runs.
+    put = getattr(builtins, "display", print)
     for thing in things:
         if thing is not None and not (isinstance(thing, str) and not thing):
-            display(shown(thing))
+            put(shown(thing))

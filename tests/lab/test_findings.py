@@ -17,7 +17,7 @@ from sessionlab.lab.choices import checked
 from sessionlab.lab.findings import words
 from sessionlab.lab.forecast import forecast
 from sessionlab.lab.session import Lab, open_lab
-from sessionlab.lab.show import Drawing, Prose, Table, shown
+from sessionlab.lab.show import Drawing, Prose, Table, show, shown
 from tests.lab.made_mirror import DAY_MS, NOW_MS, make
 
 HOSTILE = "agent:`<b>$x$</b>`\n# *boo*"
@@ -180,3 +180,8 @@ def test_prose_and_figures_have_words_of_their_own() -> None:
     bundle = drawn._repr_mimebundle_()
     assert bundle["text/plain"] == "Figure: Two lines. One bar."
     assert bundle["application/vnd.plotly.v1+json"]["data"][0]["y"] == [2]
+
+
+def test_outside_of_a_notebook_the_texts_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    show("one", "", None, pd.DataFrame({"Key": ["a"], "Count": ["1"]}))
+    assert capsys.readouterr().out.split() == ["one", "Key", "Count", "a", "1"]

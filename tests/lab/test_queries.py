@@ -146,6 +146,25 @@ def test_history_of_the_store_ends_with_the_stores_bytes() -> None:
     assert found[-1]["cumulative_bytes"] == sum(row["entry_bytes"] for row in made["sessions"]) == 1138
 
 
+def test_history_of_a_sqlite_store_counts_its_events_and_adds_up_to_its_files() -> None:
+    made = {
+        "agents": [{"store_kind": "openclaw", "store_bytes": 1000}],
+        "sessions": [session(5, 30, session_key="a"), session(1, 70, session_key="b", kind="group")],
+        "transcripts": [{"transcript_id": 1, "is_in_store": True}, {"transcript_id": 2, "is_in_store": False}],
+        "events": [
+            {"transcript_id": 1, "session_key": "a", "time_ms": NOW_MS - 3 * DAY_MS, "bytes": 100},
+            {"transcript_id": 1, "session_key": None, "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 50},
+            {"transcript_id": 2, "session_key": "b", "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 9999},
+        ],
+    }
+    found = rows(made, "store_bytes_daily", now_ms=NOW_MS)
+    # 250 bytes of content in files of 1000: everything counts four times.
+    assert [row["added_bytes"] for row in found] == [120, 0, 400, 200, 280, 0]
+    assert [row["added_sessions"] for row in found] == [1, 0, 0, 0, 1, 0]
+    assert found[-1]["cumulative_bytes"] == 1000
+    assert sum(row["added_bytes"] for row in rows(made, "store_bytes_daily", now_ms=NOW_MS, kind="group")) == 280
+
+
 def test_a_store_without_any_date_is_counted_too() -> None:
     made = {"sessions": [{"entry_bytes": 4, "created_from": "unknown"}]}
     assert rows(made, "store_bytes_daily", now_ms=NOW_MS) == [

@@ -17,7 +17,7 @@ _BACKTEST_BAND: Final = "rgba(230,159,0,0.3)"
 
 
 def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest | None = None) -> go.Figure:
-    """Draw the size of the entries so far, its forecast with the interval, the limits in reach, and the backtest.
+    """Draw the size of the store so far, its forecast with the interval, the limits in reach, and the backtest.
 
     `history` is the answer of `store_bytes_daily` that `forecast` and `backtest` were made from.
     """
@@ -41,7 +41,7 @@ def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest 
         go.Scatter(
             x=style.days(history["day"]),
             y=style.scaled(history["cumulative_bytes"], divisor),
-            name="entries so far",
+            name="so far",
             mode="lines",
             line={"color": style.GREEN, "width": 2.5},
             hovertemplate=f"{hover}<extra>so far</extra>",
@@ -70,11 +70,11 @@ def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest 
     return style.figure(
         traces,
         title=title,
-        alt=f"The entries take {format_bytes(forecast.level_bytes)} now{rate}. {' '.join(sentences)}".strip(),
+        alt=f"The store takes {format_bytes(forecast.level_bytes)} now{rate}. {' '.join(sentences)}".strip(),
         caption=" ".join([*caption, *sentences]),
         x_title="Day (UTC)",
-        y_title=f"Size of entries ({unit})",
-        yaxis={"rangemode": "tozero", "title": {"text": f"Size of entries ({unit})"}},
+        y_title=f"Size of the store ({unit})",
+        yaxis={"rangemode": "tozero", "title": {"text": f"Size of the store ({unit})"}},
         showlegend=True,
         height=460,
     )

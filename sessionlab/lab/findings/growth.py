@@ -58,8 +58,8 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
 
 def forecast_words(forecast: Forecast) -> str:
     """Say how fast it grows and when each limit is reached; the figure below says from which model, and how good that is."""
-    rate = "" if forecast.weekly_bytes is None else f", and they grow by about **{format_bytes(forecast.weekly_bytes)} a week**"
-    head = f"The entries take {format_bytes(forecast.level_bytes)} now{rate}."
+    rate = "" if forecast.weekly_bytes is None else f", and it grows by about **{format_bytes(forecast.weekly_bytes)} a week**"
+    head = f"The store takes {format_bytes(forecast.level_bytes)} now{rate}."
     if forecast.reason:
         head += f" No forecast: {forecast.reason}."
     return "\n".join([f"{head}\n", *(f"- {limit_words(crossing)}" for crossing in forecast.crossings)])
