@@ -95,7 +95,15 @@ def default_state_dir(environment: Mapping[str, str] | None = None) -> Path:
     """Return the state folder that OpenClaw itself would use: `$OPENCLAW_STATE_DIR`, else `~/.openclaw`."""
     variables = os.environ if environment is None else environment
     named = variables.get(STATE_DIR_VARIABLE, "").strip()
-    return Path(named).expanduser() if named else Path("~/.openclaw").expanduser()
+    return expanded(Path(named or "~/.openclaw"))
+
+
+def expanded(path: Path) -> Path:
+    """Return the path absolute, `~` replaced; that of a user who does not exist stays as it is, and leads nowhere."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        return path.absolute()
 
 
 def agents_dir(state_dir: Path) -> Path:

@@ -30,7 +30,7 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     """
     if path is not None and state_dir is not None:
         raise UsageError("give either PATH or --state-dir, not both")
-    folder = Path(path).expanduser().absolute() if path is not None else find_state_dir(Path(state_dir) if state_dir else None)
+    folder = layout.expanded(Path(path)) if path is not None else find_state_dir(Path(state_dir) if state_dir else None)
     locations = [location for location in locate(folder) if agent is None or location.agent_id == agent]
     if not locations:
         raise NoStoreError(folder, f"has no store of agent {agent!r}")

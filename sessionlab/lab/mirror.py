@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sessionlab import __version__
+from sessionlab import __version__, layout
 from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableError, UsageError
 from sessionlab.lab.collect import AgentSnapshot, SeenFile, scan_files, snapshot_agent
 from sessionlab.lab.events import load_events
@@ -114,6 +114,7 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
         previous = stack.enter_context(contextlib.closing(connect(old))) if old is not None else None
         if previous is not None and signature and _meta(previous, "signature") == signature and not _clock_matters(previous, now_ms):
             return _result(previous, mirror, transcripts_read=0, is_unchanged=True)
+        _remove_abandoned(mirror)
         fresh = mirror.with_name(f".{mirror.name}.{os.getpid()}.tmp")
         try:
             stack.callback(_remove, fresh)
@@ -146,7 +147,7 @@ def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
 
 def _root(path: Path) -> Path:
     """Return the folder that paths are shown relative to."""
-    path = path.expanduser().absolute()
+    path = layout.expanded(path)
     return path if path.is_dir() else path.parent
 
 
@@ -311,6 +312,24 @@ def _schema_version() -> str:
     """Return what identifies the tables' form: a mirror of another form is built anew."""
     text = (resources.files("sessionlab.lab") / "schema.sql").read_bytes()
     return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _remove_abandoned(mirror: Path) -> None:
+    """Remove what a load that was killed left beside the mirror: unfinished files of processes that are no more."""
+    for left in mirror.parent.glob(f".{mirror.name}.*.tmp"):
+        pid = left.name.removesuffix(".tmp").rpartition(".")[2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            _remove(left)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _remove(path: Path) -> None:

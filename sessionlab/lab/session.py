@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionlab import layout, resources
-from sessionlab.errors import NoStoreError, UsageError
+from sessionlab.errors import UsageError
 from sessionlab.lab import mirror, queries
 from sessionlab.stores.opening import find_state_dir
 from sessionlab.units import format_ms_utc
@@ -129,10 +129,7 @@ def chosen_path(state_dir: str | Path = "") -> Path:
     """
     if not str(state_dir):
         return resources.sample_dir()
-    try:
-        path = Path(state_dir).expanduser().absolute()
-    except RuntimeError as error:
-        raise NoStoreError(Path(state_dir), "names the home of a user that does not exist") from error
+    path = layout.expanded(Path(state_dir))
     return path if path.is_file() else find_state_dir(path)
 
 

@@ -48,7 +48,7 @@ def find_state_dir(state_dir: Path | None = None) -> Path:
         NoStoreError: It does not exist, or is not a folder.
         UnreadableError: The system does not let us list it.
     """
-    folder = (state_dir.expanduser() if state_dir is not None else layout.default_state_dir()).absolute()
+    folder = layout.expanded(state_dir) if state_dir is not None else layout.default_state_dir()
     _list(folder)
     return folder
 
@@ -64,7 +64,7 @@ def locate(path: Path) -> tuple[StoreLocation, ...]:
         UnreadableError: The system does not let us look.
         SettingsError: A state folder's `openclaw.json` cannot be read; it may move the stores elsewhere.
     """
-    path = path.expanduser().absolute()
+    path = layout.expanded(path)
     try:
         is_file = path.is_file()
     except OSError as error:

@@ -553,3 +553,15 @@ def test_sessions_in_a_json_store_beside_the_database_are_reported_not_counted(
         load_into(con, state, now_ms=NOW_MS)
         assert con.execute("SELECT severity, count FROM problems WHERE code = 'split_store'").fetchall() == [("error", 3)]
         assert scalar(con, "SELECT count(*) FROM sessions") == 65
+
+
+def test_what_a_killed_load_left_behind_is_removed_by_the_next(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    left, wal = tmp_path / f".m.duckdb.{dead.pid}.tmp", tmp_path / f".m.duckdb.{dead.pid}.tmp.wal"
+    for path in (left, wal):
+        path.write_bytes(b"half a mirror")
+    alive = tmp_path / f".m.duckdb.{os.getppid()}.tmp"
+    alive.write_bytes(b"somebody is at it")
+    load(SAMPLE, tmp_path / "m.duckdb", now_ms=NOW_MS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "m.duckdb"])
