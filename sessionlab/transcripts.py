@@ -15,6 +15,7 @@ from typing import Annotated, Any, BinaryIO, Final, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from sessionlab.errors import CorruptStoreError, UnreadableError
 
@@ -111,16 +112,36 @@ def decode(data: bytes, *, first_line: int = 1) -> Decoded:
         data: Whole lines; only the last may lack its newline.
         first_line: The number of the first line, for `bad` and `odd`.
     """
-    if data.endswith(b"\n") and (data.isascii() or _is_utf8(data)):
-        try:
-            events: list[Event] = EVENT_DECODER.decode_lines(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _line_by_line(data, first_line)
-        # One event a line, or else the numbers would be off. Counting is not enough: a blank line and two events on one line cancel out.
-        sizes = line_sizes(data)
-        if len(events) == len(sizes) and _is_object_a_line(data):
-            return Decoded(events, sizes, lines=len(sizes))
-    return _line_by_line(data, first_line)
+    plain = decode_plain(data)
+    if plain is None:
+        return _line_by_line(data, first_line)
+    events, ends = plain
+    return Decoded(events, line_sizes(ends).tolist(), lines=len(ends))
+
+
+def decode_plain(data: bytes) -> tuple[list[Event], npt.NDArray[np.int64]] | None:
+    """Decode lines that are all beyond doubt in one call: (events, the place of each newline); `None` where one needs a closer look.
+
+    Several transcripts may stand behind one another in `data`: that is how many small ones are read fast.
+    """
+    if not data.endswith(b"\n") or not (data.isascii() or _is_utf8(data)):
+        return None
+    try:
+        events: list[Event] = EVENT_DECODER.decode_lines(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    text = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    # One event a line, or else the numbers would be off. Counting is not enough: a blank line and two events on one line cancel out.
+    if len(events) != len(ends) or text[0] != ord("{"):
+        return None
+    is_object_a_line = (text[ends - 1] == ord("}")).all() and (text[ends[:-1] + 1] == ord("{")).all()
+    return (events, ends) if is_object_a_line else None
+
+
+def line_sizes(ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the length of each line, without its newline, from the places of the newlines."""
+    return np.diff(ends, prepend=-1) - 1
 
 
 def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
@@ -143,13 +164,6 @@ def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
             yield from _chunks(_Decompressed(raw, path), path, None)
     except OSError as error:
         raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error
-
-
-def line_sizes(data: bytes) -> list[int]:
-    """Return the length of each newline-terminated line of `data`, without the newline."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    sizes: list[int] = (np.diff(ends, prepend=-1) - 1).tolist()
-    return sizes
 
 
 class _Source(Protocol):
@@ -193,14 +207,6 @@ class _Decompressed:
                 if self._frame.eof:
                     self._frame = self._new_frame()
         return b"".join(pieces)
-
-
-def _is_object_a_line(data: bytes) -> bool:
-    """Say whether every line begins with `{` and ends with `}`: then no event goes over a line's end."""
-    text = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(text == ord("\n"))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    return bool((text[starts] == ord("{")).all() and (text[ends - 1] == ord("}")).all())
 
 
 def _chunks(file: _Source, path: Path, limit_bytes: int | None) -> Iterator[Decoded]:

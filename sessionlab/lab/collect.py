@@ -111,7 +111,8 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
     Raises:
         StoreError: The store cannot be read.
     """
-    snapshot = AgentSnapshot(location, store.stats(), store.fingerprint(), store.snapshot_method)
+    fingerprint, problems = store.examine()
+    snapshot = AgentSnapshot(location, store.stats(), fingerprint, store.snapshot_method, problems=list(problems))
     snapshot.summaries = list(store.summaries())
     # In a JSON file the key, its quotes, the indentation and the comma belong to the entry, too: the entries then add up to the file.
     around = 8 if location.kind == "json" else 0
@@ -123,7 +124,6 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
     if location.kind == "openclaw":
         _match_stored(snapshot, store, transcripts, stamp_ns=_stamp_ns(files))
     else:
-        snapshot.problems += store.check()
         _match_files(snapshot, transcripts)
     snapshot.storage = [*_storage(files), *_inside(store)]
     snapshot.problems += [*_source_problems(snapshot), *_rival_problems(location, files)]
@@ -172,7 +172,6 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
 
     if not isinstance(store, OpenClawStore):
         raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
-    snapshot.problems += store.check_sessions()
     names = {file.name.removesuffix(".zst") for file in transcripts}
     stored_ids: set[str] = set()
     with_events: set[str] = set()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sessionlab.errors import StoreError
-from sessionlab.transcripts import BadLine, Decoded, Event, decode, read
+from sessionlab.transcripts import BadLine, Decoded, Event, decode, decode_plain, line_sizes, read
 
 Column = npt.NDArray[np.int64] | npt.NDArray[np.int32]
 Label = tuple[str, str | None, str | None, str | None, str | None, bool | None]
@@ -44,6 +44,9 @@ NUMBER_COLUMNS: Final = (
 _USAGE: Final = ("input", "output", "cache_read", "cache_write", "total")
 _STAMP_BYTES: Final = 24  # YYYY-MM-DDTHH:MM:SS.mmmZ
 _MAX_BAD_LINES: Final = 100
+_SMALL_BYTES: Final = 1 << 20
+_TOGETHER_BYTES: Final = 512 << 10
+"""Small transcripts are decoded by the half megabyte: calls are saved, and what is built still lies in the cache when it is taken apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,31 @@ class _Codes(dict[Label, int]):
 def parse(jobs: Iterable[ParseJob]) -> EventBatch:
     """Read transcripts into one batch, in the order of `jobs`. One that cannot be read gives facts with an error, never an exception."""
     builder = _Builder()
+    together: list[tuple[ParseJob, bytes]] = []
     for job in jobs:
-        facts = builder.open(job.transcript_id)
-        try:
-            for piece in (decode(job.data),) if job.data is not None else read(job.path, limit_bytes=job.limit_bytes):
-                builder.add(piece, facts)
-        except StoreError as error:
-            facts.error = error.reason
+        data = _small(job)
+        if data is not None:
+            together.append((job, data))
+        if together and (data is None or sum(len(data) for _, data in together) >= _TOGETHER_BYTES):
+            builder.add_together(together)
+            together = []
+        if data is None:
+            builder.add_job(job)
+    if together:
+        builder.add_together(together)
     return builder.batch()
+
+
+def _small(job: ParseJob) -> bytes | None:
+    """Return a transcript's bytes when it is worth reading together with others: a plain small file, as far as a look tells."""
+    if job.data is not None or job.limit_bytes > _SMALL_BYTES or job.path.suffix != ".jsonl":
+        return None
+    try:
+        with open(job.path, "rb") as file:  # noqa: PTH123  # Path.open costs as much as the reading
+            data = file.read(job.limit_bytes)
+    except OSError:
+        return None  # met again, and worded, by who reads it alone
+    return data if data.endswith(b"\n") else None
 
 
 def event_times(stamps: Sequence[str | None]) -> npt.NDArray[np.int64]:
@@ -166,14 +186,40 @@ class _Builder:
         self.usages: list[list[int]] = [[] for _ in _USAGE]
         self.costs: list[int] = []
 
-    def open(self, transcript_id: int) -> TranscriptFacts:
-        """Begin the next transcript."""
-        facts = TranscriptFacts(transcript_id)
+    def add_job(self, job: ParseJob) -> None:
+        """Read and append one transcript, however large or damaged."""
+        facts = self._open(job)
+        try:
+            for piece in (decode(job.data),) if job.data is not None else read(job.path, limit_bytes=job.limit_bytes):
+                self._add(piece, facts)
+        except StoreError as error:
+            facts.error = error.reason
+
+    def add_together(self, jobs: list[tuple[ParseJob, bytes]]) -> None:
+        """Append several small transcripts, decoded in one call; one by one when any of their lines is not beyond doubt."""
+        plain = decode_plain(b"".join(data for _, data in jobs))
+        if plain is None:
+            for job, data in jobs:
+                self._add(decode(data), self._open(job))
+            return
+        events, ends = plain
+        first = 0
+        for (job, _), last in zip(jobs, np.searchsorted(ends, np.cumsum([len(data) for _, data in jobs])).tolist(), strict=True):
+            facts = self._open(job, after=first)
+            facts.events = last - first
+            facts.parent_session = events[first].parent_session
+            first = last
+        self._add_events(events)
+        self.sizes.append(line_sizes(ends))
+
+    def _open(self, job: ParseJob, *, after: int = 0) -> TranscriptFacts:
+        """Begin the next transcript, `after` so many events that are still to be added."""
+        facts = TranscriptFacts(job.transcript_id)
         self.facts.append(facts)
-        self.starts.append(len(self.stamps))
+        self.starts.append(len(self.stamps) + after)
         return facts
 
-    def add(self, piece: Decoded, facts: TranscriptFacts) -> None:
+    def _add(self, piece: Decoded, facts: TranscriptFacts) -> None:
         """Append the current transcript's next piece."""
         events = piece.events
         facts.bad += piece.bad[: _MAX_BAD_LINES - len(facts.bad)]
@@ -218,13 +264,18 @@ class _Builder:
             else codes[event.type, None, None, None, None, None]
             for event in events
         ]
-        used = [place for place, event in enumerate(events) if event.message is not None and event.message.usage is not None]
-        self.usage_places += [base + place for place in used]
-        usages = [message.usage for place in used if (message := events[place].message) is not None and message.usage is not None]
-        for column, name in zip(self.usages, _USAGE, strict=True):
-            values = [getattr(usage, name) for usage in usages]
+        used = [
+            (base + place, usage.input, usage.output, usage.cache_read, usage.cache_write, usage.total, usage.cost)
+            for place, event in enumerate(events)
+            if (message := event.message) is not None and (usage := message.usage) is not None
+        ]
+        if not used:
+            return
+        places, *counts, costs = zip(*used, strict=True)
+        self.usage_places += places
+        for column, values in zip(self.usages, counts, strict=True):
             column.extend([ABSENT if value is None else value for value in values] if None in values else values)
-        totals = [usage.cost.total if usage.cost is not None else None for usage in usages]
+        totals = [cost.total if cost is not None else None for cost in costs]
         self.costs += [ABSENT if total is None else round(total * 1_000_000) for total in totals]
 
 

@@ -200,7 +200,8 @@ def _write(
     import duckdb  # see connect
 
     _remove(fresh)
-    with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false"})) as con:
+    # One thread: two write a file half as large again, take more time in all, and want the cores that the transcripts are parsed on.
+    with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false", "threads": 1})) as con:
         if old is not None:
             con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
         read = _fill(con, locations, files, signature, root=root, old=old, now_ms=now_ms, on_progress=on_progress)

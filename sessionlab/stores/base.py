@@ -105,6 +105,13 @@ class SessionStore(ABC):
     def fingerprint(self) -> Fingerprint:
         """Return the identity of the contents; reads every entry."""
 
+    def examine(self) -> tuple[Fingerprint, tuple[Problem, ...]]:
+        """Return `fingerprint()` and what `check()` finds in the sessions, which a backend may learn from one reading.
+
+        What is wrong inside transcripts that a store holds is left to who reads those.
+        """
+        return self.fingerprint(), self.check()
+
     @abstractmethod
     def close(self) -> None:
         """Release what the store holds (files, private copies). Calling it again does nothing."""

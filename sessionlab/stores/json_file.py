@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -93,6 +93,16 @@ class JSONFileStore(SessionStore):
         return StoreStats(kind=self.kind, path=str(self.path), sessions=self.count(), store_bytes=self._size)
 
     def check(self) -> tuple[Problem, ...]:
+        return self._check(lambda _key, _entry: None)
+
+    def examine(self) -> tuple[Fingerprint, tuple[Problem, ...]]:
+        digests: list[tuple[str, bytes]] = []
+        problems = self._check(lambda key, entry: digests.append((key, canonical_digest(entry))))
+        # An entry that cannot be read has no digest: then the fingerprint's own pass says what is wrong.
+        return (fingerprint_of(digests) if len(digests) == self.count() else self.fingerprint()), problems
+
+    def _check(self, see: Callable[[str, Entry], None]) -> tuple[Problem, ...]:
+        """Return what is wrong, and show every sound entry to `see`."""
         data = self._read()
         where = str(self.path)
         if not data.strip():
@@ -125,6 +135,7 @@ class JSONFileStore(SessionStore):
                     lines = lines or codec.member_lines(data, members)
                     found.append(_bad_entry(error, key, first_line=lines[key], is_object=_is_object(raw)))
                 else:
+                    see(key, entry)
                     yield key, entry
 
         odd = entry_problems(sound(), path=self.path)

@@ -137,11 +137,10 @@ class OpenClawStore(SessionStore):
 
         return check_store(self._db, self.path, reader=self._reader(), schema_version=self.schema_version)
 
-    def check_sessions(self) -> tuple[Problem, ...]:
-        """Return what `check` does, without what is wrong inside transcripts: for who reads those anyway."""
+    def examine(self) -> tuple[Fingerprint, tuple[Problem, ...]]:
         from sessionlab.stores.openclaw_checks import check_store
 
-        return check_store(self._db, self.path, reader=None, schema_version=self.schema_version)
+        return self.fingerprint(), check_store(self._db, self.path, reader=None, schema_version=self.schema_version)
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
