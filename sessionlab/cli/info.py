@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,8 +84,8 @@ def overview(*, as_json: bool) -> None:
 def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]:
     """Return what is said about one store."""
     with open_at(location) as store:
-        stats = store.stats()
         newest = next((summary.updated_ms for summary in store.summaries()), None)
+        stats = store.stats()
         facts: dict[str, Any] = {
             "agent": location.agent_id,
             "kind": stats.kind,
@@ -109,6 +108,8 @@ def _together(stores: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the facts of all stores as one; the fingerprint of several is taken over (agent, fingerprint), ordered by agent."""
     if len(stores) == 1:
         return {name: stores[0][name] for name in ("kind", "count", "bytes", "fingerprint")}
+    import hashlib  # a few milliseconds that the common case need not pay
+
     kinds = {store["kind"] for store in stores}
     listing = "".join(f"{store['agent']}\0{store['fingerprint']}\n" for store in sorted(stores, key=lambda store: str(store["agent"])))
     return {

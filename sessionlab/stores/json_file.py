@@ -40,6 +40,7 @@ class JSONFileStore(SessionStore):
         self.agent_id = agent_id
         self._descriptor = descriptor
         self._identity = _identity(descriptor)
+        self._count: int | None = None
 
     @classmethod
     def open(cls, path: Path, *, agent_id: str | None = None) -> Self:
@@ -87,7 +88,11 @@ class JSONFileStore(SessionStore):
             yield key, bytes(raw)
 
     def count(self) -> int:
-        return len(self._index())
+        if self._count is None:
+            self._index()
+        else:
+            self._unchanged()
+        return self._count or 0
 
     def stats(self) -> StoreStats:
         return StoreStats(kind=self.kind, path=str(self.path), sessions=self.count(), store_bytes=self._size)
@@ -156,6 +161,7 @@ class JSONFileStore(SessionStore):
     def _index(self) -> dict[str, IndexFields]:
         """Return key -> index fields of every session, in one pass that builds nothing else."""
         if self._size == 0:
+            self._count = 0
             return {}
         self._unchanged()  # before mapping: bytes that were cut off would end the process
         before = codec.built_count()
@@ -166,13 +172,16 @@ class JSONFileStore(SessionStore):
                 index = self._tolerant_index()
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if not data[:4096].strip() and not self._read().strip():
+                    self._count = 0
                     return {}
                 raise codec.invalid(data, self.path, error) from error
             else:
                 if codec.built_count() - before != len(index):
                     codec.name_duplicate(data, path=self.path)
         self._unchanged()
-        return {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
+        found = {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
+        self._count = len(found)
+        return found
 
     def _tolerant_index(self) -> dict[str, IndexFields]:
         """Return the same when some member is no object: those are left out."""
