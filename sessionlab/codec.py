@@ -7,7 +7,6 @@ This module knows JSON, not session entries.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import mmap
@@ -228,6 +227,8 @@ def canonical_bytes(document: Any) -> bytes:
 
 def canonical_digest(document: Any) -> bytes:
     """Return the 32-byte SHA-256 of `canonical_bytes(document)`."""
+    import hashlib  # loads OpenSSL, 4 ms that a listing need not pay
+
     return hashlib.sha256(canonical_bytes(document)).digest()
 
 

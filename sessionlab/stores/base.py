@@ -6,7 +6,6 @@ Guards and checks that every backend shares live here, so that a backend only sa
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -125,6 +124,8 @@ class SessionStore(ABC):
 
 def fingerprint_of(digests: Iterable[tuple[str, bytes]]) -> Fingerprint:
     """Return the fingerprint over (key, 32-byte digest of the canonical entry) pairs, in any order."""
+    import hashlib  # loads OpenSSL, 4 ms that a listing need not pay
+
     ordered = sorted((key.encode("utf-8"), digest) for key, digest in digests)
     total = hashlib.sha256()
     for key, digest in ordered:
