@@ -203,10 +203,12 @@ def test_calls_without_a_cost_are_named_under_the_cost(ask: Ask) -> None:
     assert "257 calls have no recorded cost: the true cost is higher." in DRAWN["cost_by_day"](ask).layout.meta["caption"]
 
 
-def test_limits_out_of_reach_are_in_the_caption_not_in_the_picture(ask: Ask) -> None:
+def test_limits_out_of_reach_are_not_in_the_picture_and_the_caption_is_short(ask: Ask) -> None:
     drawn = DRAWN["size_forecast"](ask)
     assert [trace.name for trace in drawn.data if trace.name.startswith("limit")] == ["limit 5.0 MB", "limit 10.0 MB"]
-    assert f"{format_bytes(10**12)}: no day expected (not within 2 years at this rate)." in drawn.layout.meta["caption"]
+    assert f"{format_bytes(10**12)}: no day expected (not within 2 years at this rate)" in drawn.layout.meta["alt"]
+    assert len(drawn.layout.meta["caption"]) < 260
+    assert "Tried on the last third of this history, it was good enough to plan by." in drawn.layout.meta["caption"]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_tables_are_text_with_units(ask: Ask) -> None:
         "cron": tables.cron_jobs_table(ask("cron_jobs")),
         "models": tables.models_table(ask("tokens_by_model")),
         "problems": tables.problems_table(ask("problems")),
-        "crossings": tables.crossings_table(forecast.forecast(history)),
+        "limits": tables.agent_limits_table({"main": forecast.forecast(history)}),
         "advice": tables.advice_table(advice),
     }
     assert all(str(kind) == "str" for frame in shown.values() for kind in frame.dtypes)

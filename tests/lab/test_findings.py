@@ -14,8 +14,9 @@ from sessionlab.errors import UsageError
 from sessionlab.lab import findings, queries
 from sessionlab.lab.advice import Advice
 from sessionlab.lab.choices import checked
+from sessionlab.lab.figures import tables
 from sessionlab.lab.findings import words
-from sessionlab.lab.forecast import forecast
+from sessionlab.lab.forecast import backtest, forecast, forecast_agents
 from sessionlab.lab.session import Lab, open_lab
 from sessionlab.lab.show import Drawing, Prose, Table, show, shown
 from tests.lab.made_mirror import DAY_MS, NOW_MS, make
@@ -69,6 +70,30 @@ def test_stale_and_cron_sentences_agree_with_their_tables(sample: Lab) -> None:
     assert f"**{jobs['runs_kept'].sum()} run sessions** of 2 jobs are kept" in findings.cron(jobs)
 
 
+def test_the_agent_whose_store_reaches_a_limit_first_is_named(sample: Lab) -> None:
+    limits = (200 * 1024, 400 * 1024, 800 * 1024, 10 * 1024**2)
+    made = forecast_agents(sample.query, limits)
+    assert list(made) == ["main", "ops", "research"]
+    assert sum(one.level_bytes for one in made.values()) == forecast(sample.query("store_bytes_daily")).level_bytes
+    said = findings.agents_words(made)
+    assert said.startswith("The store of `ops` has been at 400.0 KB or more since 2026-11-")
+    assert f"The store of `research` reaches the next limit first: 200.0 KB is expected on {made['research'].crossings[0].expected}" in said
+    table = tables.agent_limits_table(made)
+    assert list(table.columns) == ["Agent", "Size now", "Growth a week", "200.0 KB", "400.0 KB", "800.0 KB", "10.0 MB"]
+    assert table["200.0 KB"].str.startswith("since 2026-").tolist() == [True, True, False]
+    assert findings.agents_words(forecast_agents(sample.query, [2**50])).startswith("No agent's store is expected to reach ")
+
+
+def test_a_forecast_says_its_model_and_how_good_it_would_have_been(sample: Lab) -> None:
+    history = sample.query("store_bytes_daily")
+    tested = backtest(history)
+    said = findings.forecast_words(forecast(history), tested, stores=3)
+    assert said.startswith("The 3 stores together take 1.0 MB now, and they are expected to grow by about **")
+    assert tested.facts in said
+    assert f"This is {tested.verdict}." in said
+    assert "No forecast: not enough history" in findings.forecast_words(forecast(history.head(10)), backtest(history.head(10)))
+
+
 def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -> None:
     history = nothing("store_bytes_daily", now_ms=NOW_MS)
     outlook = forecast(history)
@@ -84,10 +109,17 @@ def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -
         findings.usage(nothing("tokens_by_model"), nothing("usage_totals")),
         findings.cron(nothing("cron_jobs", now_ms=NOW_MS)),
         findings.problems(nothing("problems")),
-        findings.forecast_words(outlook),
+        findings.forecast_words(outlook, backtest(history)),
+        findings.agents_words({"main": outlook}),
         findings.to_do(()),
         findings.short_answer(
-            nothing("overview"), nothing("bytes_by_kind"), nothing("bytes_by_field"), forecast=outlook, limit_bytes=10 * 1024**2, advice=()
+            nothing("overview"),
+            nothing("bytes_by_kind"),
+            nothing("bytes_by_field"),
+            forecast=outlook,
+            agents={"main": outlook},
+            limit_bytes=10 * 1024**2,
+            advice=(),
         ),
     ]
     assert all(text and text[0].isupper() and "nan" not in text.lower() for text in said), said

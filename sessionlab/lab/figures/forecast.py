@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.figures import style
-from sessionlab.lab.forecast import INTERVAL_PERCENT, Backtest, Crossing, Forecast
+from sessionlab.lab.forecast import INTERVAL_PERCENT, MODEL, TOO_SLOW, Backtest, Crossing, Forecast
 from sessionlab.units import format_bytes
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest 
         return style.no_data(title, "the store holds no session in this selection")
     ahead = forecast.days
     reach = max(int(history["cumulative_bytes"].max()), int(ahead["high_bytes"].max()) if len(ahead) else 0)
-    # A limit far above everything would press the curve flat; the caption has all of them.
+    # A limit far above everything would press the curve flat; the words above the figure have all of them.
     limits = [crossing for crossing in forecast.crossings if crossing.limit_bytes <= 1.3 * reach]
     divisor, unit = style.byte_unit(max([reach, *(crossing.limit_bytes for crossing in limits)]))
     hover = "%{y:,.2f} " + unit
@@ -62,16 +62,14 @@ def size_forecast(history: pd.DataFrame, forecast: Forecast, backtest: Backtest 
     ]
     sentences = [crossing_sentence(crossing) for crossing in forecast.crossings]
     rate = "" if forecast.weekly_bytes is None else f", growing by {format_bytes(forecast.weekly_bytes)} a week"
-    caption = [forecast.model]
-    if forecast.reason:
-        caption.append(f"No forecast: {forecast.reason}.")
-    if backtest is not None:
-        caption.append(backtest.verdict)
+    caption = [MODEL if not forecast.reason else f"No forecast: {forecast.reason}."]
+    if backtest is not None and backtest.verdict:
+        caption.append(f"Tried on the last third of this history, it was {backtest.verdict}.")
     return style.figure(
         traces,
         title=title,
         alt=f"The store takes {format_bytes(forecast.level_bytes)} now{rate}. {' '.join(sentences)}".strip(),
-        caption=" ".join([*caption, *sentences]),
+        caption=" ".join(caption),
         x_title="Day (UTC)",
         y_title=f"Size of the store ({unit})",
         yaxis={"rangemode": "tozero", "title": {"text": f"Size of the store ({unit})"}},
@@ -91,6 +89,18 @@ def crossing_sentence(crossing: Crossing) -> str:
     early = crossing.earliest.isoformat() if crossing.earliest is not None else "today"
     late = crossing.latest.isoformat() if crossing.latest is not None else "more than 2 years from now"
     return f"{limit} is expected on {crossing.expected.isoformat()} ({INTERVAL_PERCENT} % interval: {early} to {late})."
+
+
+def crossing_cell(crossing: Crossing) -> str:
+    """Say in a few words when a limit is reached: `2027-02-22 (2026-12-30 to later)`."""
+    if crossing.reached is not None:
+        return f"since {crossing.reached.isoformat()}"
+    early = crossing.earliest.isoformat() if crossing.earliest is not None else ""
+    if crossing.expected is None:
+        why = "not within 2 years" if crossing.reason == TOO_SLOW else crossing.reason
+        return f"{why} ({early} at the earliest)" if early else why
+    late = crossing.latest.isoformat() if crossing.latest is not None else "later than 2 years"
+    return f"{crossing.expected.isoformat()} ({early} to {late})"
 
 
 def _band(days: pd.DataFrame, divisor: int, hover: str, *, colour: str, band: str, name: str, dash: str) -> list[go.Scatter]:

@@ -5,10 +5,10 @@ Every function returns a new frame of text columns with readable headings; the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sessionlab.lab.figures.forecast import crossing_sentence
+from sessionlab.lab.figures.forecast import crossing_cell
 from sessionlab.lab.figures.style import days, percent
 from sessionlab.units import format_bytes, format_count, format_usd
 
@@ -103,14 +103,18 @@ def problems_table(problems: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def crossings_table(forecast: Forecast) -> pd.DataFrame:
-    """List the limits of a forecast. Columns: Limit, When."""
-    return _frame(
+def agent_limits_table(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
+    """List when each agent's store reaches each limit. Columns: Agent, Size now, Growth a week, and one per limit, such as 10.0 MB."""
+    rows = [
         {
-            "Limit": [format_bytes(crossing.limit_bytes) for crossing in forecast.crossings],
-            "When": [crossing_sentence(crossing) for crossing in forecast.crossings],
+            "Agent": agent,
+            "Size now": format_bytes(made.level_bytes),
+            "Growth a week": "unknown" if made.weekly_bytes is None else format_bytes(made.weekly_bytes),
         }
-    )
+        | {format_bytes(crossing.limit_bytes): crossing_cell(crossing) for crossing in made.crossings}
+        for agent, made in forecasts.items()
+    ]
+    return _frame({column: [row[column] for row in rows] for column in rows[0]} if rows else {"Agent": []})
 
 
 def advice_table(advice: Sequence[Advice]) -> pd.DataFrame:

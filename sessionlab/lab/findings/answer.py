@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sessionlab.lab.findings.growth import limit_words
+from sessionlab.lab.findings.growth import agents_words, limit_words
 from sessionlab.lab.findings.words import count, listing, name, percent, usd
 from sessionlab.units import format_bytes
 
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def short_answer(
-    overview: pd.DataFrame, kinds: pd.DataFrame, fields: pd.DataFrame, *, forecast: Forecast, limit_bytes: int, advice: Sequence[Advice]
+    overview: pd.DataFrame,
+    kinds: pd.DataFrame,
+    fields: pd.DataFrame,
+    *,
+    forecast: Forecast,
+    agents: Mapping[str, Forecast],
+    limit_bytes: int,
+    advice: Sequence[Advice],
 ) -> str:
     """Answer in four sentences.
 
@@ -25,7 +32,8 @@ def short_answer(
         overview: The answer of `overview`.
         kinds: The answer of `bytes_by_kind`.
         fields: The answer of `bytes_by_field`.
-        forecast: Made with `limit_bytes` among its limits.
+        forecast: Of all stores together, made with `limit_bytes` among its limits.
+        agents: The same for each agent's store.
         limit_bytes: The limit that the reader cares about.
         advice: What to do, most important first.
     """
@@ -46,9 +54,14 @@ def short_answer(
             made_of = f"The biggest field of the entries is {name(top['field'])} with {percent(int(top['bytes']), size)}"
         most = kinds.iloc[0]
         sentences.append(f"{made_of}; the kind {name(most['kind'])} has {percent(int(most['sessions']), sessions)} of the sessions.")
-    limits = [limit_words(crossing) for crossing in forecast.crossings if crossing.limit_bytes == limit_bytes]
-    rate = [] if forecast.weekly_bytes is None else [f"It grows by about {format_bytes(forecast.weekly_bytes)} a week."]
-    sentences += [*rate, *limits]
+    many = len(agents) > 1
+    if forecast.weekly_bytes is not None:
+        who = "All stores together are" if many else "The store is"
+        sentences.append(f"{who} expected to grow by about {format_bytes(forecast.weekly_bytes)} a week.")
+    if many:
+        sentences.append(f"Each agent has a store of its own. {agents_words(agents)}")
+    else:
+        sentences += [limit_words(crossing) for crossing in forecast.crossings if crossing.limit_bytes == limit_bytes]
     if advice:
         sentences.append(f"What to do first: {listing([f'**{one.title[0].lower()}{one.title[1:]}**' for one in advice[:3]])}.")
     return " ".join(sentences)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.figures.forecast import crossing_sentence
 from sessionlab.lab.findings.words import count, day, name, percent
+from sessionlab.lab.forecast import ASSUMES, COMPARED, INTERVAL_PERCENT, TOO_SLOW, first_crossing
 from sessionlab.units import format_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sessionlab.lab.forecast import Crossing, Forecast
+    from sessionlab.lab.forecast import Backtest, Crossing, Forecast
 
 NOTHING: Final = "There is no session in this selection, so there is no growth to show."
 
@@ -56,18 +58,66 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
     return text
 
 
-def forecast_words(forecast: Forecast) -> str:
-    """Say how fast it grows and when each limit is reached; the figure below says from which model, and how good that is."""
-    rate = "" if forecast.weekly_bytes is None else f", and it grows by about **{format_bytes(forecast.weekly_bytes)} a week**"
-    head = f"The store takes {format_bytes(forecast.level_bytes)} now{rate}."
+def forecast_words(forecast: Forecast, tested: Backtest, *, stores: int = 1) -> str:
+    """Say how fast it grows and when each limit is reached, by which model, and how good that would have been.
+
+    Args:
+        forecast: Of the store, or of all stores together.
+        tested: The backtest on the same history.
+        stores: How many stores that are.
+    """
+    many = stores > 1
+    rate = ""
+    if forecast.weekly_bytes is not None:
+        grow = "they are" if many else "it is"
+        rate = f", and {grow} expected to grow by about **{format_bytes(forecast.weekly_bytes)} a week** over the next four weeks"
+    who = f"The {stores:,} stores together take" if many else "The store takes"
+    head = f"{who} {format_bytes(forecast.level_bytes)} now{rate}."
     if forecast.reason:
         head += f" No forecast: {forecast.reason}."
-    return "\n".join([f"{head}\n", *(f"- {limit_words(crossing)}" for crossing in forecast.crossings)])
+    limits = "\n".join(f"- {limit_words(crossing)}" for crossing in forecast.crossings)
+    return f"{head}\n\n{limits}\n\n{model_words(forecast, tested)}"
+
+
+def model_words(forecast: Forecast, tested: Backtest) -> str:
+    """Say which model made the forecast, what it assumes, and how well it would have done, here and elsewhere."""
+    if forecast.reason:
+        return ASSUMES
+    verdict = f" This is {tested.verdict}." if tested.verdict else ""
+    return (
+        f"The model takes the bytes added in each of the {forecast.weeks:,} full weeks so far: half of the weight lies on the last week, "
+        f"a quarter on the one before, and so on; a trend in them is carried on, and fades. {ASSUMES}\n\n"
+        f"{tested.facts}{verdict} {COMPARED}"
+    )
+
+
+def agents_words(forecasts: Mapping[str, Forecast]) -> str:
+    """Say whose store reaches a limit first; each agent's store is a file of its own."""
+    if not forecasts:
+        return "There is no agent."
+    over = [(crossing.limit_bytes, agent, crossing) for agent, made in forecasts.items() for crossing in made.crossings if crossing.reached]
+    said = []
+    if over:
+        limit, agent, crossing = max(over, key=lambda found: found[:2])
+        said.append(f"The store of {name(agent)} has been at {format_bytes(limit)} or more since {crossing.reached}.")
+    first = first_crossing(forecasts)
+    if first is not None:
+        said.append(f"The store of {name(first[0])} reaches {'the next' if over else 'a'} limit first: {limit_words(first[1])}")
+    elif not all(made.reason for made in forecasts.values()):
+        smallest = min((c.limit_bytes for made in forecasts.values() for c in made.crossings if not c.reached), default=0)
+        if smallest:
+            said.append(f"No agent's store is expected to reach {'another limit' if over else format_bytes(smallest)} within 2 years.")
+    else:
+        said.append("There is too little history for a forecast of any agent's store.")
+    return " ".join(said)
 
 
 def limit_words(crossing: Crossing) -> str:
     """Say in one sentence when a limit is reached, or that it is not in sight and why."""
     if crossing.reached is None and crossing.expected is None:
-        early = f", at the very earliest on {crossing.earliest.isoformat()}" if crossing.earliest is not None else ""
-        return f"{format_bytes(crossing.limit_bytes)} is not in sight: {crossing.reason}{early}."
+        early = ""
+        if crossing.earliest is not None:
+            early = f"; the early end of the {INTERVAL_PERCENT} % interval is {crossing.earliest.isoformat()}"
+        why = "within 2 years" if crossing.reason == TOO_SLOW else f"({crossing.reason})"
+        return f"{format_bytes(crossing.limit_bytes)} is not expected {why}{early}."
     return crossing_sentence(crossing)
