@@ -176,12 +176,9 @@ def test_report_is_made_from_the_sample_unless_a_state_folder_is_named(project: 
     assert target.parent.is_dir()
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
-def test_script_is_plain_posix_shell(shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    flags = {"dash": ["-n"], "bash": ["--posix", "-n"], "busybox": ["sh", "-n"]}[shell]
-    subprocess.run([shell, *flags, str(ROOT / "run")], check=True)
+@pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]], ids=" ".join)
+def test_script_is_plain_posix_shell(shell: list[str]) -> None:
+    subprocess.run([*shell, "-n", str(ROOT / "run")], check=True)
 
 
 def test_both_scripts_may_be_executed() -> None:
