@@ -23,6 +23,8 @@ _TAGS = """
 _ATTRIBUTES = {"a": ["href"], "th": _CELL, "td": _CELL, "div": ["class", "role", "tabindex", "aria-label"], "p": ["class"]}
 _NUMBER = re.compile(r"[-+−$€]{0,2}\d[\d,._ ]*(?:e[-+]?\d+)?\s?(?:%|[KMGT]?B|ms|s|h|d)?", re.IGNORECASE)  # noqa: RUF001 - the real minus
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 def safe_html(html: str, *, label: str) -> Markup:
     """Return a cell's HTML output with its tables made accessible and everything active removed.
@@ -66,6 +68,8 @@ def _column(rows: Sequence[Sequence[object]], index: int) -> list[object]:
 
 
 def _num(values: Sequence[object]) -> Markup:
+    if len(values) == 1 and isinstance(values[0], str) and _DATE.match(values[0]):
+        return Markup(" class=date")
     numeric = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     return Markup(" class=num") if numeric else Markup("")
 
@@ -84,9 +88,13 @@ def _make_accessible(table: Tag) -> None:
         cell["scope"] = "rowgroup" if cell.get("rowspan") else "row"
     for row in table.select("tbody tr"):
         for cell in row.find_all("td"):
-            if _NUMBER.fullmatch(cell.get_text(strip=True)):
-                cell["class"] = "num"
+            if kind := _class_of(cell.get_text(strip=True)):
+                cell["class"] = kind
     _align_heads(table)
+
+
+def _class_of(text: str) -> str:
+    return "num" if _NUMBER.fullmatch(text) else "date" if _DATE.fullmatch(text) else ""
 
 
 def _merge_index_names(table: Tag) -> None:

@@ -119,7 +119,7 @@ def test_figure_is_legible_on_light_and_dark_and_at_400_px(name: str, ask: Ask) 
     assert drawn.layout.width is None, "the page decides"
     # One colour for all text, in layout.font, so that a dark page can recolour it.
     fonts = re.findall(r'"(\w*font)":\{[^}]*"color"', drawn.to_json())
-    assert fonts == ["font"]
+    assert [font for font in fonts if name != "size_treemap" or font != "textfont"] == ["font"], "on coloured boxes the paper is no matter"
     assert max(len(line) for line in drawn.layout.title.text.split("<br>")) <= 46
     assert all(len(str(label)) <= 28 for trace in drawn.data if trace.type == "bar" and trace.orientation == "h" for label in trace.y)
 
@@ -162,6 +162,17 @@ def test_kinds_of_one_colour_differ_by_their_hatch() -> None:
 
 def test_stacked_sessions_end_with_the_number_of_sessions(ask: Ask) -> None:
     assert sum(trace.y[-1] for trace in DRAWN["sessions_over_time"](ask).data) == 240
+
+
+def test_labels_of_the_treemap_have_contrast_on_every_colour_and_are_never_cut(ask: Ask) -> None:
+    drawn = DRAWN["size_treemap"](ask)
+    (tree,) = drawn.data
+    pairs = zip(tree.textfont.color, tree.marker.colors, strict=True)
+    assert min(style.contrast(ink, paper) for ink, paper in pairs) >= 4.5
+    assert all(style.contrast(style.ink_on(style.kind_colour(kind)), style.kind_colour(kind)) >= 4.5 for kind in style._KINDS)
+    assert (style.contrast("#000000", "#FFFFFF"), style.contrast("#777777", "#777777")) == (21, 1)
+    assert (drawn.layout.uniformtext.minsize, drawn.layout.uniformtext.mode) == (10, "hide")
+    assert tree.texttemplate[0] == "%{label}"
 
 
 def test_treemap_adds_up(ask: Ask) -> None:

@@ -19,6 +19,10 @@ from tests.reports.notebooks import code, markdown, notebook, shown
 HOSTILE = "<script>document.title='hacked'</script><img src=x onerror=\"document.title='hacked'\">"
 LONG = "agent:main:telegram:group:-1001234567890:thread:" + "9" * 60
 TEMPLATE = {"layout": {"font": {"color": "#444444"}, "xaxis": {"gridcolor": "#eeeeee"}, "yaxis": {"gridcolor": "#eeeeee"}}}
+KEYS = (
+    "<table class=dataframe><thead><tr><th>Key</th><th>Runs</th><th>What to do</th><th>Last run</th></tr></thead><tbody>"
+    f"<tr><th>{LONG}</th><td>7</td><td>{'a long sentence ' * 30}</td><td>2026-11-20</td></tr></tbody></table>"
+)
 DAYS = [f"2026-10-{day:02}" for day in range(1, 31)]
 FIGURES: list[Any] = [
     go.Figure(
@@ -61,6 +65,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = "<table class=dataframe><thead><tr><th></th>" + "<th>a column</th>" * 30 + "</tr></thead><tbody><tr><th>r</th>"
     cells += [
         code("wide", outputs=[shown(text__html=wide + "<td>1,234,567</td>" * 30 + "</tr></tbody></table>")]),
+        code("keys", outputs=[shown(text__html=KEYS)]),
         code(f"print('{LONG}')", outputs=[shown(text__plain=LONG * 3)]),
         markdown("## Part two\n\n" + LONG),
     ]
@@ -103,6 +108,22 @@ def test_every_figure_is_drawn_and_nothing_is_wider_than_the_page(page: Page, wi
     assert page.eval(
         "document.querySelector('main .output .table').scrollWidth > document.querySelector('main .output .table').clientWidth"
     )
+
+
+def test_a_table_of_keys_and_sentences_wraps_and_keeps_its_first_column_in_view(page: Page) -> None:
+    table = "[...document.querySelectorAll('main .table')].find(t => t.innerText.includes('What to do'))"
+    page.view(1400)
+    assert page.eval(f"(t => t.scrollWidth === t.clientWidth)({table})")
+    assert page.eval(f"(t => getComputedStyle(t.querySelector('td.date')).whiteSpace)({table})") == "nowrap"
+    page.view(400)
+    assert page.eval(f"(t => {{ t.scrollLeft = 1000; return t.scrollLeft > 0 }})({table})")
+    left, right, box = page.eval(
+        f"(t => [t.querySelector('tbody th').getBoundingClientRect().left, t.querySelector('tbody th').getBoundingClientRect().right,"
+        f" t.getBoundingClientRect().left])({table})"
+    )
+    assert left == box
+    assert right - left < 200
+    page.view(1400)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

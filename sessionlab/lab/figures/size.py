@@ -119,6 +119,7 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
             rest = size - int(big["bytes"].sum())
             if rest:
                 add(f"{node}//rest", f"{len(of_kind) - len(big)} smaller fields", node, rest, colour)
+    inner = set(parents)
     trace = go.Treemap(
         ids=ids,
         labels=labels,
@@ -126,11 +127,14 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
         values=values,
         branchvalues="total",
         sort=True,
-        marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}, "pad": {"t": 17, "l": 1, "r": 1, "b": 1}},
+        marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}, "pad": {"t": 19, "l": 1, "r": 1, "b": 1}},
         text=[format_bytes(size) for size in values],
-        texttemplate="%{label}<br>%{text}",
+        # A box with others in it has one line for its name.
+        texttemplate=["%{label}" if node in inner else "%{label}<br>%{text}" for node in ids],
+        textfont={"color": [style.ink_on(colour) for colour in colours]},
         hovertemplate="%{id}<br>%{text}, %{percentRoot:.1%} of all entries<extra></extra>",
         tiling={"pad": 1},
+        root={"color": style.FRAME},
     )
     leaves = tree.groupby("kind")["bytes"].sum()
     kind = str(leaves.idxmax())
@@ -141,7 +145,9 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
             f"{format_bytes(total)} of entries in {tree['agent_id'].nunique()} agents; "
             f"the biggest kind is {kind} with {format_bytes(int(leaves.max()))}."
         ),
-        caption="The area is the size of the entries' fields. Choose a box to look inside it.",
+        caption="The area is the size of the entries' fields. Choose a box to look inside it, or point at it: small boxes have no label.",
+        # A label that does not fit at this size is left out; plotly would shrink it until nobody can read it.
+        uniformtext={"minsize": 10, "mode": "hide"},
         height=480,
     )
 
@@ -181,7 +187,7 @@ def biggest_sessions(sessions: pd.DataFrame) -> go.Figure:
             f"The biggest of {len(keys)} sessions shown has an entry of {format_bytes(sizes[0])}; "
             f"together they take {style.percent(share, 1)} of all entry bytes."
         ),
-        caption="Size of the store's entries. The transcript of a session may be much bigger; it is not part of the store.",
+        caption="Size of the store's entries. The transcript of a session may be much bigger; it is not part of the entry.",
         x_title=f"Size of the entry ({unit})",
         yaxis={"autorange": "reversed", "title": {"text": ""}},
         barmode="stack",

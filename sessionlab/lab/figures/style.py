@@ -58,6 +58,23 @@ def kind_hatch(kind: str) -> str:
     return _KINDS.get(kind, _KINDS["other"])[1]
 
 
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever is more legible on `colour` (`#RRGGBB`; contrast as WCAG 2 defines it)."""
+    return max(("#000000", "#FFFFFF"), key=lambda ink: contrast(ink, colour))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours (`#RRGGBB`), 1 to 21; labels need 4.5 (WCAG 2, level AA)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def in_kind_order(kinds: Iterable[str]) -> list[str]:
     """Sort kinds as every legend lists them; unknown ones come last, by name."""
     order = {kind: position for position, kind in enumerate(_KINDS)}

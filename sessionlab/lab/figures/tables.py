@@ -33,19 +33,19 @@ def overview_table(overview: pd.DataFrame) -> pd.DataFrame:
         ("Model calls", format_count(int(row["calls"]))),
         ("Tokens", format_count(int(row["total_tokens"]))),
         ("Cost as recorded", format_usd(int(row["cost_microusd"]))),
-        ("Problems", f"{format_count(int(row['problem_errors']))} errors, {format_count(int(row['problem_warnings']))} warnings"),
+        ("Problems", f"{_number(row['problem_errors'], 'error')}, {_number(row['problem_warnings'], 'warning')}"),
     ]
     return _frame({"Fact": [name for name, _ in facts], "Value": [value for _, value in facts]})
 
 
 def biggest_sessions_table(sessions: pd.DataFrame) -> pd.DataFrame:
-    """List the biggest sessions. Columns: Session, Kind, Entry, Share, Transcript, Last update."""
+    """List the biggest sessions. Columns: Session, Entry, Share, Kind, Transcript, Last update."""
     return _frame(
         {
             "Session": sessions["session_key"].tolist(),
-            "Kind": sessions["kind"].tolist(),
             "Entry": [format_bytes(size) for size in sessions["entry_bytes"].tolist()],
             "Share": [percent(share, 1) for share in sessions["share"].tolist()],
+            "Kind": sessions["kind"].tolist(),
             "Transcript": [format_bytes(size) for size in sessions["transcript_bytes"].tolist()],
             "Last update": _days(sessions["updated_day"]),
         }
@@ -53,12 +53,12 @@ def biggest_sessions_table(sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def cron_jobs_table(jobs: pd.DataFrame) -> pd.DataFrame:
-    """List the cron jobs. Columns: Agent, Job, Runs kept, Older than a day, Last 7 days, Entries, Transcripts, First run, Last run."""
+    """List the cron jobs. Columns: Job, Runs kept, Agent, Older than a day, Last 7 days, Entries, Transcripts, First run, Last run."""
     return _frame(
         {
-            "Agent": jobs["agent_id"].tolist(),
             "Job": jobs["cron_job_id"].tolist(),
             "Runs kept": _counts(jobs["runs_kept"]),
+            "Agent": jobs["agent_id"].tolist(),
             "Older than a day": _counts(jobs["runs_older_than_1_day"]),
             "Last 7 days": _counts(jobs["runs_last_7_days"]),
             "Entries": [format_bytes(size) for size in jobs["entry_bytes"].tolist()],
@@ -70,17 +70,17 @@ def cron_jobs_table(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def models_table(tokens: pd.DataFrame) -> pd.DataFrame:
-    """List the models of `tokens_by_model`. Columns: Model, Calls, Input, Output, Cache read, Cache write, Total, Cost."""
+    """List the models of `tokens_by_model`. Columns: Model, Cost, Calls, Total, Input, Output, Cache read, Cache write."""
     return _frame(
         {
             "Model": [f"{provider}/{model}" for provider, model in zip(tokens["provider"], tokens["model"], strict=True)],
+            "Cost": [format_usd(cost) for cost in tokens["cost_microusd"].tolist()],
             "Calls": _counts(tokens["calls"]),
+            "Total": _counts(tokens["total_tokens"]),
             "Input": _counts(tokens["input_tokens"]),
             "Output": _counts(tokens["output_tokens"]),
             "Cache read": _counts(tokens["cache_read_tokens"]),
             "Cache write": _counts(tokens["cache_write_tokens"]),
-            "Total": _counts(tokens["total_tokens"]),
-            "Cost": [format_usd(cost) for cost in tokens["cost_microusd"].tolist()],
         }
     )
 
@@ -127,6 +127,10 @@ def advice_table(advice: Sequence[Advice]) -> pd.DataFrame:
             "Frees up to": [format_bytes(one.saves_bytes) if one.saves_bytes else "" for one in advice],
         }
     )
+
+
+def _number(value: Any, noun: str) -> str:
+    return f"{format_count(int(value))} {noun}{'' if int(value) == 1 else 's'}"
 
 
 def _counts(column: pd.Series) -> list[str]:
