@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sessionlab.lab.findings.words import count
 from sessionlab.units import format_bytes
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ JSON_STORE_SESSIONS: Final = 500
 BACKUP_SHARE: Final = 0.01
 KEY_CODES: Final = ("non_canonical_key", "case_variant_keys")
 LOG_BYTES: Final = 4 * 1024**2
+_KEYS_IN_JSON: Final = (
+    "Before an upgrade to 2026.8 or later, run `openclaw doctor --fix` on a copy: "
+    "an imported mixed-case key makes every later listing of sessions fail."
+)
+_KEYS_IN_SQLITE: Final = (
+    "They are in a SQLite store already, where such a key makes OpenClaw 2026.9 refuse to list any session: "
+    "stop OpenClaw, keep a backup, and run `openclaw doctor --fix`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ def advise(findings: Findings, *, stale_days: int = 30) -> tuple[Advice, ...]:
     """
     rules = (
         _slow_store(findings.sources),
-        _prompt_fields(findings.bytes_by_field),
+        _prompt_fields(findings.bytes_by_field, findings.sources),
         _cron_runs(findings.cron_jobs),
         _stale_sessions(findings.stale_share, stale_days),
         _orphans(findings.orphans_and_missing),
@@ -69,7 +78,7 @@ def advise(findings: Findings, *, stale_days: int = 30) -> tuple[Advice, ...]:
         _disk(findings.storage_parts),
     )
     rest = [advice for rule in rules for advice in rule]
-    return (*_errors(findings.problems), *sorted(rest, key=lambda advice: (-advice.saves_bytes, advice.title)))
+    return (*_errors(findings.problems, findings.sources), *sorted(rest, key=lambda advice: (-advice.saves_bytes, advice.title)))
 
 
 def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: int = 30, agent: str | None = None) -> tuple[Advice, ...]:
@@ -95,7 +104,7 @@ def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: in
     return advise(findings, stale_days=stale_days)
 
 
-def _errors(problems: pd.DataFrame) -> Iterator[Advice]:
+def _errors(problems: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Advice]:
     odd = problems[problems["code"].isin(KEY_CODES)]
     errors = problems[(problems["severity"] == "error") & ~problems["code"].isin(KEY_CODES)]
     if len(errors):
@@ -107,12 +116,13 @@ def _errors(problems: pd.DataFrame) -> Iterator[Advice]:
             0,
         )
     if len(odd):
-        count = int(odd["count"].sum())
+        moved = set(sources.loc[sources["store_kind"] != "json", "agent_id"])
+        inside, outside = bool(moved & set(odd["agent_id"])), bool(set(odd["agent_id"]) - moved)
+        actions = [_KEYS_IN_SQLITE] * inside + [_KEYS_IN_JSON] * outside
         yield Advice(
             "Mend keys that are not canonical",
-            f"{count:,} session key{'' if count == 1 else 's'} in a form that OpenClaw does not write itself.",
-            "Before an upgrade to 2026.8 or later, run `openclaw doctor --fix` on a copy: "
-            "an imported mixed-case key makes every later listing of sessions fail.",
+            f"{count(int(odd['count'].sum()), 'session key')} in a form that OpenClaw does not write itself.",
+            " ".join(actions),
             0,
         )
 
@@ -129,16 +139,19 @@ def _slow_store(sources: pd.DataFrame) -> Iterator[Advice]:
         )
 
 
-def _prompt_fields(fields: pd.DataFrame) -> Iterator[Advice]:
+def _prompt_fields(fields: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Advice]:
     total = int(fields["bytes"].sum())
     found = fields[fields["field"].isin(PROMPT_FIELDS)]
     size = int(found["bytes"].sum())
     if total and size >= PROMPT_SHARE * total:
+        json_only = set(sources["store_kind"]) <= {"json"}
+        newer = "OpenClaw 2026.5 and later keeps long skill prompts once, in skills-prompts/; " if json_only else ""
+        helps = "fewer skills per agent and smaller workspace files help in every version."
         yield Advice(
             "Stop keeping the prompt in every entry",
-            f"{' and '.join(sorted(found['field']))} take {format_bytes(size)}, {_percent(size / total)} of all entry bytes.",
-            "Both are copies of what goes into the prompt. OpenClaw 2026.5 and later keeps long prompts once, in skills-prompts/; "
-            "fewer skills per agent and smaller workspace files help in every version.",
+            f"{_verb(' and '.join(sorted(found['field'])), len(found))} {format_bytes(size)}, {_percent(size / total)} of all entry bytes.",
+            f"{'It is a copy' if len(found) == 1 else 'Both are copies'} of what goes into the prompt. "
+            + (newer + helps if newer else helps[0].upper() + helps[1:]),
             size,
         )
 
@@ -155,7 +168,7 @@ def _cron_runs(jobs: pd.DataFrame) -> Iterator[Advice]:
         return
     yield Advice(
         "Let the sessions of old cron runs go",
-        f"{runs:,} run sessions are kept, {old:,} of them older than a day; "
+        f"{runs:,} run session{' is' if runs == 1 else 's are'} kept, {old:,} of them older than a day; "
         f"the job {worst['cron_job_id']} has {kept:,}, {_percent(share)} of its agent's sessions.",
         "Set cron.sessionRetention (24h is OpenClaw's default, false keeps everything) and let the sweep run; "
         "a job that runs often can also report into one session instead of a new one.",
@@ -170,8 +183,9 @@ def _stale_sessions(stale: pd.DataFrame, stale_days: int) -> Iterator[Advice]:
     size, beside = int(stale["stale_bytes"].sum()), int(stale["stale_transcript_bytes"].sum())
     yield Advice(
         "Prune sessions that nobody uses",
-        f"{old:,} of {sessions:,} sessions ({_percent(old / sessions)}) were not updated for {stale_days} days: "
-        f"{format_bytes(size)} of entries, and {format_bytes(beside)} of transcripts beside them.",
+        f"{old:,} of {count(sessions, 'session')} ({_percent(old / sessions)}) {'was' if old == 1 else 'were'} not updated "
+        f"for more than {count(stale_days, 'day')}: "
+        f"{format_bytes(size)} of entries, and {format_bytes(beside)} of their transcripts.",
         f'Set session.maintenance.pruneAfter to "{stale_days}d" and mode to "enforce" (in "warn" nothing is removed); '
         "transcripts are archived, not deleted.",
         size,
@@ -195,7 +209,8 @@ def _missing(counts: pd.DataFrame) -> Iterator[Advice]:
     if missing:
         yield Advice(
             "Find out where missing transcripts went",
-            f"{missing:,} session{'' if missing == 1 else 's'} of {int(counts['sessions'].sum()):,} point to a transcript that is gone.",
+            f"{missing:,} of {count(int(counts['sessions'].sum()), 'session')} {'points' if missing == 1 else 'point'} "
+            "to a transcript that is gone.",
             "Look among the archives and backups; a session that lost its transcript starts anew when it is used next.",
             0,
         )
@@ -235,6 +250,10 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
             "A reader that never ends keeps it from being folded in; stop what holds the database open, then restart OpenClaw.",
             log,
         )
+
+
+def _verb(subject: str, number: int) -> str:
+    return f"{subject} {'takes' if number == 1 else 'take'}"
 
 
 def _percent(ratio: float) -> str:

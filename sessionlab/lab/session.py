@@ -74,16 +74,18 @@ class Lab:
     def facts(self) -> dict[str, Any]:
         """Return what a report's header says, machine independent for the bundled sample.
 
-        Keys: source, now, agents (a list of agent_id, store_kind, snapshot_method, fingerprint, sessions, store_bytes), problems.
+        Keys: source, now, agents (a list of agent_id, store_kind, snapshot_method, fingerprint, sessions, store_bytes), problems
+        (in words: `0 errors, 12 warnings`).
         """
         agents = queries.as_rows(self.con, "sources")
         names = ("agent_id", "store_kind", "snapshot_method", "fingerprint", "sessions", "store_bytes")
-        problems = queries.as_rows(self.con, "problems")
+        problems = self.query("overview").iloc[0]
+        errors, warnings = int(problems["problem_errors"]), int(problems["problem_warnings"])
         return {
             "source": self.source,
             "now": str(self.clock),
             "agents": [{name: agent[name] for name in names} for agent in agents],
-            "problems": len(problems),
+            "problems": f"{errors:,} error{'' if errors == 1 else 's'}, {warnings:,} warning{'' if warnings == 1 else 's'}",
         }
 
     def close(self) -> None:

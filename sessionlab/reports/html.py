@@ -54,7 +54,7 @@ class ReportHeader:
     agents: tuple[AgentFacts, ...]
     clock: str
     generated_at: str = ""
-    problems: int | None = None
+    problems: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

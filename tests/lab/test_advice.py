@@ -69,7 +69,7 @@ def test_stale_sessions_from_a_tenth(fresh_ones: int, speaks: bool) -> None:  # 
     assert bool(made) == speaks
     if speaks:
         assert made[0].saves_bytes == 7
-        assert made[0].evidence.startswith("1 of 10 sessions (10.0 %) were not updated for 30 days: 7 B of entries, and 2.0 KB")
+        assert made[0].evidence.startswith("1 of 10 sessions (10.0 %) was not updated for more than 30 days: 7 B of entries, and 2.0 KB")
 
 
 def test_the_stale_threshold_is_the_callers() -> None:
@@ -144,6 +144,15 @@ def test_errors_and_odd_keys_come_first() -> None:
     ]
     assert made[0].evidence == "Found with severity error: 3 (bad_entry, bad_line)."
     assert made[1].evidence.startswith("1 session key in a form")
+
+
+def test_advice_on_keys_fits_the_store_that_holds_them() -> None:
+    odd = [{"severity": "error", "code": "non_canonical_key", "session_key": "X", "agent_id": "main"}]
+    (old,) = advise(agents=[{"store_kind": "json"}], problems=odd)
+    (new,) = advise(agents=[{"store_kind": "openclaw"}], problems=odd)
+    assert "Before an upgrade to 2026.8" in old.action
+    assert "upgrade" not in new.action
+    assert "SQLite store already" in new.action
 
 
 def test_the_rest_is_ordered_by_what_it_saves() -> None:

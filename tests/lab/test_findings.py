@@ -50,7 +50,7 @@ def test_growth_counts_what_was_there_before_the_days_shown(sample: Lab) -> None
 
 def test_the_fields_named_make_up_most_of_the_bytes() -> None:
     frame = pd.DataFrame({"field": ["a", "b", "c"], "sessions": [1, 1, 1], "bytes": [400, 350, 250], "share": [0.4, 0.35, 0.25]})
-    assert findings.fields(frame) == "Most of the 1000 B lies in `a` (40 %) and `b` (35 %); 1 other field share the other 25 %."
+    assert findings.fields(frame) == "Most of the 1000 B of entries lies in `a` (40 %) and `b` (35 %); 1 other field has the other 25 %."
 
 
 def test_usage_says_what_the_cost_leaves_out(sample: Lab) -> None:
@@ -146,7 +146,14 @@ def test_an_import_into_sqlite_is_explained() -> None:
     frame = pd.DataFrame([{"severity": "info", "code": code, "count": count} for code, count in rows])
     said = findings.import_changes(frame)
     assert "moved the route of 65 entries into `delivery` and **lost the route** of 5 entries" in said
-    assert "61 original files" in said
+    assert "61 original files of the import lie beside the store" in said
+
+
+def test_old_names_are_no_finding_where_the_lost_route_is_one() -> None:
+    rows = [("main", "route_lost"), ("main", "legacy_field"), ("ops", "legacy_field"), (None, "legacy_field")]
+    told = findings.worth_telling(pd.DataFrame([{"agent_id": agent, "code": code, "severity": "info"} for agent, code in rows]))
+    assert told["code"].tolist() == ["route_lost", "legacy_field", "legacy_field"]
+    assert told["agent_id"].fillna("").tolist() == ["main", "ops", ""]
 
 
 def test_problems_with_the_same_advice_share_an_item(sample: Lab) -> None:

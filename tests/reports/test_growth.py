@@ -15,7 +15,7 @@ RECORD = """
 from sessionlab.reports.record import record
 agents = [{"agent_id": "main", "store_kind": "json", "snapshot_method": "read in place", "fingerprint": "2:ab", "sessions": 2,
            "store_bytes": 2048, "extra": 1}]
-record(source=state_dir, agents=agents, now="2026-11-18 00:00 UTC", problems=0, more="facts")
+record(source=state_dir, agents=agents, now="2026-11-18 00:00 UTC", problems="0 errors, 0 warnings", more="facts")
 """
 
 

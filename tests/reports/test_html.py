@@ -23,7 +23,7 @@ HEADER = ReportHeader(
     source="data/sample",
     agents=(AgentFacts("main", "json", "read in place", "204:9f3c1a55", 204, 7_340_032), AgentFacts(HOSTILE, "json", "copy", "1:0", 1, 10)),
     clock="2026-11-18 00:00 UTC",
-    problems=3,
+    problems="1 error, 2 warnings",
     versions={"sessionlab": "0.1.0", "duckdb": "2.0.0"},
 )
 
@@ -53,7 +53,7 @@ def test_the_header_names_source_stores_clock_and_versions(tmp_path: Path) -> No
     header = one(soup, "header")
     assert one(header, "h1").get_text() == "A question?"
     facts = {pair.dt.get_text(): pair.dd.get_text() for pair in header.select(".facts div") if pair.dt and pair.dd}
-    assert facts == {"Source": "data/sample", "As of": "2026-11-18 00:00 UTC", "Problems found": "3"}
+    assert facts == {"Source": "data/sample", "As of": "2026-11-18 00:00 UTC", "Problems found": "1 error, 2 warnings"}
     assert rows_of(one(header, "table"))[1:] == [
         ["main", "json", "204", "7.0 MB", "read in place", "204:9f3c1a55"],
         [HOSTILE, "json", "1", "10 B", "copy", "1:0"],

@@ -43,7 +43,7 @@ def problems_by_code(problems: pd.DataFrame) -> go.Figure:
         traces,
         title=title,
         alt=f"Problems found: {said}.",
-        caption="The table of problems says for each what was found, where, and what to do.",
+        caption="The list below says for each what was found, where, and what to do.",
         x_title="Findings",
         barmode="stack",
         yaxis={"autorange": "reversed", "categoryorder": "array", "categoryarray": labels, "title": {"text": ""}},

@@ -7,7 +7,7 @@ and an empty frame gives a sentence that says so. Importing the package loads ne
 from sessionlab.lab.findings.answer import short_answer
 from sessionlab.lab.findings.growth import activity, agents_words, forecast_words, growth
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
-from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do
+from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do, worth_telling
 from sessionlab.lab.findings.usage import cron, usage
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "sizes",
     "to_do",
     "usage",
+    "worth_telling",
 ]

@@ -41,10 +41,12 @@ def short_answer(
     sessions, size = int(row["sessions"]), int(row["entry_bytes"])
     if not sessions:
         return f"The store is empty: {count(int(row['agents']), 'agent')}, no session."
-    beside = format_bytes(int(row["transcript_bytes"]) + int(row["archive_bytes"]))
+    kept = format_bytes(int(row["transcript_bytes"]) + int(row["archive_bytes"]))
+    verb = "holds" if sessions == 1 else "hold"
     holders = f"**{count(sessions, 'session')}** of {count(int(row['agents']), 'agent')}"
     spent = usd(int(row["cost_microusd"]))
-    sentences = [f"{holders} hold **{format_bytes(size)}** of entries; beside them lie {beside} of transcripts, whose calls cost {spent}."]
+    calls = f"their transcripts take {kept}, and their model calls cost {spent} as recorded"
+    sentences = [f"{holders} {verb} **{format_bytes(size)}** of entries; {calls}."]
     if size and len(fields) and len(kinds):
         copies = int(row["skills_snapshot_bytes"]) + int(row["system_prompt_report_bytes"])
         if 2 * copies >= size:

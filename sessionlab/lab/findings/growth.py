@@ -38,7 +38,7 @@ def growth(frame: pd.DataFrame) -> str:
         text += f" {percent(late, added)} of these sessions came in the second half of that time"
         parts = frame.groupby("kind")["created"].sum()
         top = max(parts.index, key=lambda kind: (int(parts[kind]), str(kind)))
-        text += f"; the largest part of all, {percent(int(parts[top]), added)}, are of the kind {name(top)}."
+        text += f"; most sessions are of the kind {name(top)}: {percent(int(parts[top]), added)}."
     return text
 
 
@@ -49,7 +49,7 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
     used = active.groupby("day")["active_sessions"].sum()
     peak = max(used.index, key=lambda when: (int(used[when]), when))
     text = (
-        f"Sessions were used on {count(len(used), 'day')}: {int(used[peak]):,} at most (on {day(peak)}), "
+        f"Sessions were used on {count(len(used), 'day')}: {count(int(used[peak]), 'session')} on the busiest ({day(peak)}), "
         f"{int(used.median()):,} on the median of these days."
     )
     if not created.empty and len(daily := created.groupby("day")["created"].sum()):

@@ -22,9 +22,11 @@ def fields(frame: pd.DataFrame) -> str:
     # As few fields as it takes to name half of the bytes.
     needed = next(number for number in range(1, len(sizes) + 1) if 2 * sum(sizes[:number]) >= total)
     named = [f"{name(field)} ({percent(size, total)})" for field, size in zip(frame["field"].tolist(), sizes[:needed], strict=False)]
-    rest = count(len(sizes) - needed, "other field")
-    left = percent(sum(sizes[needed:]), total)
-    return f"Most of the {format_bytes(total)} lies in {listing(named)}; {rest} share the other {left}."
+    head = f"Most of the {format_bytes(total)} of entries lies in {listing(named)}"
+    others = len(sizes) - needed
+    if not others:
+        return f"{head}."
+    return f"{head}; {count(others, 'other field')} {'has' if others == 1 else 'share'} the other {percent(sum(sizes[needed:]), total)}."
 
 
 def kinds(frame: pd.DataFrame) -> str:
@@ -52,8 +54,8 @@ def biggest(frame: pd.DataFrame) -> str:
     copies = int(frame["skills_snapshot_bytes"].sum() + frame["system_prompt_report_bytes"].sum())
     size = int(frame["entry_bytes"].sum())
     return (
-        f"The {len(frame)} biggest entries hold {percent(float(frame['share'].sum()), 1)} of the bytes; "
-        f"{percent(copies, size)} of that are copies of the prompt. "
+        f"The {len(frame)} biggest entries hold {percent(float(frame['share'].sum()), 1)} of the bytes of all entries; "
+        f"{percent(copies, size)} of what they hold is copies of the prompt. "
         f"The biggest is {name(top['session_key'])} with {format_bytes(int(top['entry_bytes']))}."
     )
 
@@ -67,7 +69,7 @@ def disk(frame: pd.DataFrame) -> str:
     ranked = sorted(parts.index, key=lambda part: (-int(parts[part]), str(part)))
     total = int(parts.sum())
     named = [f"{part} {format_bytes(int(parts[part]))} ({percent(int(parts[part]), total)})" for part in ranked[:3]]
-    return f"On disk it is {format_bytes(total)} in all: {listing(named)}{' and smaller parts' if len(ranked) > 3 else ''}."
+    return f"On disk it is {format_bytes(total)} in all: {listing([*named, 'smaller parts'] if len(ranked) > 3 else named)}."
 
 
 def sizes(frame: pd.DataFrame) -> str:
@@ -95,10 +97,11 @@ def ages(stale: pd.DataFrame, stale_days: int) -> str:
     if not total:
         return EMPTY
     old, bulk, beside = (int(stale[column].sum()) for column in ("stale_sessions", "stale_bytes", "stale_transcript_bytes"))
-    text = f"**{old:,} of {count(total, 'session')} ({percent(old, total)})** were not updated for more than {count(stale_days, 'day')}"
     if not old:
-        return f"{text}."
-    text += f": {format_bytes(bulk)} of entries, and {format_bytes(beside)} of transcripts beside them."
+        return f"None of {count(total, 'session')} is stale: all were updated within {count(stale_days, 'day')}, or have no usable time."
+    was = "was" if old == 1 else "were"
+    text = f"**{old:,} of {count(total, 'session')} ({percent(old, total)})** {was} not updated for more than {count(stale_days, 'day')}"
+    text += f": {format_bytes(bulk)} of entries, and {format_bytes(beside)} of their transcripts."
     parts = stale.groupby("kind")["stale_sessions"].sum()
     top = max(parts.index, key=lambda kind: (int(parts[kind]), str(kind)))
-    return f"{text} Most of them, {int(parts[top]):,}, are of the kind {name(top)}."
+    return f"{text} The kind with the most of them is {name(top)}: {int(parts[top]):,}."

@@ -23,6 +23,16 @@ _IMPORT: Final = {
 }
 
 
+def worth_telling(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the problems without those that another says better; `frame` is the answer of `problems`.
+
+    Where an import lost routes (route_lost), old field names are what is left of them: no finding of their own, and nothing
+    that a later version would do.
+    """
+    lost = set(frame.loc[frame["code"] == "route_lost", "agent_id"]) if len(frame) else set()
+    return frame[~((frame["code"] == "legacy_field") & frame["agent_id"].isin(lost))].reset_index(drop=True)
+
+
 def problems(frame: pd.DataFrame) -> str:
     """Say how much was found and how bad it is; `frame` is the answer of `problems`."""
     if frame.empty:
@@ -33,10 +43,10 @@ def problems(frame: pd.DataFrame) -> str:
     if "error" in found.index:
         verdict = "Errors come first: they break the store for its own program, or keep something from being counted."
     elif "warning" in found.index:
-        verdict = "None of it keeps the numbers above from being true; each has its advice beside it."
+        verdict = "None of them makes the numbers above wrong; each has its advice beside it."
     else:
         verdict = "Nothing needs to be done."
-    return f"{listing(named).capitalize()} {'was' if int(found.sum()) == 1 else 'were'} found. {verdict}"
+    return f"{listing(named)} {'was' if int(found.sum()) == 1 else 'were'} found. {verdict}"
 
 
 def import_changes(frame: pd.DataFrame) -> str:
@@ -48,7 +58,8 @@ def import_changes(frame: pd.DataFrame) -> str:
     text = f"This store was imported from sessions.json. OpenClaw's import {listing(done)}."
     if "import_archive" in counts:
         files = count(int(counts["import_archive"]), "original file")
-        text += f" {files} of the import lie beside the store: they are the only way back, and they are not counted twice here."
+        lie = "lies" if int(counts["import_archive"]) == 1 else "lie"
+        text += f" {files} of the import {lie} beside the store, the only way back; what they hold is counted once."
     return f"{text} That makes entries smaller; events, tokens and cost come from the transcripts, which it carries over."
 
 

@@ -57,7 +57,8 @@ def cron(jobs: pd.DataFrame) -> str:
     verb = "is" if runs == 1 else "are"
     kept = f"**{count(runs, 'run session')}** of {count(len(jobs), 'job')} {verb} kept ({format_bytes(bulk)} of entries)"
     return (
-        f"{kept}, {old:,} of them older than the day that OpenClaw keeps them by default. The job {name(top['cron_job_id'])} "
+        f"{kept}; {old:,} of them {'is' if old == 1 else 'are'} older than a day, which is how long OpenClaw keeps them by default. "
+        f"The job {name(top['cron_job_id'])} "
         f"of the agent {name(top['agent_id'])} has {int(top['runs_kept']):,}, {percent(float(top['share_of_sessions']), 1)} "
         f"of that agent's sessions, and added {int(top['runs_last_7_days']):,} in the last 7 days."
     )
