@@ -9,7 +9,9 @@ Reads only; must not write the file, read the environment or a clock.
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -103,18 +105,15 @@ class ParallelSessionsSettings(msgspec.Struct, frozen=True, kw_only=True, rename
     work_executor: WorkExecutorSettings = WorkExecutorSettings()
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything sessionlab takes from OpenClaw's configuration. `Settings()` holds the documented defaults.
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the stores lie: all that reading them needs.
 
     `store` is a path template that may hold `~` and `{agentId}`; `None` means the usual place under the state folder.
-    `store_type` is `None` when the file does not say. `cron_session_retention_ms` is `None` when cron runs are kept for good.
+    `store_type` is `None` when the file does not say.
     """
 
     store: str | None = None
     store_type: StoreType | None = None
-    maintenance: MaintenanceSettings = MaintenanceSettings()
-    cron_session_retention_ms: int | None = 24 * MS_PER_HOUR
-    parallel_sessions: ParallelSessionsSettings = ParallelSessionsSettings()
 
     def store_path(self, agent_id: str, *, home: Path) -> Path | None:
         """Return the store file that `session.store` names for one agent, `~` being `home`; `None` when it is not set."""
@@ -126,6 +125,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(filled)
 
 
+class Settings(StoreSettings, frozen=True, kw_only=True):
+    """Everything sessionlab takes from OpenClaw's configuration. `Settings()` holds the documented defaults.
+
+    `cron_session_retention_ms` is `None` when cron runs are kept for good.
+    """
+
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    cron_session_retention_ms: int | None = 24 * MS_PER_HOUR
+    parallel_sessions: ParallelSessionsSettings = ParallelSessionsSettings()
+
+
+def load_store_settings(state_dir: Path) -> StoreSettings:
+    """Read only where the stores lie; other sections may hold what they like, so that reading never depends on them.
+
+    Raises:
+        SettingsError: The file is not JSON5, or `session.store` or `session.storeType` is not of its documented form.
+        UnreadableError: The file is there and cannot be read.
+    """
+    path = state_dir / CONFIG_NAME
+    raw = _read(path)
+    if raw is None:
+        return StoreSettings()
+    document = _parse_json5(raw, path)
+    try:
+        session = _section(_whole(document), "session")
+        return StoreSettings(store=_store_template(session), store_type=_store_type(session))
+    except SettingsError as error:
+        raise SettingsError(error.field, error.reason, path=path) from error.__cause__
+
+
 def load_settings(state_dir: Path) -> Settings:
     """Read `<state_dir>/openclaw.json`; a missing file gives the defaults, a given key wins over its default.
 
@@ -134,13 +163,8 @@ def load_settings(state_dir: Path) -> Settings:
         UnreadableError: The file is there and cannot be read.
     """
     path = state_dir / CONFIG_NAME
-    try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return Settings()
-    except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})", advice="make it readable, or move it away") from error
-    return parse_settings(_parse_json5(raw, path), path=path)
+    raw = _read(path)
+    return Settings() if raw is None else parse_settings(_parse_json5(raw, path), path=path)
 
 
 def parse_settings(document: object, *, path: Path | None = None) -> Settings:
@@ -149,13 +173,12 @@ def parse_settings(document: object, *, path: Path | None = None) -> Settings:
     Raises:
         SettingsError: As for `load_settings`.
     """
-    if not isinstance(document, dict):
-        raise SettingsError("the whole file", "must be one object: write { ... }", path=path)
     try:
+        document = _whole(document)
         session, cron, agent = (_section(document, name) for name in ("session", "cron", "agent"))
         return Settings(
             store=_store_template(session),
-            store_type=_convert(session.get("storeType"), StoreType | None, "session.storeType"),
+            store_type=_store_type(session),
             maintenance=_maintenance(_section(session, "maintenance", "session.")),
             cron_session_retention_ms=_retention(
                 cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
@@ -164,6 +187,26 @@ def parse_settings(document: object, *, path: Path | None = None) -> Settings:
         )
     except SettingsError as error:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the file's bytes, `None` without one. Whatever is no regular file is refused: reading a pipe would wait for ever."""
+    advice = "make it readable, or move it away"
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadableError(path, "cannot be read (it is not a regular file)", advice=advice)
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror})", advice=advice) from error
+
+
+def _whole(document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise SettingsError("the whole file", "must be one object: write { ... }")
+    return document
 
 
 class _RawMaintenance(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -205,12 +248,19 @@ def _maintenance(section: dict[str, Any]) -> MaintenanceSettings:
     )
 
 
+def _store_type(session: dict[str, Any]) -> StoreType | None:
+    found: StoreType | None = _convert(session.get("storeType"), StoreType | None, "session.storeType")
+    return found
+
+
 def _store_template(session: dict[str, Any]) -> str | None:
     store: str | None = _convert(session.get("store"), str | None, "session.store")
     if store is None:
         return None
     if not store.strip():
         raise SettingsError("session.store", "is blank: write a path such as ~/.openclaw/agents/{agentId}/sessions/sessions.json")
+    if re.search(r"[\0-\x1f\ud800-\udfff]", store):
+        raise SettingsError("session.store", "holds a character that no path should: a control character or half a surrogate pair")
     if strange := re.search(r"[{}]", store.replace(_AGENT, "")):
         raise SettingsError("session.store", f"holds a stray {strange[0]!r}: the only placeholder is {_AGENT}")
     return store

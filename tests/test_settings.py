@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sessionlab.errors import SettingsError, UnreadableError
-from sessionlab.settings import MaintenanceSettings, ParallelSessionsSettings, Settings, load_settings, parse_settings
+from sessionlab.settings import MaintenanceSettings, ParallelSessionsSettings, Settings, load_settings, load_store_settings, parse_settings
 
 DAY = 86_400_000
 MB = 1024**2
@@ -200,3 +200,18 @@ def test_plain_json_never_loads_the_json5_package(tmp_path: Path) -> None:
     code = "import sys, pathlib, sessionlab.settings as s; s.load_settings(pathlib.Path('.')); print('json5' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_where_the_stores_lie_is_known_whatever_the_other_sections_hold(tmp_path: Path) -> None:
+    write(tmp_path, '{"session": {"store": "/srv/{agentId}.json", "maintenance": {"frob": 1}}, "cron": 5}')
+    assert load_store_settings(tmp_path).store == "/srv/{agentId}.json"
+    with pytest.raises(SettingsError):
+        load_settings(tmp_path)
+    with pytest.raises(SettingsError, match=r"openclaw\.json: session\.store: holds a character"):
+        load_store_settings(write(tmp_path, '{"session": {"store": "/srv/\\u0000"}}'))
+
+
+def test_pipe_in_place_of_the_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "openclaw.json")
+    with pytest.raises(UnreadableError, match="is not a regular file"):
+        load_settings(tmp_path)

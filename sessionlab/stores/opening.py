@@ -5,14 +5,16 @@ A folder is opened by what lies in it. Exactly one store of an agent may hold se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from sessionlab import keys, layout
-from sessionlab.errors import CorruptStoreError, NoStoreError, SplitStoreError, UnreadableError
-from sessionlab.settings import Settings, load_settings
+from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError, UnreadableError
+from sessionlab.settings import CONFIG_NAME, StoreSettings, load_store_settings
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_file import JSONFileStore
 
@@ -31,6 +33,7 @@ class StoreLocation:
         sessions_dir: The folder of the agent's transcript files; it need not exist.
         root: The agent's folder, when the path lies in one.
         rival: A second store of the same agent that must not be forgotten: it may hold sessions, too.
+        note: What its owner should know about how this store was chosen, in one line; mostly "".
     """
 
     agent_id: str
@@ -39,6 +42,7 @@ class StoreLocation:
     sessions_dir: Path
     root: Path | None = None
     rival: Path | None = None
+    note: str = ""
 
 
 def find_state_dir(state_dir: Path | None = None) -> Path:
@@ -65,11 +69,7 @@ def locate(path: Path) -> tuple[StoreLocation, ...]:
         SettingsError: A state folder's `openclaw.json` cannot be read; it may move the stores elsewhere.
     """
     path = layout.expanded(path)
-    try:
-        is_file = path.is_file()
-    except OSError as error:
-        raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
-    if is_file:
+    if _is(stat.S_ISREG, path):
         return (_at_file(path),)
     names = {entry.name for entry in _list(path)}
     if "agents" in names:
@@ -78,6 +78,23 @@ def locate(path: Path) -> tuple[StoreLocation, ...]:
     if found is None:
         raise NoStoreError(path, "holds no session store", advice="give a state folder (it has agents/), an agent's folder or a store file")
     return (found,)
+
+
+def agents_without_store(state_dir: Path) -> tuple[str, ...]:
+    """Return the agents of a state folder, ordered, that have transcripts but no store: it was lost, or set aside by hand.
+
+    A path that is no state folder has none.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+        SettingsError: As for `locate`.
+    """
+    state_dir = layout.expanded(state_dir)
+    if not _is(stat.S_ISDIR, layout.agents_dir(state_dir)):
+        return ()
+    settings = load_store_settings(state_dir)
+    agents = [layout.AgentFolder(folder.name, folder) for folder in _agent_folders(state_dir)]
+    return tuple(sorted(agent.agent_id for agent in agents if _of_agent(agent, settings) is None and _has_transcripts(agent)))
 
 
 def open_at(location: StoreLocation) -> SessionStore:
@@ -145,11 +162,7 @@ def refuse_split(location: StoreLocation) -> None:
 
 
 def _at_file(path: Path) -> StoreLocation:
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_SQLITE_MAGIC))
-    except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+    head = _head(path)
     agent_id = layout.agent_id_of(path) or keys.DEFAULT_AGENT
     root = _agent_root(path)
     if head == _SQLITE_MAGIC or path.name == layout.SQLITE_STORE:
@@ -159,17 +172,40 @@ def _at_file(path: Path) -> StoreLocation:
     return StoreLocation(agent_id, "json", path, path.parent, root)
 
 
+def _head(path: Path) -> bytes:
+    """Return a file's first bytes. A pipe in its place is refused: reading it would wait for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NoStoreError(path, "is not a regular file")
+            return os.pread(descriptor, len(_SQLITE_MAGIC), 0)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+
+
+def _agent_folders(state_dir: Path) -> list[Path]:
+    folders = [entry for entry in _list(layout.agents_dir(state_dir)) if not entry.name.startswith(".") and _is(stat.S_ISDIR, entry)]
+    # Where two agents share a store it counts once: as that of a folder rather than of a link to it, then as the default agent's.
+    return sorted(folders, key=lambda folder: (folder.is_symlink(), folder.name != keys.DEFAULT_AGENT, folder.name))
+
+
 def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
-    settings = load_settings(state_dir)
-    folders = sorted(entry for entry in _list(layout.agents_dir(state_dir)) if entry.is_dir() and not entry.name.startswith("."))
-    # A `session.store` without {agentId} is one store for all agents: it counts once, as the default agent's where there is one.
-    folders.sort(key=lambda folder: folder.name != keys.DEFAULT_AGENT)
-    by_path: dict[Path, StoreLocation] = {}
+    settings = load_store_settings(state_dir)
+    folders = _agent_folders(state_dir)
+    by_file: dict[str, StoreLocation] = {}
     for folder in folders:
         location = _of_agent(layout.AgentFolder(folder.name, folder), settings)
-        if location is not None:
-            by_path.setdefault(location.path, location)
-    locations = tuple(sorted(by_path.values(), key=lambda location: location.agent_id))
+        if location is None:
+            continue
+        file = os.path.realpath(location.path)
+        first = by_file.setdefault(file, location)
+        # One place configured for all agents is as it should be; two names for one file deserve a word.
+        if first.path != location.path:
+            by_file[file] = replace(first, note=_joined(first.note, f"agent {folder.name} has the same store through a link: counted once"))
+    locations = tuple(sorted(by_file.values(), key=lambda location: location.agent_id))
     if not locations:
         reason = f"none of its {len(folders)} agents has a session store" if folders else "has no agents"
         raise NoStoreError(state_dir, reason, advice="is this the state folder of a machine that ran OpenClaw?")
@@ -178,21 +214,69 @@ def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
 
 def _in_agent_folder(folder: Path) -> StoreLocation | None:
     state_dir = folder.parent.parent if folder.parent.name == "agents" else None
-    settings = load_settings(state_dir) if state_dir is not None else Settings()
+    settings = load_store_settings(state_dir) if state_dir is not None else StoreSettings()
     return _of_agent(layout.AgentFolder(layout.agent_id_of(folder / "x") or keys.DEFAULT_AGENT, folder), settings)
 
 
-def _of_agent(agent: layout.AgentFolder, settings: Settings) -> StoreLocation | None:
-    """Return where an agent's store lies: the SQLite store as soon as it has a table of sessions, else the JSON file (2026.8 moved)."""
-    json_store = settings.store_path(agent.agent_id, home=Path.home()) or agent.json_store
-    has_json = _exists(json_store)
-    if _exists(agent.sqlite_store):
-        from sessionlab.stores.openclaw import holds_sessions  # sqlite3 is only loaded for a SQLite store
+def _of_agent(agent: layout.AgentFolder, settings: StoreSettings) -> StoreLocation | None:
+    """Return where an agent's store lies: the SQLite store as soon as it has a table of sessions, else the JSON file (2026.8 moved).
 
-        if holds_sessions(agent.sqlite_store):
-            rival = json_store if has_json else None
-            return StoreLocation(agent.agent_id, "openclaw", agent.sqlite_store, agent.sessions_dir, agent.root, rival)
-    return StoreLocation(agent.agent_id, "json", json_store, json_store.parent, agent.root) if has_json else None
+    A store that cannot be read is located all the same: opening it says what is wrong.
+    """
+    json_store = _configured(agent, settings) or agent.json_store
+    as_json = StoreLocation(agent.agent_id, "json", json_store, json_store.parent, agent.root) if _may_exist(json_store) else None
+    if not (_may_exist(agent.sqlite_store) and _may_hold_sessions(agent.sqlite_store)):
+        return as_json
+    location = StoreLocation(agent.agent_id, "openclaw", agent.sqlite_store, agent.sessions_dir, agent.root)
+    if as_json is None:
+        return location
+    if _is_import_pending(location, as_json):
+        note = f"the SQLite store {agent.sqlite_store} is still empty, so {json_store.name} was read; OpenClaw's import has yet to move it"
+        return replace(as_json, note=note)
+    return replace(location, rival=json_store)
+
+
+def _may_hold_sessions(sqlite_store: Path) -> bool:
+    from sessionlab.stores.openclaw import holds_sessions  # sqlite3 is only loaded for a SQLite store
+
+    try:
+        return holds_sessions(sqlite_store)
+    except StoreError:
+        return True
+
+
+def _is_import_pending(location: StoreLocation, as_json: StoreLocation) -> bool:
+    """Say whether the database is empty beside a JSON store with sessions: OpenClaw 2026.8+ has started but not imported it yet."""
+    try:
+        with open_at(as_json) as store:
+            if store.count() == 0:
+                return False
+        with open_at(location) as store:
+            return store.count() == 0
+    except StoreError:
+        return False
+
+
+def _configured(agent: layout.AgentFolder, settings: StoreSettings) -> Path | None:
+    """Return the place that `session.store` gives; the home folder is only asked for where it matters."""
+    home = Path()
+    if settings.store is not None and settings.store.startswith("~"):
+        try:
+            home = Path.home()
+        except RuntimeError as error:
+            config = agent.root.parent.parent / CONFIG_NAME
+            raise SettingsError("session.store", "starts with ~, but this user has no home folder: set HOME", path=config) from error
+    return settings.store_path(agent.agent_id, home=home)
+
+
+def _has_transcripts(agent: layout.AgentFolder) -> bool:
+    if not _is(stat.S_ISDIR, agent.sessions_dir):
+        return False
+    return any(layout.part_of(entry.name) in ("transcripts", "transcript archives") for entry in _list(agent.sessions_dir))
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _in_plain_folder(folder: Path, names: set[str]) -> StoreLocation | None:
@@ -207,17 +291,33 @@ def _agent_root(path: Path) -> Path | None:
     return next((parent for parent in path.parents if parent.parent.name == "agents"), None)
 
 
-def _exists(path: Path) -> bool:
+def _is(kind: Callable[[int], bool], path: Path) -> bool:
+    """Say whether there is something of this kind; `Path.is_file` and the like take a refusal for a no since Python 3.14."""
     try:
-        return path.exists()
+        return kind(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
+
+
+def _may_exist(path: Path) -> bool:
+    """Say whether anything lies there, be it a link that leads nowhere or something we may not look at: opening it says so."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _list(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except FileNotFoundError as error:
+        if folder.is_symlink():
+            raise UnreadableError(folder, f"is a link to {folder.readlink()}, which does not exist") from error
         raise NoStoreError(
             folder, "there is no such folder", advice=f"name one with --state-dir or ${layout.STATE_DIR_VARIABLE}"
         ) from error

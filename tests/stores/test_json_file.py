@@ -292,7 +292,7 @@ def test_what_is_no_file_is_no_store(tmp_path: Path) -> None:
         tmp_path: NoStoreError,
         tmp_path / "fifo": NoStoreError,
         tmp_path / "missing": NoStoreError,
-        tmp_path / "dangling": NoStoreError,
+        tmp_path / "dangling": UnreadableError,
         Path(os.devnull): NoStoreError,
         tmp_path / "socket": UnreadableError,
         tmp_path / "loop": UnreadableError,
@@ -323,11 +323,11 @@ sys.path[:0] = {path!r}
 from pathlib import Path
 from sessionlab.errors import StoreError
 from sessionlab.stores.json_file import JSONFileStore
-from sessionlab.stores.opening import locate
+from sessionlab.stores.opening import open_store
 os.setgid(65534)
 os.setuid(65534)
 for name in sys.argv[1:]:
-    for action in (JSONFileStore.open, locate):
+    for action in (JSONFileStore.open, open_store):
         try:
             action(Path(name))
             print("opened")
@@ -363,7 +363,9 @@ def test_unreadable_file_and_folder_are_told_apart_from_missing_ones(open_folder
     listed = as_nobody(store, state, state / "agents" / "main")
     assert listed[0] == refused
     assert listed[1] == f"UnreadableError {store}: cannot be looked at (Permission denied)"
-    assert listed[3] == listed[5] == listed[1]
+    assert listed[3] == listed[5] == refused
+    (state / "agents").chmod(0o744)
+    assert as_nobody(state)[1] == f"UnreadableError {state / 'agents' / 'main'}: cannot be looked at (Permission denied)"
     state.chmod(0o711)
     assert as_nobody(state)[1] == f"UnreadableError {state}: cannot be listed (Permission denied)"
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from sessionlab import codec, resources
-from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError
+from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError, UnreadableError
 from sessionlab.stores import StoreLocation, find_state_dir, locate, open_at, open_store
+from sessionlab.stores.opening import agents_without_store
 from tests.fixture_states import SQLITE_STATES, STORE, own_state, photo, shared_state
 
 SOUND = {"sessionId": "s1", "updatedAt": 1000}
@@ -284,3 +285,103 @@ def test_opening_a_json_store_loads_no_database_driver(state: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(state / "agents/ops")]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "[]\n"
+
+
+def emptied(database: Path) -> Path:
+    """Take every session out of a database, which is how OpenClaw 2026.8+ leaves it until its import ran."""
+    with sqlite3.connect(database, isolation_level=None) as connection:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        for table in ("transcript_events", "session_windows", "session_nodes"):
+            connection.execute(f"DELETE FROM {table}")
+    connection.close()
+    return database
+
+
+def test_empty_database_does_not_hide_the_sessions_that_its_import_has_yet_to_move(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    database = emptied(state / STORE)
+    with open_store(state) as store:
+        assert (store.kind, store.count()) == ("openclaw", 0)
+    left = agent_store(state, "main", 3)
+    (location,) = locate(state)
+    assert (location.kind, location.path, location.rival) == ("json", left, None)
+    assert location.note.startswith(f"the SQLite store {database} is still empty")
+    with open_store(state) as store:
+        assert (store.kind, store.count()) == ("json", 3)
+    left.write_bytes(b"{}")
+    (location,) = locate(state)
+    assert (location.kind, location.rival, location.note) == ("openclaw", left, "")
+
+
+def test_agent_folder_that_is_a_link_counts_once_as_the_real_one(state: Path) -> None:
+    (state / "agents" / "alias").symlink_to("main")
+    locations = locate(state)
+    assert [(location.agent_id, location.note) for location in locations] == [
+        ("main", "agent alias has the same store through a link: counted once"),
+        ("ops", ""),
+    ]
+
+
+def test_agents_that_lost_their_store_are_named(state: Path) -> None:
+    lost = state / "agents" / "lost" / "sessions"
+    lost.mkdir(parents=True)
+    assert agents_without_store(state) == ()
+    (lost / "a.jsonl").touch()
+    assert agents_without_store(state) == ("lost",)
+    assert [location.agent_id for location in locate(state)] == ["main", "ops"]
+    assert agents_without_store(state / "agents" / "main") == ()
+
+
+def test_link_that_leads_nowhere_is_not_taken_for_no_store(state: Path, tmp_path: Path) -> None:
+    store = state / "agents/main/sessions/sessions.json"
+    store.unlink()
+    store.symlink_to(tmp_path / "gone.json")
+    assert [location.agent_id for location in locate(state)] == ["main", "ops"]
+    with pytest.raises(UnreadableError, match=f"is a link to {tmp_path / 'gone.json'}, which does not exist"):
+        open_store(state, agent="main")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UnreadableError, match=r"is a link to .*nowhere, which does not exist"):
+        locate(tmp_path / "link")
+
+
+def test_one_agent_that_cannot_be_read_does_not_hide_where_the_others_lie(state: Path) -> None:
+    (state / "agents/ops/agent").mkdir()
+    (state / "agents/ops/agent/openclaw-agent.sqlite").write_bytes(b"no database")
+    assert [(location.agent_id, location.kind) for location in locate(state)] == [("main", "json"), ("ops", "openclaw")]
+    with pytest.raises(CorruptStoreError):
+        open_store(state, agent="ops")
+
+
+def test_pipe_in_place_of_a_file_is_refused_at_once(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    os.mkfifo(tmp_path / "plain" / "sessions.json")
+    with pytest.raises(NoStoreError, match="is not a regular file"):
+        locate(tmp_path / "plain")
+    os.mkfifo(state / "openclaw.json")
+    with pytest.raises(UnreadableError, match="is not a regular file"):
+        locate(state)
+
+
+def test_path_that_no_system_takes_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="cannot be looked at"):
+        locate(tmp_path / ("x/" * 2500))
+
+
+def test_home_folder_is_only_asked_for_where_the_configuration_names_it(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert len(locate(state)) == 2
+    (state / "openclaw.json").write_text('{"session": {"store": "~/x.json"}}')
+    with pytest.raises(SettingsError, match="HOME"):
+        locate(state)
+
+
+def test_configuration_of_other_things_does_not_keep_anyone_from_reading(state: Path) -> None:
+    (state / "openclaw.json").write_text('{"session": {"maintenance": {"frob": 1}}, "cron": 5, "agent": []}')
+    assert len(locate(state)) == 2
