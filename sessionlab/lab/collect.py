@@ -6,7 +6,6 @@ that lies in both places, and checkpoints are recognised, so that no usage is co
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,27 +14,12 @@ from typing import Final
 
 from sessionlab import keys, layout
 from sessionlab.entry import BIG_FIELDS, REST_FIELD, SessionSummary, field_sizes
-from sessionlab.errors import UnreadableError
+from sessionlab.lab.files import SeenFile, is_transcript
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats
 from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.opening import StoreLocation
 
 _NAMES_SHOWN: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SeenFile:
-    """A file as a folder listing showed it."""
-
-    path: str
-    part: layout.FilePart
-    bytes: int
-    mtime_ns: int
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.rpartition(os.sep)[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +69,6 @@ class AgentSnapshot:
     problems: list[Problem] = field(default_factory=list)
 
 
-def scan_files(location: StoreLocation) -> list[SeenFile]:
-    """List every file that belongs to an agent's sessions, ordered by path: store, transcripts, archives, backups, import archive.
-
-    Raises:
-        UnreadableError: A folder cannot be listed. What is not looked at must not look like nothing.
-    """
-    found = [*_store_files(location)]
-    seen = {file.path for file in found}
-    found += [file for file in _walk(location.sessions_dir) if file.path not in seen]
-    if location.root is not None:
-        archive = location.root / layout.IMPORT_ARCHIVE
-        found += [SeenFile(file.path, "import archive", file.bytes, file.mtime_ns) for file in _walk(archive)]
-    return sorted(found, key=lambda file: file.path)
-
-
 def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[SeenFile]) -> AgentSnapshot:
     """Read an agent's sessions and match its transcripts to them.
 
@@ -128,11 +97,6 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
     snapshot.storage = [*_storage(files), *_inside(store)]
     snapshot.problems += [*_source_problems(snapshot), *_rival_problems(location, files)]
     return snapshot
-
-
-def is_transcript(file: SeenFile) -> bool:
-    """Say whether a file is a transcript whose events count, in use or archived; its name says so."""
-    return file.part in ("transcripts", "transcript archives")
 
 
 def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
@@ -258,40 +222,6 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
             advice="they are the way back; remove them only when you are sure that you will not need it",
             count=len(archive),
         )
-
-
-def _store_files(location: StoreLocation) -> Iterator[SeenFile]:
-    """Yield the store file and its write-ahead log."""
-    parts: tuple[tuple[str, layout.FilePart], ...] = (("", "store file"), ("-wal", "write-ahead log"))
-    for suffix, part in parts:
-        path = location.path.with_name(location.path.name + suffix)
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UnreadableError(path, f"cannot be looked at ({error.strerror})") from error
-        yield SeenFile(str(path), part, found.st_size, found.st_mtime_ns)
-
-
-def _walk(folder: Path) -> Iterator[SeenFile]:
-    """Yield the files under a folder that need not exist. Links are not followed, so nothing outside is ever read."""
-    try:
-        with os.scandir(folder) as listing:
-            for entry in listing:
-                if entry.is_dir(follow_symlinks=False):
-                    for file in _walk(Path(entry.path)):
-                        yield SeenFile(file.path, "other files", file.bytes, file.mtime_ns)
-                elif entry.is_file(follow_symlinks=False):
-                    try:
-                        found = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue  # removed since it was listed
-                    yield SeenFile(entry.path, layout.part_of(entry.name), found.st_size, found.st_mtime_ns)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
 
 
 def _stamp_ns(files: Iterable[SeenFile]) -> int:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessionlab import __version__, layout
 from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableError, UsageError
-from sessionlab.lab.collect import AgentSnapshot, SeenFile, scan_files, snapshot_agent
+from sessionlab.lab.collect import AgentSnapshot, snapshot_agent
 from sessionlab.lab.events import load_events
+from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import create_tables
 from sessionlab.lab.reading import plan_reading
 from sessionlab.lab.rows import insert_agents, insert_problems, insert_sessions
@@ -108,17 +109,22 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
         BusyMirrorError: Another program holds the old mirror open for writing.
     """
     locations = _located(path, agent)
-    files, signature = _scan(locations)
+    scan = _scan(locations)
     old = _existing(mirror, _root(path))
     with contextlib.ExitStack() as stack:
         previous = stack.enter_context(contextlib.closing(connect(old))) if old is not None else None
-        if previous is not None and signature and _meta(previous, "signature") == signature and not _clock_matters(previous, now_ms):
+        if (
+            previous is not None
+            and scan.signature
+            and _meta(previous, "signature") == scan.signature
+            and not _clock_matters(previous, now_ms)
+        ):
             return _result(previous, mirror, transcripts_read=0, is_unchanged=True)
         _remove_abandoned(mirror)
         fresh = mirror.with_name(f".{mirror.name}.{os.getpid()}.tmp")
         try:
             stack.callback(_remove, fresh)
-            result = _write(fresh, locations, files, signature, root=_root(path), old=old, now_ms=now_ms, on_progress=on_progress)
+            result = _write(fresh, locations, scan, root=_root(path), old=old, now_ms=now_ms, on_progress=on_progress)
             fresh.replace(mirror)
         except OSError as error:
             raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
@@ -130,8 +136,8 @@ def load_into(
 ) -> LoadResult:
     """Build the mirror of the stores at `path` in an open, empty database, as `load` does in a file."""
     locations = _located(path, agent)
-    files, signature = _scan(locations)
-    read = _fill(con, locations, files, signature, root=_root(path), old=None, now_ms=now_ms, on_progress=on_progress)
+    scan = _scan(locations)
+    read = _fill(con, locations, scan, root=_root(path), old=None, now_ms=now_ms, on_progress=on_progress)
     return _result(con, None, transcripts_read=read, is_unchanged=False)
 
 
@@ -155,18 +161,33 @@ def _shown_root(root: Path) -> str:
     return str(root).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _scan(locations: tuple[StoreLocation, ...]) -> tuple[dict[StoreLocation, list[SeenFile]], str]:
-    """Return the files of each store, and a signature of them all; an empty one when some file may still be changing."""
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What lies on disk before anything is read.
+
+    Attributes:
+        files: The files of each store.
+        signature: Stands for them all; empty when some file may still be changing.
+        racy_after_ns: Files changed later than this may change again without another time.
+    """
+
+    files: dict[StoreLocation, list[SeenFile]]
+    signature: str
+    racy_after_ns: int
+
+
+def _scan(locations: tuple[StoreLocation, ...]) -> _Scan:
     latest = time.time_ns() - _RACY_NS
     files = {location: scan_files(location) for location in locations}
-    digest = hashlib.sha256(_schema_version().encode())
+    digest = hashlib.sha256(f"{_schema_version()} {__version__}".encode())
+    is_racy = False
     for location, seen in files.items():
         digest.update(f"{location}\n".encode())
         for file in seen:
-            digest.update(f"{file.path}\0{file.bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
-            if file.mtime_ns > latest:
-                return files, ""
-    return files, digest.hexdigest()
+            stamp = f"{file.path}\0{file.bytes}\0{file.mtime_ns}\0{file.ctime_ns}\0{file.inode}\n"
+            digest.update(stamp.encode("utf-8", "surrogateescape"))
+            is_racy = is_racy or file.mtime_ns > latest
+    return _Scan(files, "" if is_racy else digest.hexdigest(), latest)
 
 
 def _existing(mirror: Path, root: Path) -> Path | None:
@@ -177,19 +198,18 @@ def _existing(mirror: Path, root: Path) -> Path | None:
         return None
     with contextlib.closing(connect(mirror)) as con:
         try:
-            version, old_root = _meta(con, "schema_version"), _meta(con, "root")
+            version, old_root, writer = (_meta(con, name) for name in ("schema_version", "root", "sessionlab_version"))
         except UsageError:
-            version = old_root = None
+            version = old_root = writer = None
     if version is None:
         raise UsageError(f"{mirror}: exists and is not a mirror of sessionlab's; name another file")
-    return mirror if (version, old_root) == (_schema_version(), _shown_root(root)) else None
+    return mirror if (version, old_root, writer) == (_schema_version(), _shown_root(root), __version__) else None
 
 
 def _write(
     fresh: Path,
     locations: tuple[StoreLocation, ...],
-    files: dict[StoreLocation, list[SeenFile]],
-    signature: str,
+    scan: _Scan,
     *,
     root: Path,
     old: Path | None,
@@ -204,7 +224,7 @@ def _write(
     with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false", "threads": 1})) as con:
         if old is not None:
             con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
-        read = _fill(con, locations, files, signature, root=root, old=old, now_ms=now_ms, on_progress=on_progress)
+        read = _fill(con, locations, scan, root=root, old=old, now_ms=now_ms, on_progress=on_progress)
         if old is not None:
             con.execute("DETACH old")
         # Not after the swap: for a program that still reads the old mirror, DuckDB opens that one again under the same name.
@@ -214,8 +234,7 @@ def _write(
 def _fill(
     con: duckdb.DuckDBPyConnection,
     locations: tuple[StoreLocation, ...],
-    files: dict[StoreLocation, list[SeenFile]],
-    signature: str,
+    scan: _Scan,
     *,
     root: Path,
     old: Path | None,
@@ -225,14 +244,13 @@ def _fill(
     """Fill an empty database; return how many transcripts were read."""
     create_tables(con)
     con.execute("BEGIN TRANSACTION")
-    plan = plan_reading(con, files, has_old=old is not None)
+    plan = plan_reading(con, scan.files, has_old=old is not None)
     with reading(plan.jobs) as early, _opened(locations) as stores:
         snapshots = []
         for place, (location, store) in enumerate(stores):
             if on_progress is not None:
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
-            snapshots.append((snapshot_agent(store, location, files[location]), store))
-        racy_after_ns = time.time_ns() - _RACY_NS
+            snapshots.append((snapshot_agent(store, location, scan.files[location]), store))
         loaded = load_events(
             con,
             snapshots,
@@ -240,7 +258,7 @@ def _fill(
             early=early,
             root=root,
             has_old=old is not None,
-            racy_after_ns=racy_after_ns,
+            racy_after_ns=scan.racy_after_ns,
             on_progress=on_progress,
         )
     for snapshot, _ in snapshots:
@@ -248,11 +266,13 @@ def _fill(
         insert_sessions(con, snapshot, loaded.first_ms)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
+    # What could not be read, or may still change, is looked at again, even if its file shows no change then.
+    ((unsettled,),) = con.execute("SELECT count(*) FROM transcripts WHERE mtime_ns = 0").fetchall()
     values = {
         "schema_version": _schema_version(),
         "sessionlab_version": __version__,
         "root": _shown_root(root),
-        "signature": signature,
+        "signature": "" if unsettled else scan.signature,
         "now_ms": str(now_ms),
     }
     con.executemany("INSERT INTO meta VALUES (?, ?)", list(values.items()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionlab.lab.collect import SeenFile, is_transcript
 from sessionlab.lab.columns import ParseJob
+from sessionlab.lab.files import SeenFile, is_transcript
 from sessionlab.stores.opening import StoreLocation
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ BROKEN: list[tuple[str, Callable[[Path], object], type[SessionLabError]]] = [
     ("nested too deep", lambda state: spoil(store_file(state), b'{"k":' + b'{"a":' * 50_000), CorruptStoreError),
     ("a folder in its place", lambda state: gone(store_file(state)).mkdir(), NoStoreError),
     ("a pipe in its place", lambda state: os.mkfifo(gone(store_file(state))), NoStoreError),
-    ("a link to nowhere", lambda state: gone(store_file(state)).symlink_to("none"), NoStoreError),
+    ("a link to nowhere", lambda state: gone(store_file(state)).symlink_to("none"), UnreadableError),
     ("no agents", lambda state: (state / "agents").rename(state / "else"), NoStoreError),
     ("a file for agents", lambda state: ((state / "agents").rename(state / "x"), spoil(state / "agents", b"")), NoStoreError),
     ("broken settings", lambda state: spoil(state / "openclaw.json", b"{oops"), SessionLabError),
@@ -270,7 +270,7 @@ def test_a_thousand_bad_lines_are_all_counted_and_a_hundred_listed(tmp_path: Pat
     assert con.execute("SELECT bad_lines FROM transcripts").fetchone() == (1000,)
 
 
-def test_odd_things_among_the_transcripts_are_not_followed(tmp_path: Path) -> None:
+def test_among_the_transcripts_links_to_files_count_and_folders_and_pipes_do_not(tmp_path: Path) -> None:
     state = sound_state(tmp_path / "state")
     folder = store_file(state).parent
     (folder / "folder.jsonl").mkdir()
@@ -281,8 +281,8 @@ def test_odd_things_among_the_transcripts_are_not_followed(tmp_path: Path) -> No
     (folder / "link.jsonl").symlink_to(outside)
     (folder / "loop").symlink_to(folder)
     con = mirrored(state)
-    assert cost_usd(con) == 1.5
-    assert con.execute("SELECT count(*) FROM transcripts").fetchone() == (1,)
+    assert cost_usd(con) == 71.5
+    assert con.execute("SELECT count(*) FROM transcripts").fetchone() == (2,)
 
 
 def test_a_file_name_that_is_not_utf8_is_counted_all_the_same(tmp_path: Path) -> None:
