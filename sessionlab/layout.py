@@ -40,7 +40,7 @@ _TIMESTAMP: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}(?:\.\d{3})?
 _ARCHIVE: Final = re.compile(r"(?P<stem>.+)\.jsonl\.(?P<reason>deleted|reset|bak)\.(?P<time>[^.]+(?:\.\d{3}Z)?)(?P<zst>\.zst)?\Z")
 _TOPIC: Final = re.compile(r"(?P<id>.+?)-topic-(?P<topic>.+)\Z")
 _FORK: Final = re.compile(r"\d{4}-\d{2}-\d{2}T[\d-]+Z_(?P<id>.+)\Z")
-_COPY: Final = re.compile(r".+\.(?:checkpoint\.[0-9a-f-]{36}|trajectory)\.jsonl\Z")
+_COPY: Final = re.compile(r".+\.(?:checkpoint\.[0-9a-fA-F-]{36}|trajectory)\.jsonl\Z")
 _BACKUP: Final = re.compile(r"sessions\.json\.bak\.\d+\Z")
 
 

@@ -7,7 +7,7 @@ that lies in both places, and checkpoints are recognised, so that no usage is co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.opening import StoreLocation
 
 _NAMES_SHOWN: Final = 3
+_MOST_AROUND: Final = 16
+"""Bytes around an entry in a deeply indented file; what lies in a file beyond that belongs to no entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class TranscriptSource:
         bytes: Its size as last seen, uncompressed unless it is a compressed file.
         mtime_ns: The file's modification time; inside a database, that of the database.
         in_store: Whether it lies inside the store's database.
+        identity: Which file it really is; `None` inside a database.
     """
 
     path: str
@@ -43,6 +46,7 @@ class TranscriptSource:
     bytes: int
     mtime_ns: int
     in_store: bool = False
+    identity: tuple[int, int] | str | None = None
 
     @property
     def is_orphan(self) -> bool:
@@ -61,6 +65,7 @@ class AgentSnapshot:
     stats: StoreStats
     fingerprint: Fingerprint
     snapshot_method: str
+    files: list[SeenFile] = field(default_factory=list)
     summaries: list[SessionSummary] = field(default_factory=list)
     fields: dict[str, dict[str, int]] = field(default_factory=dict)
     sources: list[TranscriptSource] = field(default_factory=list)
@@ -81,22 +86,61 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
         StoreError: The store cannot be read.
     """
     fingerprint, problems = store.examine()
-    snapshot = AgentSnapshot(location, store.stats(), fingerprint, store.snapshot_method, problems=list(problems))
+    snapshot = AgentSnapshot(location, store.stats(), fingerprint, store.snapshot_method, files=files, problems=list(problems))
     snapshot.summaries = list(store.summaries())
-    # In a JSON file the key, its quotes, the indentation and the comma belong to the entry, too: the entries then add up to the file.
-    around = 8 if location.kind == "json" else 0
     for key, raw in store.raw_items():
         sizes = field_sizes(raw)
-        sizes[REST_FIELD] += len(key.encode()) + around
+        sizes[REST_FIELD] += len(key.encode())
         snapshot.fields[key] = sizes
+    if location.kind == "json":
+        _add_bytes_around(snapshot)
     transcripts = [file for file in files if is_transcript(file)]
     if location.kind == "openclaw":
         _match_stored(snapshot, store, transcripts, stamp_ns=_stamp_ns(files))
     else:
         _match_files(snapshot, transcripts)
-    snapshot.storage = [*_storage(files), *_inside(store)]
-    snapshot.problems += [*_source_problems(snapshot), *_rival_problems(location, files)]
+    snapshot.storage = _inside(store)
+    snapshot.problems += _rival_problems(location, files)
     return snapshot
+
+
+def share_out(snapshots: Sequence[AgentSnapshot]) -> None:
+    """Give each real file to one agent, and word what is wrong with what each then has.
+
+    Agents may share a folder, and one folder may have two names. A transcript goes to the agent that has a session for it, another file to
+    the agent whose store it is, and what nobody claims to the first.
+    """
+    kept: dict[tuple[int, int] | str, TranscriptSource] = {}
+    for snapshot in snapshots:
+        for source in snapshot.sources:
+            if source.identity is not None:
+                other = kept.get(source.identity)
+                if other is None or (other.session_key is None and source.session_key is not None):
+                    kept[source.identity] = source
+    holder: dict[tuple[int, int] | str, tuple[int, AgentSnapshot, SeenFile]] = {}
+    for snapshot in snapshots:
+        snapshot.sources = [source for source in snapshot.sources if source.identity is None or kept[source.identity] is source]
+        paths = {source.path for source in snapshot.sources} | {str(snapshot.location.path)}
+        for file in snapshot.files:
+            rank = int(file.path in paths)
+            if file.identity not in holder or rank > holder[file.identity][0]:
+                holder[file.identity] = rank, snapshot, file
+    held: dict[int, list[SeenFile]] = {}
+    for _, snapshot, file in holder.values():
+        held.setdefault(id(snapshot), []).append(file)
+    for snapshot in snapshots:
+        snapshot.storage = [*_storage(held.get(id(snapshot), [])), *snapshot.storage]
+        snapshot.problems += _source_problems(snapshot)
+
+
+def _add_bytes_around(snapshot: AgentSnapshot) -> None:
+    """Share out what a JSON file holds around keys and values (quotes, indentation, commas), so that the entries add up to the file."""
+    if not snapshot.fields:
+        return
+    inside = sum(sum(sizes.values()) for sizes in snapshot.fields.values())
+    around = (snapshot.stats.store_bytes - 2 - inside) // len(snapshot.fields)
+    for sizes in snapshot.fields.values():
+        sizes[REST_FIELD] += max(0, min(around, _MOST_AROUND))
 
 
 def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
@@ -107,7 +151,7 @@ def big_field_bytes(sizes: dict[str, int]) -> tuple[int, ...]:
 
 def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> None:
     """Match the JSON era's transcript files to sessions: by the entry's `sessionFile`, its topic, its session id."""
-    by_name = {file.name: file for file in transcripts}
+    by_name = {file.name: file for file in _one_per_name(transcripts)}
     owner: dict[str, str] = {}
     by_session_id: dict[str, str] = {}
     for summary in snapshot.summaries:
@@ -123,8 +167,8 @@ def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> No
         parsed = layout.parse_transcript_name(name)
         if parsed is None:
             continue
-        key = owner.get(name) or (by_session_id.get(parsed.session_id) if parsed.source != "live" or parsed.topic else None)
-        snapshot.sources.append(TranscriptSource(file.path, key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+        key = owner.get(name) or by_session_id.get(parsed.session_id)
+        snapshot.sources.append(_of_file(file, parsed, key))
 
 
 def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile], *, stamp_ns: int) -> None:
@@ -136,42 +180,81 @@ def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: lis
 
     if not isinstance(store, OpenClawStore):
         raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
-    names = {file.name.removesuffix(".zst") for file in transcripts}
-    stored_ids: set[str] = set()
+    stored_events: dict[str, int] = {}
+    archived: set[str] = set()
     with_events: set[str] = set()
     current = {summary.session_id: summary.key for summary in snapshot.summaries}
+    present = set(current.values())
     for stored in store.transcripts():
+        key = stored.session_key if stored.session_key in present else None
         if stored.source in ("live", "cold"):
-            stored_ids.add(stored.session_id)
-            if stored.session_key is not None:
-                with_events.add(stored.session_key)
-        elif stored.is_published and stored.name.removesuffix(".zst") in names:
-            continue
+            stored_events[stored.session_id] = max(stored.events, stored_events.get(stored.session_id, 0))
+            if key is not None:
+                with_events.add(key)
+        else:
+            archived |= {stored.session_id, stored.name.removesuffix(".zst")}
         path = f"{snapshot.location.path}#{stored.name}"
-        snapshot.sources.append(
-            TranscriptSource(path, stored.session_key, stored.session_id, stored.source, stored.bytes, stamp_ns, in_store=True)
-        )
-    snapshot.missing = {summary.key for summary in snapshot.summaries} - with_events
-    leftovers = []
-    for file in transcripts:
+        snapshot.sources.append(TranscriptSource(path, key, stored.session_id, stored.source, stored.bytes, stamp_ns, in_store=True))
+    snapshot.missing = present - with_events
+    leftovers, grown = [], []
+    for file in _one_per_name(transcripts):
         parsed = layout.parse_transcript_name(file.name)
         if parsed is None:
             continue
-        if parsed.source == "live" and parsed.session_id in stored_ids:
+        if parsed.source == "live" and parsed.session_id in stored_events:
             leftovers.append(file.name)
-            continue
-        key = current.get(parsed.session_id)
-        snapshot.sources.append(TranscriptSource(file.path, key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns))
+            further = _lines(file) - stored_events[parsed.session_id]
+            if further > 0:
+                grown.append((file, further))
+        elif file.name.removesuffix(".zst") in archived or (parsed.source == "live" and parsed.session_id in archived):
+            leftovers.append(file.name)
+        else:
+            snapshot.sources.append(_of_file(file, parsed, current.get(parsed.session_id)))
+    snapshot.problems += _leftover_problems(snapshot, leftovers, grown)
+
+
+def _leftover_problems(snapshot: AgentSnapshot, leftovers: list[str], grown: list[tuple[SeenFile, int]]) -> Iterator[Problem]:
+    """Word what lies beside the database as well as in it, and what lies beside it only."""
     if leftovers:
-        snapshot.problems.append(
-            Problem(
-                code="leftover_transcript",
-                severity="info",
-                message=f"transcript files that are in the database, too, and counted there only: {_some(leftovers)}",
-                path=str(snapshot.location.sessions_dir),
-                count=len(leftovers),
-            )
+        yield Problem(
+            code="leftover_transcript",
+            severity="info",
+            message=f"transcript files that are in the database, too, and counted there only: {_some(leftovers)}",
+            path=str(snapshot.location.sessions_dir),
+            count=len(leftovers),
         )
+    for file, further in grown:
+        yield Problem(
+            code="leftover_grown",
+            severity="warning",
+            message=f"lines that a transcript file has more than the database has events of it, not counted: {file.name}",
+            path=file.path,
+            advice="an older OpenClaw wrote on after the import, or the import stopped at a bad line; keep the file",
+            count=further,
+        )
+
+
+def _of_file(file: SeenFile, parsed: layout.TranscriptName, key: str | None) -> TranscriptSource:
+    return TranscriptSource(file.path, key, parsed.session_id, parsed.source, file.bytes, file.mtime_ns, identity=file.identity)
+
+
+def _one_per_name(transcripts: Iterable[SeenFile]) -> list[SeenFile]:
+    """Leave out the compressed form of a file that lies there plain as well, or the plain one when it is empty."""
+    chosen: dict[str, SeenFile] = {}
+    for file in transcripts:
+        other = chosen.get(file.name.removesuffix(".zst"))
+        if other is None or (file.bytes and not other.bytes):
+            chosen[file.name.removesuffix(".zst")] = file
+    return list(chosen.values())
+
+
+def _lines(file: SeenFile) -> int:
+    """Count a file's lines, empty ones left out; none when it cannot be read."""
+    try:
+        with Path(file.path).open("rb") as lines:
+            return sum(1 for line in lines if line.strip())
+    except OSError:
+        return 0
 
 
 def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:

@@ -152,9 +152,9 @@ def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE reused AS
-        SELECT source_map.transcript_id, previous.transcript_id AS old_id, source_map.agent_id, source_map.session_key, source_map.path,
-               source_map.shown, source_map.is_orphan
-        FROM source_map JOIN old.transcripts AS previous USING (agent_id, path, bytes, mtime_ns)
+        SELECT source_map.transcript_id, previous.transcript_id AS old_id, previous.agent_id AS old_agent_id,
+               source_map.agent_id, source_map.session_key, source_map.path, source_map.shown, source_map.is_orphan
+        FROM source_map JOIN old.transcripts AS previous USING (path, bytes, mtime_ns)
         WHERE mtime_ns > 0
         """
     )
@@ -162,21 +162,22 @@ def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]
         """
         INSERT INTO transcripts BY NAME
         SELECT previous.* REPLACE (
-          reused.transcript_id AS transcript_id, reused.session_key AS session_key, reused.is_orphan AS is_orphan)
+          reused.transcript_id AS transcript_id, reused.agent_id AS agent_id, reused.session_key AS session_key,
+          reused.is_orphan AS is_orphan)
         FROM reused JOIN old.transcripts AS previous ON previous.transcript_id = reused.old_id
         """
     )
     con.execute(
         """
         INSERT INTO events BY NAME
-        SELECT previous.* REPLACE (reused.transcript_id AS transcript_id, reused.session_key AS session_key)
+        SELECT previous.* REPLACE (reused.transcript_id AS transcript_id, reused.agent_id AS agent_id, reused.session_key AS session_key)
         FROM reused JOIN old.events AS previous ON previous.transcript_id = reused.old_id
         """
     )
     rows = con.execute(
         """
-        SELECT problems.agent_id, severity, code, message, reused.path, line, reused.session_key, advice, count
-        FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.agent_id AND problems.path = reused.shown
+        SELECT reused.agent_id, severity, code, message, reused.path, line, reused.session_key, advice, count
+        FROM old.problems AS problems JOIN reused ON problems.agent_id = reused.old_agent_id AND problems.path = reused.shown
         """
     ).fetchall()
     for agent_id, severity, code, message, path, line, key, advice, count in rows:

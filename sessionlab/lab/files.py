@@ -34,9 +34,9 @@ class SeenFile:
         return self.path.rpartition(os.sep)[2]
 
     @property
-    def identity(self) -> tuple[int, int]:
-        """What two paths to one file have in common."""
-        return self.device, self.inode
+    def identity(self) -> tuple[int, int] | str:
+        """What two paths to one file have in common; the path itself where the file system numbers no files."""
+        return (self.device, self.inode) if self.inode else self.path
 
 
 def scan_files(location: StoreLocation) -> list[SeenFile]:

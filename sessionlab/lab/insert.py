@@ -105,7 +105,7 @@ def _insert(
 
 def _register_labels(con: duckdb.DuckDBPyConnection, labels: list[Label]) -> None:
     parts: dict[str, list[str | bool | None]] = {
-        name: [_encodable(part) if isinstance(part, str) else part for part in parts]
+        name: [encodable(part) if isinstance(part, str) else part for part in parts]
         for name, *parts in zip(LABEL_COLUMNS, *labels, strict=True)
     }
     types = {name: "BOOLEAN[]" if name == "is_error" else "VARCHAR[]" for name in LABEL_COLUMNS}
@@ -120,11 +120,11 @@ def _register_words(con: duckdb.DuckDBPyConnection, words: list[str | None]) -> 
     con.execute(
         "CREATE OR REPLACE TEMP TABLE words AS "
         "SELECT unnest(CAST($words AS VARCHAR[])) AS word, unnest(range(0, CAST($count AS BIGINT))) AS code",
-        {"words": [_encodable(word) for word in words], "count": len(words)},
+        {"words": [encodable(word) for word in words], "count": len(words)},
     )
 
 
-def _encodable(word: str | None) -> str | None:
+def encodable(word: str | None) -> str | None:
     """Return a word as DuckDB takes it: half a surrogate pair, as in a file name that is not UTF-8, is spelt out."""
     return word if word is None or word.isascii() else word.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessionlab import __version__, layout
 from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableError, UsageError
-from sessionlab.lab.collect import AgentSnapshot, snapshot_agent
+from sessionlab.lab.collect import AgentSnapshot, share_out, snapshot_agent
 from sessionlab.lab.events import load_events
 from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import create_tables
@@ -251,6 +251,7 @@ def _fill(
             if on_progress is not None:
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
             snapshots.append((snapshot_agent(store, location, scan.files[location]), store))
+        share_out([snapshot for snapshot, _ in snapshots])
         loaded = load_events(
             con,
             snapshots,

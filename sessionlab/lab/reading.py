@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessionlab.lab.columns import ParseJob
 from sessionlab.lab.files import SeenFile, is_transcript
+from sessionlab.lab.insert import encodable
 from sessionlab.stores.opening import StoreLocation
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class ReadingPlan:
     """The transcript files of a load.
 
     Attributes:
-        numbers: Path -> number in the mirror, of every transcript file, from 1 on.
+        numbers: Path -> number in the mirror, of every transcript file, from 1 on; the paths of one file have one number.
         jobs: Those that will be read for certain.
         started: The numbers of the jobs.
     """
@@ -42,14 +43,19 @@ def plan_reading(con: duckdb.DuckDBPyConnection, files: Mapping[StoreLocation, S
     """
     known = set()
     if has_old:
-        known = set(con.execute("SELECT agent_id, path, bytes, mtime_ns FROM old.transcripts WHERE mtime_ns > 0").fetchall())
+        known = set(con.execute("SELECT path, bytes, mtime_ns FROM old.transcripts WHERE mtime_ns > 0").fetchall())
     numbers: dict[str, int] = {}
-    jobs = []
+    of_file: dict[tuple[int, int] | str, int] = {}
+    jobs: dict[int, ParseJob] = {}
+    held = set()
     for location, seen in files.items():
         for file in seen:
             if not is_transcript(file):
                 continue
-            number = numbers.setdefault(file.path, len(numbers) + 1)
-            if location.kind == "json" and (location.agent_id, file.path, file.bytes, file.mtime_ns) not in known:
-                jobs.append(ParseJob(number, Path(file.path), file.bytes))
-    return ReadingPlan(numbers, tuple(jobs), frozenset(job.transcript_id for job in jobs))
+            number = numbers[file.path] = of_file.setdefault(file.identity, len(of_file) + 1)
+            if location.kind != "json" or (encodable(file.path), file.bytes, file.mtime_ns) in known:
+                held.add(number)
+            else:
+                jobs.setdefault(number, ParseJob(number, Path(file.path), file.bytes))
+    started = tuple(job for number, job in jobs.items() if number not in held)
+    return ReadingPlan(numbers, started, frozenset(job.transcript_id for job in started))

@@ -183,7 +183,7 @@ def _add_transcript_totals(con: duckdb.DuckDBPyConnection, agent_id: str) -> Non
         """
         UPDATE sessions SET transcript_events = total.events, cost_microusd = total.cost
         FROM (
-          SELECT session_key, count(*) AS events, coalesce(sum(cost_microusd), 0) AS cost
+          SELECT session_key, count(*) AS events, coalesce(sum(cost_microusd) FILTER (WHERE role = 'assistant'), 0) AS cost
           FROM events WHERE agent_id = $agent AND NOT is_copy GROUP BY session_key
         ) AS total
         WHERE sessions.agent_id = $agent AND sessions.session_key = total.session_key

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from sessionlab import synth
 from sessionlab.lab import mirror
@@ -129,3 +133,107 @@ def test_folders_nested_deeper_than_calls_may_be_are_walked(state: Path) -> None
         os.chdir(home)
         # Deeper than Python's own removal goes, with which the temporary folders are cleaned.
         subprocess.run(["rm", "-rf", str(state)], check=True)
+
+
+def test_agents_that_share_a_folder_count_each_transcript_once(tmp_path: Path) -> None:
+    state, shared = tmp_path / "state", tmp_path / "shared"
+    for agent in ("main", "ops"):
+        (state / "agents" / agent / "sessions").mkdir(parents=True)
+        folder = write_store(tmp_path, agent, {f"agent:{agent}:main": {"sessionId": f"x{agent}", "updatedAt": 1}}).parent
+        write_transcript(tmp_path, agent, f"x{agent}.jsonl", [header(f"x{agent}"), event(f"e{agent}", cost=1)])
+        shared.mkdir(exist_ok=True)
+        (folder / "sessions.json").replace(shared / f"{agent}.json")
+        (folder / f"x{agent}.jsonl").replace(shared / f"x{agent}.jsonl")
+    (state / "openclaw.json").write_text(f'{{"session": {{"store": "{shared}/{{agentId}}.json"}}}}', encoding="utf-8")
+    settle(tmp_path)
+    assert rows(state, "SELECT agent_id, session_key, is_orphan FROM transcripts ORDER BY 1") == [
+        ("main", "agent:main:main", False),
+        ("ops", "agent:ops:main", False),
+    ]
+    assert cost_usd(state) == 2
+    assert rows(state, "SELECT sum(bytes) FROM storage") == [(sum(file.stat().st_size for file in shared.iterdir()),)]
+    for _ in range(2):
+        assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events == 4
+        (shared / "xops.jsonl").write_bytes((shared / "xops.jsonl").read_bytes())
+
+
+def test_a_linked_transcript_and_what_it_leads_to_are_one(state: Path) -> None:
+    folder = state / "agents/main/sessions"
+    (folder / "b.jsonl").symlink_to("a.jsonl")
+    os.link(folder / "a.jsonl", folder / "c.jsonl")
+    assert rows(state, "SELECT session_key FROM transcripts") == [("agent:main:main",)]
+
+
+def test_an_archive_that_lies_there_plain_and_compressed_counts_once(state: Path) -> None:
+    name = "b.jsonl.deleted.2026-10-01T00-00-00.000Z"
+    plain = write_transcript(state, "main", name, [header("b"), event("2", cost=2)])
+    plain.with_name(name + ".zst").write_bytes(zstandard.compress(plain.read_bytes()))
+    assert cost_usd(state) == 3
+    plain.write_bytes(b"")
+    assert cost_usd(state) == 3
+
+
+def test_a_transcript_of_the_sessions_id_is_its_own_though_the_entry_names_another_file(state: Path) -> None:
+    write_store(state, "main", {"agent:main:main": {"sessionId": "a", "sessionFile": "a-topic-1.jsonl", "updatedAt": 1}})
+    write_transcript(state, "main", "a-topic-1.jsonl", [header("a"), event("2", cost=1)])
+    assert rows(state, "SELECT DISTINCT session_key, is_orphan FROM transcripts") == [("agent:main:main", False)]
+
+
+def test_what_a_session_cost_is_what_its_assistant_messages_cost(state: Path) -> None:
+    result = event("3", cost=5)
+    result["message"]["role"] = "toolResult"
+    write_transcript(state, "main", "a.jsonl", [header("a"), event("1", cost=1), result])
+    assert rows(state, "SELECT cost_microusd FROM sessions") == [(1_000_000,)]
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2, 4])
+def test_entries_add_up_to_the_file_however_it_is_indented(tmp_path: Path, indent: int | None) -> None:
+    entries = {f"agent:main:k{number}": {"sessionId": str(number), "updatedAt": 1} for number in range(100)}
+    file = write_store(tmp_path, "main", entries)
+    file.write_text(json.dumps(entries, indent=indent), encoding="utf-8")
+    ((total,),) = rows(tmp_path, "SELECT sum(entry_bytes) FROM sessions")
+    assert abs(total - file.stat().st_size) <= len(entries) + 2
+
+
+@pytest.mark.parametrize("published", ["5", "NULL"])
+@pytest.mark.parametrize("beside", ["", ".zst", "live", "empty"])
+def test_an_archive_in_the_database_counts_once_whatever_lies_beside(
+    published: str, beside: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    before = cost_usd(state)
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in (header("gone"), event("g1", cost=100)))
+    name = "gone.jsonl.deleted.2026-11-20T00-00-00.000Z"
+    with closing(sqlite3.connect(state / STORE)) as database:
+        database.execute(
+            "INSERT INTO session_transcript_archives (session_id, generation, session_key, reason, encoding, archive_blob, "
+            "archive_sha256, archive_name, created_at, published_at) "
+            f"VALUES ('gone', '1', 'agent:main:gone', 'deleted', 'identity', ?, ?, ?, 5, {published})",
+            (data, hashlib.sha256(data).hexdigest(), name),
+        )
+        database.commit()
+    folder = state / "agents/main/sessions"
+    folder.mkdir(exist_ok=True)
+    file = folder / ("gone.jsonl" if beside == "live" else name + (".zst" if beside == ".zst" else ""))
+    file.write_bytes(b"" if beside == "empty" else zstandard.compress(data) if beside == ".zst" else data)
+    assert cost_usd(state) - before == pytest.approx(100)
+    assert rows(state, "SELECT count FROM problems WHERE code = 'leftover_transcript'") == [(1,)]
+
+
+def test_a_leftover_file_that_grew_after_the_import_is_a_warning(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    ((session_id, events),) = rows(state, "SELECT session_id, events FROM transcripts WHERE source = 'live' ORDER BY 1 LIMIT 1")
+    lines = [event(str(number), cost=1) for number in range(events)]
+    write_transcript(state, "main", f"{session_id}.jsonl", lines)
+    assert rows(state, "SELECT code FROM problems WHERE code = 'leftover_grown'") == []
+    write_transcript(state, "main", f"{session_id}.jsonl", [*lines, event("x", cost=1), event("y", cost=1)])
+    assert rows(state, "SELECT severity, count FROM problems WHERE code = 'leftover_grown'") == [("warning", 2)]
+
+
+def test_events_of_a_window_whose_session_is_gone_are_orphans(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    with closing(sqlite3.connect(state / STORE)) as database:
+        database.execute("DELETE FROM session_nodes WHERE session_key = 'agent:main:main'")
+        database.commit()
+    assert rows(state, "SELECT count(*) > 0 FROM transcripts WHERE is_orphan AND session_key IS NULL") == [(True,)]
+    assert rows(state, "SELECT count(*) FROM transcripts WHERE session_key NOT IN (SELECT session_key FROM sessions)") == [(0,)]
