@@ -8,9 +8,10 @@ Commands are imported when they are called, and heavy packages only inside them:
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
-from typing import Any, Final
+from typing import Final, NoReturn
 
 import click
 
@@ -68,6 +69,10 @@ def main_group(ctx: click.Context, *, as_json: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        # A file name need not be UTF-8, and a terminal need not have every letter: shown escaped, never a crash. It stays valid JSON.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main_group.main(args=arguments, prog_name="sessionlab", standalone_mode=False)
     except SessionLabError as error:
@@ -81,8 +86,12 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error, error.format_message(), error.exit_code, arguments)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("sessionlab: interrupted", err=True)
-        sys.exit(130)
+        _interrupted()
+    except RuntimeError as error:
+        # That is what DuckDB makes of Ctrl-C during a query.
+        if "interrupted" not in str(error).lower():
+            raise
+        _interrupted()
     except BrokenPipeError:
         # Whoever read our output has enough of it (`sessionlab ... | head`): not an error, and Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +112,12 @@ def _import_msgspec() -> None:
             del sys.modules["typing_extensions"]
 
 
-def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> Any:
+def _interrupted() -> NoReturn:
+    click.echo("sessionlab: interrupted", err=True)
+    sys.exit(130)
+
+
+def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> NoReturn:
     """Say one line on stderr, and with `--json` an object on stdout too, then exit."""
     if "--json" in arguments:
         from sessionlab.cli.output import echo_json

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from sessionlab import layout
-from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, state_dir_option
+from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, not_blank, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
-from sessionlab.stores.opening import StoreLocation, find_state_dir, locate, open_at
+from sessionlab.stores.opening import StoreLocation, agents_without_store, find_state_dir, locate, open_at
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
 _KINDS: Final = {"json": "sessions.json", "openclaw": "OpenClaw's SQLite store"}
@@ -25,21 +27,36 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     """Say what stores lie at PATH: kind, sessions, bytes.
 
     PATH is a store file, an agent's folder or a state folder. Nothing is written. With --json the content fingerprint is included, for
-    which every entry is read.
+    which every entry is read. A store that cannot be read does not hide the others; the exit code is then its own, and the JSON has no
+    totals.
     """
     if path is not None and state_dir is not None:
         raise UsageError("give either PATH or --state-dir, not both")
-    folder = layout.expanded(Path(path)) if path is not None else find_state_dir(Path(state_dir) if state_dir else None)
+    folder = (
+        layout.expanded(Path(not_blank(path, "PATH")))
+        if path is not None
+        else find_state_dir(Path(not_blank(state_dir, "--state-dir")) if state_dir is not None else None)
+    )
     locations = [location for location in locate(folder) if agent is None or location.agent_id == agent]
     if not locations:
         raise NoStoreError(folder, f"has no store of agent {agent!r}")
-    stores = [_facts(location, with_fingerprint=as_json) for location in locations]
+    stores, errors = _facts_of_all(locations, with_fingerprint=as_json)
+    if errors and len(locations) == 1:
+        raise errors[0]
+    lost = agents_without_store(folder) if agent is None else ()
     if as_json:
-        echo_json({"path": str(folder), **_together(stores), "stores": stores})
-        return
-    for store in stores:
-        _echo(store)
-    _echo_next(folder)
+        totals = {} if errors else _together(stores)
+        echo_json({"path": str(folder), **totals, "stores": stores, "agents_without_store": lost})
+    else:
+        for store in stores:
+            if "error" not in store:
+                _echo(store)
+        _echo_lost(lost)
+        _echo_next(folder)
+    for error in errors:
+        click.echo(f"sessionlab: {error}", err=True)
+    if errors:
+        raise click.exceptions.Exit(max(error.exit_code for error in errors))
 
 
 def overview(*, as_json: bool) -> None:
@@ -48,6 +65,8 @@ def overview(*, as_json: bool) -> None:
     try:
         locations = locate(find_state_dir())
     except NoStoreError as error:
+        if os.environ.get(layout.STATE_DIR_VARIABLE, "").strip() or os.path.lexists(folder):
+            raise
         if as_json:
             echo_json({"path": str(folder), "stores": []})
             return
@@ -55,14 +74,10 @@ def overview(*, as_json: bool) -> None:
         click.echo("\nTo see a report without one:     sessionlab report\nOn another machine's folder:     sessionlab info PATH")
         click.echo("All commands:                    sessionlab --help")
         return
-    stores = []
-    for location in locations:
-        try:
-            stores.append(_facts(location, with_fingerprint=False))
-        except SessionLabError as error:
-            stores.append({"agent": location.agent_id, "kind": location.kind, "path": str(location.path), "error": str(error)})
+    stores, _ = _facts_of_all(locations, with_fingerprint=False)
+    lost = agents_without_store(folder)
     if as_json:
-        echo_json({"path": str(folder), "stores": stores})
+        echo_json({"path": str(folder), "stores": stores, "agents_without_store": lost})
         return
     click.echo(f"{folder} holds {len(stores)} session store{'s' if len(stores) != 1 else ''}:\n")
     rows = [
@@ -78,7 +93,20 @@ def overview(*, as_json: bool) -> None:
         for store in stores
     ]
     echo_table(rows, right=frozenset({1, 2}), indent="  ")
+    _echo_lost(lost)
     _echo_next(folder)
+
+
+def _facts_of_all(locations: Sequence[StoreLocation], *, with_fingerprint: bool) -> tuple[list[dict[str, Any]], list[SessionLabError]]:
+    """Return what is said about each store, and the errors of those that cannot be read."""
+    stores, errors = [], []
+    for location in locations:
+        try:
+            stores.append(_facts(location, with_fingerprint=with_fingerprint))
+        except SessionLabError as error:
+            stores.append({"agent": location.agent_id, "kind": location.kind, "path": str(location.path), "error": str(error)})
+            errors.append(error)
+    return stores, errors
 
 
 def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]:
@@ -101,6 +129,8 @@ def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]
             facts["fingerprint"] = store.fingerprint().sha256
     if location.rival is not None:
         facts["second_store"] = str(location.rival)
+    if location.note:
+        facts["note"] = location.note
     return facts
 
 
@@ -133,7 +163,14 @@ def _echo(store: dict[str, Any]) -> None:
     ]
     if "second_store" in store:
         rows.append(["careful", f"a second store lies beside it: {store['second_store']}"])
+    if "note" in store:
+        rows.append(["careful", store["note"]])
     echo_table(rows, indent="  ")
+
+
+def _echo_lost(agents: Sequence[str]) -> None:
+    if agents:
+        click.echo(f"\nTranscripts, but no session store, of: {', '.join(agents)}. Restore their sessions.json from a backup.")
 
 
 def _echo_next(folder: Path) -> None:

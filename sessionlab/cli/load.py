@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sessionlab.cli.output import agent_option, echo_json, json_option, now_option, progress
+from sessionlab.cli.output import agent_option, echo_json, json_option, not_blank, now_option, progress
 from sessionlab.units import format_count
 
 
@@ -25,7 +25,7 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
     from sessionlab.lab.mirror import load
     from sessionlab.lab.session import chosen_path, clock_of
 
-    source = chosen_path(path)
+    source = chosen_path(not_blank(path, "PATH"))
     with progress() as on_progress:
         result = load(source, Path(output).absolute(), agent=agent, now_ms=clock_of(source, now_ms).now_ms, on_progress=on_progress)
     if as_json:

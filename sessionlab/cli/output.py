@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import click
+
+from sessionlab import layout
+from sessionlab.errors import UsageError
 
 JSON_SCHEMA_VERSION: Final = 1
 """Raised when a key of any command's JSON changes its meaning or goes away; new keys do not count."""
@@ -19,6 +23,52 @@ state_dir_option = click.option(
 )
 agent_option = click.option("--agent", metavar="ID", help="Only this agent.")
 now_option = click.option("--now-ms", type=int, default=0, metavar="MS", help="The clock, epoch milliseconds. Default: now.")
+
+
+def named_source(state_dir: str | None, *, sample: bool) -> str:
+    """Return what a command is to look at: `--state-dir`, else `$OPENCLAW_STATE_DIR`; "" for the sample, which `sample` asks for.
+
+    Raises:
+        UsageError: Both are given, or the folder's name is blank, as that of a shell variable which is not set.
+    """
+    if state_dir is not None:
+        if sample:
+            raise UsageError("give either --sample or --state-dir, not both")
+        return not_blank(state_dir, "--state-dir")
+    return "" if sample else os.environ.get(layout.STATE_DIR_VARIABLE, "").strip()
+
+
+def not_blank(text: str, name: str) -> str:
+    """Return a path given on the command line.
+
+    Raises:
+        UsageError: It is blank, as that of a shell variable which is not set.
+    """
+    if not text.strip():
+        raise UsageError(f"{name} is blank: name a folder or a file")
+    return text
+
+
+def notebook_parameters(params: Sequence[str]) -> dict[str, object]:
+    """Take NAME=VALUE texts apart; the notebook's own declarations decide their types.
+
+    Raises:
+        UsageError: One is not of that form.
+    """
+    values: dict[str, object] = {}
+    for text in params:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"-p {text}: write NAME=VALUE")
+        values[name] = value
+    return values
+
+
+def cell_progress(on_stage: Callable[[str, int, int], None] | None) -> Any:
+    """Return a cell-by-cell progress callback for the runner, or `None` without a terminal."""
+    if on_stage is None:
+        return None
+    return lambda step: on_stage(f"{step.notebook}: {step.title}"[:60], step.cell - 1, step.cells)
 
 
 def echo_json(document: dict[str, Any]) -> None:

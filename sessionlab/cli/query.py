@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
-from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, progress
+from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, named_source, now_option, progress
 from sessionlab.errors import UsageError
 
 
 @click.command("query")
 @click.argument("name", required=False)
-@click.option("--state-dir", metavar="DIR", default="", help="State folder, agent's folder or store. Default: the bundled sample.")
+@click.option("--state-dir", metavar="DIR", help="State folder, agent's folder or store. Default: $OPENCLAW_STATE_DIR, else the sample.")
+@click.option("--sample", is_flag=True, help="The bundled sample, whatever the environment says.")
 @click.option("--mirror", metavar="FILE", help="Ask a mirror made by 'sessionlab load' instead.")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the query; repeatable.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -26,7 +27,8 @@ from sessionlab.errors import UsageError
 def command(
     *,
     name: str | None,
-    state_dir: str,
+    state_dir: str | None,
+    sample: bool,
     mirror: str | None,
     params: tuple[str, ...],
     as_csv: bool,
@@ -54,7 +56,10 @@ def command(
         values[key] = _number(key, value) if types.get(key) == "BIGINT" else value
     if agent is not None and "agent" in types:
         values["agent"] = agent
-    rows = _rows(name, values, state_dir=state_dir, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock="now_ms" in types)
+    if mirror is not None and (sample or state_dir is not None):
+        raise UsageError("give only one of --state-dir, --sample and --mirror")
+    source = named_source(state_dir, sample=sample)
+    rows = _rows(name, values, state_dir=source, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock="now_ms" in types)
     columns = [column.name for column in info.columns]
     if as_json:
         echo_json({"query": name, "question": info.question, "columns": columns, "rows": rows})
@@ -77,8 +82,6 @@ def _rows(
     from sessionlab.lab.session import clock_of, open_lab
 
     if mirror is not None:
-        if state_dir:
-            raise UsageError("give either --state-dir or --mirror, not both")
         path = Path(mirror).absolute()
         with contextlib.closing(connect(path)) as con:
             clock = {"now_ms": clock_of(path, now_ms).now_ms} if takes_clock else {}

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sessionlab import layout
-from sessionlab.cli.output import agent_option, echo_json, json_option, now_option, progress
-from sessionlab.errors import UsageError
+from sessionlab.cli.output import (
+    agent_option,
+    cell_progress,
+    echo_json,
+    json_option,
+    named_source,
+    notebook_parameters,
+    now_option,
+    progress,
+)
 from sessionlab.units import format_bytes, parse_size_bytes
 
 
 @click.group("report", invoke_without_command=True)
+@json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, *, as_json: bool) -> None:
     """Make a report as one HTML file that opens offline; 'sessionlab report' alone makes the growth report of the sample."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(growth)
+        ctx.invoke(growth, as_json=as_json)
+    elif as_json:
+        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
 
 
 @command.command("growth")
@@ -51,25 +58,26 @@ def growth(
     as_json: bool = False,
 ) -> None:
     """Show how a session store grows, what makes it big, and what to do about it."""
+    from sessionlab.lab.choices import checked
     from sessionlab.lab.session import chosen_path
     from sessionlab.reports.growth import growth_report
 
-    if sample and state_dir is not None:
-        raise UsageError("give either --sample or --state-dir, not both")
-    named = "" if sample else state_dir or os.environ.get(layout.STATE_DIR_VARIABLE, "").strip()
+    named = named_source(state_dir, sample=sample)
     source = chosen_path(named)
-    values = _parameters(params)
+    values = notebook_parameters(params)
     given = {"agent": agent, "since": since, "until": until, "now_ms": now_ms or None}
     values |= {name: value for name, value in given.items() if value is not None}
     if limit is not None:
         values["limit_bytes"] = parse_size_bytes(limit)
+    # The notebook checks these, too, but only as a failing cell.
+    checked(since=str(values.get("since", "")), until=str(values.get("until", "")))
     with progress() as on_stage:
         report = growth_report(
             source,
             Path(output),
             parameters=values,
             keep_notebook=Path(keep_notebook).absolute() if keep_notebook is not None else None,
-            on_progress=_cells(on_stage),
+            on_progress=cell_progress(on_stage),
             generated_ms=time.time_ns() // 1_000_000,
         )
     if as_json:
@@ -79,21 +87,3 @@ def growth(
     if not named:
         click.echo("No state folder named: this is the bundled sample. For your own: sessionlab report growth --state-dir ~/.openclaw")
     click.echo(f"{report.html.path}: {report.html.figures} figures, {format_bytes(report.html.bytes)}; open it in a browser")
-
-
-def _parameters(params: tuple[str, ...]) -> dict[str, object]:
-    """Take NAME=VALUE texts apart; the notebook's own declarations decide their types."""
-    values: dict[str, object] = {}
-    for text in params:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise UsageError(f"-p {text}: write NAME=VALUE")
-        values[name] = value
-    return values
-
-
-def _cells(on_stage: Callable[[str, int, int], None] | None) -> Any:
-    """Return a cell-by-cell progress callback for the runner, or `None` without a terminal."""
-    if on_stage is None:
-        return None
-    return lambda step: on_stage(f"{step.notebook}: {step.title}"[:60], step.cell - 1, step.cells)

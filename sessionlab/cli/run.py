@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from sessionlab.cli.output import echo_json, json_option, progress
-from sessionlab.cli.report import _cells, _parameters
+from sessionlab.cli.output import cell_progress, echo_json, json_option, notebook_parameters, progress
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.resources import notebooks_dir
 
@@ -28,14 +27,14 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
     """
     from sessionlab.reports.runner import NotebookJob, run_notebooks
 
-    values = _parameters(params)
+    values = notebook_parameters(params)
     folder = Path(output_dir).absolute()
     sources = [_source(name) for name in notebooks]
     if len({source.name for source in sources}) != len(sources):
         raise UsageError("two notebooks have the same file name: their executed copies would overwrite each other")
     jobs = [NotebookJob(source, folder / source.name, values) for source in sources]
     with progress() as on_stage:
-        results = run_notebooks(jobs, workers=workers, on_progress=_cells(on_stage))
+        results = run_notebooks(jobs, workers=workers, on_progress=cell_progress(on_stage))
     rows: list[dict[str, Any]] = []
     for job, result in zip(jobs, results, strict=True):
         failed = isinstance(result, SessionLabError)

@@ -6,10 +6,11 @@ that it tells the truth. Nothing here builds SQL text or writes to the mirror; p
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PARAM: Final = re.compile(r"\$(?P<name>\w+) (?P<type>[A-Z]+) (?P<need>required|optional) - (?P<meaning>.+)")
 _COLUMN: Final = re.compile(r"(?P<name>\w+) (?P<type>[A-Z]+) (?P<unit>\S+) - (?P<meaning>.+)")
+_END_OF_TIME_MS: Final = 253_402_300_800_000
 _HEADER: Final = re.compile(r"-- (question|params|columns|order): (.*)")
 
 
@@ -116,21 +118,40 @@ def run(con: duckdb.DuckDBPyConnection, name: str, **params: object) -> pd.DataF
         params: Values by parameter name, without the `$`. A DATE may be a `date` or ISO text. `None` is "not given".
 
     Raises:
-        UsageError: Unknown query or parameter, a missing required one, or a value of the wrong type.
+        UsageError: Unknown query or parameter, a missing required one, or a value of the wrong type; or `con` is no connection to a mirror.
     """
     info = describe(name)
-    frame = con.execute(info.sql, _bind(info, params)).df()
+    values = _bind(info, params)
+    with _worded(info):
+        frame = con.execute(info.sql, values).df()
     return frame.astype({column.name: _dtype(column, missing=bool(frame[column.name].isna().any())) for column in info.columns})
 
 
 def as_rows(con: duckdb.DuckDBPyConnection, name: str, **params: object) -> list[dict[str, Any]]:
     """Answer the query `name` as a list of JSON-ready dicts (days as ISO text), without pandas. Otherwise as `run`."""
     info = describe(name)
-    rows = con.execute(info.sql, _bind(info, params)).fetchall()
+    values = _bind(info, params)
+    with _worded(info):
+        rows = con.execute(info.sql, values).fetchall()
     return [
         {column.name: value.isoformat() if isinstance(value, dt.date) else value for column, value in zip(info.columns, row, strict=True)}
         for row in rows
     ]
+
+
+@contextlib.contextmanager
+def _worded(info: QueryInfo) -> Iterator[None]:
+    """Turn what DuckDB says about a database that is no mirror, or about a value, into one line."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise UsageError(f"query {info.name}: the file is no mirror of this version; make it anew with 'sessionlab load'") from error
+    except duckdb.Error as error:
+        raise UsageError(f"query {info.name}: {str(error).splitlines()[0][:200]}") from error
 
 
 def _matched(pattern: re.Pattern[str], text: str, name: str) -> re.Match[str]:
@@ -157,7 +178,12 @@ def _value(info: QueryInfo, param: Param, value: object) -> object:
     if param.type == "VARCHAR" and isinstance(value, str):
         return value
     if param.type == "BIGINT" and not isinstance(value, bool) and hasattr(value, "__index__"):
-        return operator.index(value)
+        number = operator.index(value)
+        if param.name == "now_ms" and not 0 < number < _END_OF_TIME_MS:
+            raise UsageError(f"query {info.name}: now_ms={number} is no time between 1970 and 9999; give epoch milliseconds")
+        if not -(1 << 63) <= number < 1 << 63:
+            raise UsageError(f"query {info.name}: {param.name}={number} is beyond 64 bits")
+        return number
     if param.type == "DATE":
         # A datetime is a date to isinstance, but whether its day is the UTC day is anybody's guess.
         if isinstance(value, dt.date) and not isinstance(value, dt.datetime):

@@ -121,18 +121,20 @@ class _Helper:
     def __init__(self) -> None:
         command = [sys.executable, "-c", "from sessionlab.lab.workers import serve; serve()"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        # In a session of its own: Ctrl-C is for the caller, who then ends its helpers.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Killed first: closing a pipe flushes it, and waits for a thread that writes to a helper which reads no more.
+        self._process.kill()
+        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        self._process.kill()
-        self._process.wait()
 
     def parse(self, jobs: Sequence[ParseJob]) -> EventBatch:
         """Have the process parse a batch and wait for it."""

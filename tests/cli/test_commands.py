@@ -300,3 +300,81 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("activity_daily")
     assert done.stderr == ""
+
+
+def test_info_lists_the_other_agents_when_one_cannot_be_read_and_exits_with_its_code(tmp_path: Path) -> None:
+    state = Path(shutil.copytree(SAMPLE, tmp_path / "state"))
+    (state / "agents/ops/sessions/sessions.json").write_text('{"a": 1')
+    done = sessionlab("info", state)
+    assert done.returncode == 3
+    assert "sessions  90" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert "ops" in done.stderr
+    found = json.loads(sessionlab("info", state, "--json").stdout)
+    assert ["error" in store for store in found["stores"]] == [False, True, False]
+    assert "count" not in found
+
+
+def test_agents_that_lost_their_store_are_named(tmp_path: Path) -> None:
+    state = Path(shutil.copytree(SAMPLE, tmp_path / "state"))
+    (state / "agents/ops/sessions/sessions.json").unlink()
+    assert "no session store, of: ops." in sessionlab("info", state).stdout
+    assert "no session store, of: ops." in sessionlab(OPENCLAW_STATE_DIR=str(state)).stdout
+    assert printed_json(sessionlab("info", state, "--json"))["agents_without_store"] == ["ops"]
+
+
+def test_bare_command_says_when_the_variable_names_no_state_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "is not a folder" in one_line_error(sessionlab(OPENCLAW_STATE_DIR=str(tmp_path / "file")), 10)
+    assert "there is no such folder" in one_line_error(sessionlab(OPENCLAW_STATE_DIR=str(tmp_path / "gone")), 10)
+
+
+def test_blank_path_is_a_mistake_and_not_the_sample(tmp_path: Path) -> None:
+    assert "PATH is blank" in one_line_error(sessionlab("load", "", "-o", tmp_path / "x.duckdb"), 2)
+    assert "PATH is blank" in one_line_error(sessionlab("info", " "), 2)
+    assert "--state-dir is blank" in one_line_error(sessionlab("query", "overview", "--state-dir", ""), 2)
+    assert "--state-dir is blank" in one_line_error(sessionlab("report", "growth", "--state-dir", "", "-o", tmp_path / "x.html"), 2)
+
+
+def test_query_honours_the_state_dir_variable(tmp_path: Path) -> None:
+    folder = tmp_path / "agents/main/sessions"
+    folder.mkdir(parents=True)
+    (folder / "sessions.json").write_text('{"agent:main:main": {"sessionId": "a", "updatedAt": 1}}')
+    rows = printed_json(sessionlab("query", "bytes_by_kind", "--json", OPENCLAW_STATE_DIR=str(tmp_path)))["rows"]
+    assert sum(row["sessions"] for row in rows) == 1
+    rows = printed_json(sessionlab("query", "bytes_by_kind", "--sample", "--json", OPENCLAW_STATE_DIR=str(tmp_path)))["rows"]
+    assert sum(row["sessions"] for row in rows) == 300
+
+
+def test_query_of_a_file_that_is_no_mirror_is_one_line(tmp_path: Path) -> None:
+    other = tmp_path / "other.duckdb"
+    duckdb.connect(str(other)).close()
+    assert "is no mirror" in one_line_error(sessionlab("query", "overview", "--mirror", other), 2)
+
+
+def test_path_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    path.mkdir()
+    (path / "sessions.json").write_bytes(b"{}")
+    assert "caf\\udce9" in sessionlab("info", path, PYTHONUTF8="1").stdout
+    assert printed_json(sessionlab("info", path, "--json", PYTHONUTF8="1"))["path"] == str(path)
+
+
+def test_path_beyond_what_a_system_takes_is_one_line() -> None:
+    assert "cannot be looked at" in one_line_error(sessionlab("info", "x/" * 2500), 10)
+
+
+def test_report_alone_takes_json_and_a_bad_day_is_a_usage_error(tmp_path: Path) -> None:
+    error = json.loads(sessionlab("report", "--json", OPENCLAW_STATE_DIR=str(tmp_path / "gone")).stdout)["error"]
+    assert error["type"] == "NoStoreError"
+    for option in ("--since", "--until"):
+        done = sessionlab("report", "growth", "--sample", option, "2026-13-01", "-o", tmp_path / "x.html")
+        assert "2026-13-01" in one_line_error(done, 2)
+
+
+@pytest.mark.parametrize(("message", "code"), [("Query interrupted", 130), ("something else", 1)])
+def test_interrupted_query_exits_as_interrupted(message: str, code: int) -> None:
+    script = f"import sessionlab.cli as cli\ndef fail(**_): raise RuntimeError({message!r})\ncli.main_group.main = fail\ncli.main()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert (done.stderr == "sessionlab: interrupted\n") == (code == 130)

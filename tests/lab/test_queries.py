@@ -380,3 +380,22 @@ def test_problems_come_worst_first() -> None:
     assert [row["code"] for row in rows(made, "problems")] == ["d", "c", "b", "a"]
     assert [row["code"] for row in rows(made, "problems", severity="warning")] == ["c", "b"]
     assert [row["code"] for row in rows(made, "problems", agent="main")] == ["d"]
+
+
+@pytest.mark.parametrize("now_ms", [0, -5, 999_999_999_999_999_999, 1 << 70])
+def test_a_clock_that_is_no_time_is_refused(now_ms: int, lively: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(UsageError, match="is no time between 1970 and 9999"):
+        queries.as_rows(lively, "growth_daily", now_ms=now_ms)
+
+
+def test_a_number_beyond_64_bits_is_refused(lively: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(UsageError, match="beyond 64 bits"):
+        queries.as_rows(lively, "biggest_sessions", limit=1 << 70)
+
+
+def test_a_database_that_is_no_mirror_is_refused_in_one_line() -> None:
+    with duckdb.connect() as con:
+        for ask in (queries.as_rows, queries.run):
+            with pytest.raises(UsageError, match="is no mirror of this version") as caught:
+                ask(con, "overview")
+            assert "\n" not in str(caught.value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,23 @@ def test_helpers_do_not_run_the_callers_program_again(jobs: list[ParseJob], tmp_
 
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert (done.stdout.strip(), marker.read_text(encoding="utf-8")) == ("4", "x")
+
+
+def test_a_stuck_helper_does_not_keep_the_caller_from_leaving(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    large = ParseJob(50, jobs[0].path, 1 << 20, b"\n" * (1 << 20))  # more than a pipe holds
+    helper = workers._Helper()
+    os.kill(helper._process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(helper.parse, [large])
+        time.sleep(0.2)
+        begun = time.monotonic()
+        helper.__exit__()
+        assert time.monotonic() - begun < 5
+        with pytest.raises(WorkerDiedError):
+            waiting.result(timeout=5)
+
+
+def test_helpers_are_out_of_reach_of_the_terminals_interrupt() -> None:
+    with workers._Helper() as helper:
+        assert os.getpgid(helper._process.pid) != os.getpgid(0)
