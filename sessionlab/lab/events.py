@@ -6,17 +6,17 @@ Each event of a conversation counts once: a fork begins with verbatim copies of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sessionlab import layout
 from sessionlab.errors import StoreError
 from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
 from sessionlab.lab.columns import EventBatch, ParseJob, TranscriptFacts, parse
+from sessionlab.lab.copies import mark_copies
 from sessionlab.lab.insert import insert_events, insert_rows, shown_path
 from sessionlab.lab.reading import ReadingPlan
 from sessionlab.lab.transcript_problems import transcript_problems
@@ -26,6 +26,8 @@ from sessionlab.transcripts import Event, decode, read
 
 if TYPE_CHECKING:
     import duckdb
+
+    from sessionlab.stores.openclaw_transcripts import StoredTranscript
 
 _STORED_BATCH_BYTES: Final = 24 << 20
 _INSERT_ROWS: Final = 200_000
@@ -108,10 +110,13 @@ def load_events(
             on_progress("reading transcripts", done, total)
     if waiting:
         insert_events(con, waiting)
-    _insert_transcripts(con, fresh, facts, racy_after_ns)
+    # A transcript in cold storage may be put back without a change of the database.
+    broken = {problem.path for problems in result.problems.values() for problem in problems if problem.severity == "error"}
+    unsettled = {one.transcript_id for one in fresh if one.source.path in broken or facts[one.transcript_id].error is not None}
+    _insert_transcripts(con, fresh, facts, unsettled=unsettled, racy_after_ns=racy_after_ns)
     for one in fresh:
         result.problems[one.agent_id] += transcript_problems(one.source, facts[one.transcript_id])
-    _mark_copies(con, sources, reused, has_old=has_old)
+    mark_copies(con, reused=reused, has_old=has_old, events_of=_reader(sources))
     rows = con.execute(
         "SELECT agent_id, session_key, min(first_ms) FROM transcripts "
         "WHERE session_key IS NOT NULL AND first_ms IS NOT NULL GROUP BY agent_id, session_key"
@@ -224,7 +229,12 @@ def _stored_batches(
 
 
 def _insert_transcripts(
-    con: duckdb.DuckDBPyConnection, fresh: Sequence[_Numbered], facts: dict[int, TranscriptFacts], racy_after_ns: int
+    con: duckdb.DuckDBPyConnection,
+    fresh: Sequence[_Numbered],
+    facts: dict[int, TranscriptFacts],
+    *,
+    unsettled: set[int],
+    racy_after_ns: int,
 ) -> None:
     if not fresh:
         return
@@ -245,8 +255,7 @@ def _insert_transcripts(
             "bytes": [one.source.bytes for one in fresh],
             # A time that may still change, and one of a transcript that could not be read, must not look settled to the next load.
             "mtime_ns": [
-                one.source.mtime_ns if one.source.mtime_ns <= racy_after_ns and fact.error is None else 0
-                for one, fact in zip(fresh, found, strict=True)
+                one.source.mtime_ns if one.source.mtime_ns <= racy_after_ns and one.transcript_id not in unsettled else 0 for one in fresh
             ],
             "events": [fact.events for fact in found],
             "bad_lines": [fact.bad_lines for fact in found],
@@ -258,61 +267,35 @@ def _insert_transcripts(
     )
 
 
-def _mark_copies(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], reused: set[int], *, has_old: bool) -> None:
-    """Mark the events of forks that stand in their parent as well, by id and time, where the fork or its parent is new, changed or gone."""
-    forks = con.execute("SELECT transcript_id, parent_session FROM transcripts WHERE parent_session IS NOT NULL ORDER BY 1").fetchall()
-    if not forks:
-        return
+def _reader(sources: Sequence[_Numbered]) -> Callable[[int], Iterator[Event]]:
+    """Return what reads one transcript's events again by its number: only families of forks need it."""
     by_number = {one.transcript_id: one for one in sources}
-    by_name: dict[tuple[str, str], list[_Numbered]] = {}
-    for one in sources:
-        for name in _names(one.source.path, one.source.session_id):
-            by_name.setdefault((one.agent_id, name), []).append(one)
-    before: dict[tuple[str, str], set[str]] = {}
-    if has_old:
-        for agent_id, path, session_id in con.execute("SELECT agent_id, path, session_id FROM old.transcripts").fetchall():
-            for name in _names(path, session_id):
-                before.setdefault((agent_id, name), set()).add(path)
-    for transcript_id, parent_session in forks:
+    listed: dict[int, dict[str, StoredTranscript]] = {}
+
+    def events_of(transcript_id: int) -> Iterator[Event]:
         one = by_number[transcript_id]
-        parent = (one.agent_id, _stem(parent_session))
-        parents = [other for other in by_name.get(parent, []) if other is not one]
-        is_same = before.get(parent, set()) - {one.source.path} == {other.source.path for other in parents}
-        if is_same and reused.issuperset([transcript_id, *(other.transcript_id for other in parents)]):
-            continue
-        known = {(event.id, event.timestamp) for other in parents for event in _events(other) if event.id is not None}
-        copies = [place for place, event in enumerate(_events(one)) if event.type != "session" and (event.id, event.timestamp) in known]
-        con.execute(
-            "UPDATE events SET is_copy = list_contains(CAST(? AS INTEGER[]), seq) WHERE transcript_id = ?",
-            [copies, transcript_id],
-        )
+        return _stored_events(one, listed) if one.source.in_store else _file_events(one.source)
+
+    return events_of
 
 
-def _names(path: str, session_id: str | None) -> set[str]:
-    """Return what a fork's header may call a transcript."""
-    return {_stem(path)} if session_id is None else {_stem(path), session_id}
+def _file_events(source: TranscriptSource) -> Iterator[Event]:
+    try:
+        for piece in read(Path(source.path), limit_bytes=source.bytes):
+            yield from piece.events
+    except StoreError:
+        return  # reported when it was read for its events
 
 
-def _events(one: _Numbered) -> Iterable[Event]:
-    """Read one transcript's events again: only forks and their parents need it."""
-    if not one.source.in_store:
-        try:
-            for piece in read(Path(one.source.path), limit_bytes=one.source.bytes):
-                yield from piece.events
-        except StoreError:
-            return  # reported when it was read for its events
-        return
+def _stored_events(one: _Numbered, listed: dict[int, dict[str, StoredTranscript]]) -> Iterator[Event]:
+    """Read one transcript of a database; `listed` keeps each database's list, as making it reads every row."""
     from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
 
-    if isinstance(one.store, OpenClawStore):
-        for transcript in one.store.transcripts():
-            if one.source.path.endswith(f"#{transcript.name}"):
-                lines = [line if isinstance(line, bytes) else b"" for line in one.store.transcript_lines(transcript)]
-                yield from decode(b"\n".join([*lines, b""])).events
-
-
-def _stem(path: str) -> str:
-    """Return the name that a fork's header and a source have in common: the session id, whatever folder and archive suffix it has now."""
-    name = path.replace("\\", "/").rpartition("/")[2].rpartition("#")[2]
-    parsed = layout.parse_transcript_name(name)
-    return parsed.session_id if parsed is not None else name
+    if not isinstance(one.store, OpenClawStore):
+        return
+    if id(one.store) not in listed:
+        listed[id(one.store)] = {transcript.name: transcript for transcript in one.store.transcripts()}
+    transcript = listed[id(one.store)].get(one.source.path.rpartition("#")[2])
+    if transcript is not None:
+        lines = [line if isinstance(line, bytes) else b"" for line in one.store.transcript_lines(transcript)]
+        yield from decode(b"\n".join([*lines, b""])).events

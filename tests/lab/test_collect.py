@@ -19,6 +19,7 @@ from sessionlab.lab import mirror
 from sessionlab.lab.mirror import connect, load, load_into
 from tests.fixture_states import STORE, own_state
 from tests.lab.states import event, header, long_ago, settle, write_store, write_transcript
+from tests.stores.test_openclaw import freeze
 
 NOW_MS = synth.DEFAULT_NOW_MS
 
@@ -237,3 +238,52 @@ def test_events_of_a_window_whose_session_is_gone_are_orphans(tmp_path: Path, tm
         database.commit()
     assert rows(state, "SELECT count(*) > 0 FROM transcripts WHERE is_orphan AND session_key IS NULL") == [(True,)]
     assert rows(state, "SELECT count(*) FROM transcripts WHERE session_key NOT IN (SELECT session_key FROM sessions)") == [(0,)]
+
+
+def forks(state: Path, *headers: tuple[str, str, str]) -> None:
+    """Write (agent, id, parent) forks, each with the same three events of a parent and one of its own, a dollar each."""
+    shared = [event(f"a{number}", cost=1) for number in range(3)]
+    for agent, name, parent in headers:
+        lines = [header(name, parentSession=parent) if parent else header(name), *shared, event(f"{name}1", cost=1)]
+        write_transcript(state, agent, f"{name}.jsonl", lines)
+
+
+@pytest.mark.parametrize(
+    ("headers", "true_usd"),
+    [
+        ([("main", "b", "/x/a.jsonl"), ("main", "c", "/x/a.jsonl")], 5),
+        ([("main", "a", ""), ("main", "c", "/x/gone.jsonl"), ("main", "gone", "/x/a.jsonl")], 6),
+        ([("main", "b", "/x/gone.jsonl"), ("ops", "c", "/x/gone.jsonl")], 5),
+        ([("main", "a", ""), ("ops", "b", "/x/main/sessions/a.jsonl")], 5),
+        ([("main", "b", "/x/c.jsonl"), ("main", "c", "/x/b.jsonl")], 5),
+    ],
+    ids=["of a parent that is gone", "a fork of a fork", "across agents, the parent gone", "across agents", "in a circle"],
+)
+def test_what_forks_share_counts_once(headers: list[tuple[str, str, str]], true_usd: int, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for agent in {agent for agent, _, _ in headers}:
+        write_store(
+            state, agent, {f"agent:{agent}:{name}": {"sessionId": name, "updatedAt": 1} for other, name, _ in headers if other == agent}
+        )
+    forks(state, *headers)
+    settle(state)
+    assert cost_usd(state) == true_usd
+    load(state, tmp_path / "m.duckdb", now_ms=NOW_MS)
+    agent, name, _ = headers[0]
+    (state / "agents" / agent / "sessions" / f"{name}.jsonl").unlink()
+    load(state, tmp_path / "m.duckdb", now_ms=NOW_MS)
+    with connect(tmp_path / "m.duckdb") as con:
+        assert con.execute("SELECT sum(cost_microusd) / 1e6 FROM events WHERE NOT is_copy").fetchone() == (true_usd - 1,)
+
+
+def test_a_cold_transcript_that_was_put_back_is_read(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    cold = freeze(state / STORE, into="file")
+    kept = cold.read_bytes()
+    settle(state)
+    whole = load(state, tmp_path / "whole.duckdb", now_ms=NOW_MS).events
+    cold.unlink()
+    assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events < whole
+    cold.write_bytes(kept)
+    settle(state, only_new=True)
+    assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events == whole
