@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ def test_a_last_line_that_stops_in_the_middle_is_unfinished_not_bad() -> None:
 def test_an_unfinished_line_cut_inside_a_character_is_unfinished() -> None:
     found = decode(HEADER + b"\n" + '{"type":"message","x":"ä'.encode()[:-1])
     assert [bad.is_unfinished for bad in found.bad] == [True]
+
+
+def test_a_run_of_blank_lines_takes_no_memory_of_its_own() -> None:
+    data = b"\n" * 3_000_000 + b"{oops}\n" + b"\n" * 1_000_000 + b'{"type": "a"}'
+    tracemalloc.start()
+    try:
+        found = decode(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ([line.number for line in found.bad], len(found.events), found.lines) == ([3_000_001], 1, 4_000_002)
+    assert peak < 16 << 20
 
 
 def test_blank_lines_are_no_events_and_keep_the_numbers_true() -> None:

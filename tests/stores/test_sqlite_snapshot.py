@@ -376,3 +376,22 @@ def test_no_temporary_folder_at_all(store: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(UnreadableError, match=r"gone.*TMPDIR"):
         take_snapshot(store)
+
+
+def test_copies_of_killed_processes_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"sessionlab-snapshot-{ended.pid}-old", f"sessionlab-snapshot-{ended.pid}-young", f"sessionlab-snapshot-{os.getpid()}-mine"]
+    for name in [*names, "sessionlab-snapshot-x-y", f"other-{ended.pid}-z"]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "copy").touch()
+        if not name.endswith("young"):
+            os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    database = tmp_path / "a.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        db.execute("CREATE TABLE t (x)")
+    with take_snapshot(database):
+        assert [path for path in tmp_path.iterdir() if path.name == names[0]] == []
+        assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 5
+        assert len(list(tmp_path.glob(f"sessionlab-snapshot-{os.getpid()}-*"))) == 2
