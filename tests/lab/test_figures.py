@@ -172,8 +172,7 @@ def test_labels_of_the_treemap_have_contrast_on_every_colour_and_are_never_cut(a
     assert all(style.contrast(style.ink_on(style.kind_colour(kind)), style.kind_colour(kind)) >= 4.5 for kind in style._KINDS)
     assert (style.contrast("#000000", "#FFFFFF"), style.contrast("#777777", "#777777")) == (21, 1)
     assert (drawn.layout.uniformtext.minsize, drawn.layout.uniformtext.mode) == (10, "hide")
-    assert (tree.ids[0], tree.texttemplate[0]) == ("all", ""), "plotly draws the root without a fill: its label would lie on the page"
-    assert tree.texttemplate[1] == "%{label}"
+    assert tree.texttemplate[0] == "%{label}"
 
 
 def test_treemap_adds_up(ask: Ask) -> None:

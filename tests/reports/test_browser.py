@@ -29,7 +29,15 @@ FIGURES: list[Any] = [
         [go.Scatter(x=DAYS, y=list(range(30)), name=name, hovertext=HOSTILE) for name in ("direct", HOSTILE, "a rather long series name")]
     ),
     go.Figure(go.Bar(y=["cron run", LONG[:40]], x=[3, 4], orientation="h")),
-    go.Figure(go.Treemap(labels=["all", "skills", "origin"], parents=["", "all", "all"], values=[0, 5, 1])),
+    go.Figure(
+        go.Treemap(
+            labels=["all", "skills", "origin"],
+            parents=["", "all", "all"],
+            values=[0, 5, 1],
+            marker={"colors": ["#BDBDBD", "#0072B2", "#E69F00"]},
+            textfont={"color": ["#000000", "#FFFFFF", "#000000"]},
+        )
+    ),
     go.Figure(go.Heatmap(x=["Mon", "Tue"], y=[0, 6], z=[[1, 2], [3, 4]])),
 ]
 CONTRAST = """
@@ -139,6 +147,18 @@ def test_text_and_axis_labels_have_contrast_in_both_schemes(page: Page, scheme: 
         assert least >= 4.5
     background = page.eval("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background))) < 200) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_labels_of_tiles_keep_their_ink_and_the_root_without_a_tile_has_the_pages(page: Page, scheme: str) -> None:
+    page.view(1400, scheme=scheme)
+    inks = page.eval(
+        "Object.fromEntries([...document.querySelectorAll('.treemaplayer .slicetext')].map(t => [t.textContent, getComputedStyle(t).fill]))"
+    )
+    assert inks["skills"] == "rgb(255, 255, 255)"
+    assert inks["origin"] == "rgb(0, 0, 0)"
+    assert inks["all"] == page.eval("getComputedStyle(document.body).color")
+    page.view(1400)
 
 
 def test_printing_uses_dark_ink_on_white_whatever_the_scheme(page: Page) -> None:

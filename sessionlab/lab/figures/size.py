@@ -129,8 +129,8 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
         sort=True,
         marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}, "pad": {"t": 19, "l": 1, "r": 1, "b": 1}},
         text=[format_bytes(size) for size in values],
-        # A box with others in it has one line for its name. The outermost one is never filled, so that no ink suits it on every paper.
-        texttemplate=["", *("%{label}" if node in inner else "%{label}<br>%{text}" for node in ids[1:])],
+        # A box with others in it has one line for its name.
+        texttemplate=["%{label}" if node in inner else "%{label}<br>%{text}" for node in ids],
         textfont={"color": [style.ink_on(colour) for colour in colours]},
         hovertemplate="%{id}<br>%{text}, %{percentRoot:.1%} of all entries<extra></extra>",
         tiling={"pad": 1},

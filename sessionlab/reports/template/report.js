@@ -58,7 +58,11 @@
   function withoutRootTile(trace) {
     const colors = trace.parents && trace.marker && trace.marker.colors;
     if (!Array.isArray(colors)) return trace;
-    return { ...trace, marker: { ...trace.marker, colors: colors.map((color, i) => (trace.parents[i] ? color : "rgba(0,0,0,0)")) } };
+    const lifted = (list, bare) => list.map((color, i) => (trace.parents[i] ? color : bare));
+    const shown = { ...trace, marker: { ...trace.marker, colors: lifted(colors, "rgba(0,0,0,0)") } };
+    // Where each label has an ink of its own, the root's must be the page's.
+    const inks = trace.textfont && trace.textfont.color;
+    return Array.isArray(inks) ? { ...shown, textfont: { ...trace.textfont, color: lifted(inks, colour("ink")) } } : shown;
   }
 
   const charts = [...document.querySelectorAll(".chart")].map((div) => ({
