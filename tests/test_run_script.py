@@ -23,6 +23,7 @@ case "$1 ${2:-}" in
     "-c import sys, pip"*) : ;;
     "-m venv")
         mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$SESSIONLAB" "$3/bin/sessionlab" ;;
+    "-m pytest") echo "home $HOME" ;;
     "-m pip") case "$*" in *uv.lock.txt*) exit 1 ;; *) [ -z "${NO_NETWORK:-}" ] ;; esac ;;
 esac
 """
@@ -163,9 +164,10 @@ def test_no_command_at_all_goes_to_sessionlab_too(project: Path) -> None:
 
 
 @pytest.mark.parametrize("home", ["", "/nonexistent"])
-def test_unusable_home_is_replaced(project: Path, home: str) -> None:
+def test_unusable_home_is_replaced_for_setup_and_tests_only(project: Path, home: str) -> None:
     install_python(project, "python3")
-    assert run(project, "info", extra={"HOME": home}).stdout == f"<info>/|UTC|{project / '.run' / 'home'}|none"
+    assert run(project, "info", extra={"HOME": home}).stdout == f"<info>/|UTC|{home}|none"
+    assert run(project, "test", "-k", "x", extra={"HOME": home}).stdout == f"home {project / '.run' / 'home'}\n"
 
 
 def test_report_is_made_from_the_sample_unless_a_state_folder_is_named(project: Path) -> None:

@@ -64,7 +64,12 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
 
 class SessionStore(ABC):
-    """One session store, opened for reading. Opening and reading never write to the store or its folder."""
+    """One session store, opened for reading. Opening and reading never write to the store or its folder.
+
+    Raises: every method that reads raises `CorruptStoreError` for bytes that are not what they claim to be, with the file and where known
+    the line, and `UnreadableError` when the system refuses. Generators raise while they are consumed. Only `check` reports what is wrong
+    inside entries instead of raising it.
+    """
 
     kind: ClassVar[str]
     path: Path
@@ -74,7 +79,11 @@ class SessionStore(ABC):
 
     @abstractmethod
     def get(self, key: str) -> Entry | None:
-        """Return the entry stored under exactly `key`, or `None` when there is none. An unreadable entry raises."""
+        """Return the entry stored under exactly `key`, or `None` when there is none.
+
+        Raises:
+            CorruptStoreError: The entry, or the store around it, cannot be read.
+        """
 
     @abstractmethod
     def summaries(self) -> Iterator[SessionSummary]:
@@ -82,7 +91,11 @@ class SessionStore(ABC):
 
     @abstractmethod
     def items(self) -> Iterator[tuple[str, Entry]]:
-        """Yield every (key, entry) in the store's own order, streamed, of one consistent state."""
+        """Yield every (key, entry) in the store's own order, streamed, of one consistent state.
+
+        Raises:
+            CorruptStoreError: At the first entry that cannot be read.
+        """
 
     @abstractmethod
     def raw_items(self) -> Iterator[tuple[str, bytes]]:
@@ -90,7 +103,11 @@ class SessionStore(ABC):
 
     @abstractmethod
     def count(self) -> int:
-        """Return the number of sessions."""
+        """Return the number of sessions.
+
+        Raises:
+            CorruptStoreError: The store cannot be read; never a count of what happened to be readable.
+        """
 
     @abstractmethod
     def stats(self) -> StoreStats:
@@ -102,7 +119,11 @@ class SessionStore(ABC):
 
     @abstractmethod
     def fingerprint(self) -> Fingerprint:
-        """Return the identity of the contents; reads every entry."""
+        """Return the identity of the contents; reads every entry.
+
+        Raises:
+            CorruptStoreError: An entry cannot be read.
+        """
 
     def examine(self) -> tuple[Fingerprint, tuple[Problem, ...]]:
         """Return `fingerprint()` and what `check()` finds in the sessions, which a backend may learn from one reading.

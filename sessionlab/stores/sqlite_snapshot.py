@@ -5,7 +5,7 @@ Must not: open the original with SQLite unless nothing else works (that writes `
 
 Why not simply open it: `mode=ro` still writes `-shm`, `immutable=1` does not see commits that are only in the write-ahead log.
 A caveat of POSIX locks: a process that holds the same database open through SQLite itself loses its locks when this module closes its
-own handle of that file. sessionlab never does both.
+own handle of that file. sessionlab opens an original through SQLite only as `immutable=1`, which takes no locks, or for that backup.
 """
 
 from __future__ import annotations
