@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import hashlib
 import os
 import time
@@ -22,7 +23,7 @@ from sessionlab.errors import CorruptStoreError, SessionLabError, UnreadableErro
 from sessionlab.lab.collect import AgentSnapshot, share_out, snapshot_agent
 from sessionlab.lab.events import load_events
 from sessionlab.lab.files import SeenFile, scan_files
-from sessionlab.lab.insert import create_tables
+from sessionlab.lab.insert import create_tables, encodable
 from sessionlab.lab.reading import plan_reading
 from sessionlab.lab.rows import insert_agents, insert_problems, insert_sessions
 from sessionlab.lab.workers import reading
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _RACY_NS: Final = 100_000_000
 """A file changed less than this before it was looked at may change again within the same tick of the file system's clock."""
+
+_LONGEST_NAME: Final = 220
+"""Of a mirror's file name, bytes: the unfinished file's is somewhat longer, and file systems end at 255."""
 
 Stage = Callable[[str, int, int], None]
 """Told about progress: what is being done, how much of it is done, of how much (bytes of transcripts, or agents)."""
@@ -77,9 +81,9 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
     options: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     if path is None:
         return duckdb.connect(config=options)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # of a name that is too long, Path's raises
         raise UsageError(f"{path}: is a folder; a mirror is a file")
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113
         raise UsageError(f"{path}: there is no such mirror; make it with 'sessionlab load'")
     try:
         return duckdb.connect(str(path), read_only=True, config=options)
@@ -108,6 +112,9 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
         UsageError: `mirror` exists and is no mirror, or its folder does not.
         BusyMirrorError: Another program holds the old mirror open for writing.
     """
+    import duckdb  # see connect
+
+    _check_name(mirror, path)
     locations = _located(path, agent)
     scan = _scan(locations)
     old = _existing(mirror, _root(path))
@@ -128,6 +135,8 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
             fresh.replace(mirror)
         except OSError as error:
             raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise UnreadableError(mirror, f"cannot be written ({str(error).splitlines()[0][:200]})") from error
     return dataclasses.replace(result, path=mirror)
 
 
@@ -142,13 +151,28 @@ def load_into(
 
 
 def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
-    locations = locate(path)
+    # A folder's name need not be UTF-8, and the mirror's text must be.
+    locations = tuple(dataclasses.replace(found, agent_id=encodable(found.agent_id) or "") for found in locate(path))
     if agent is None:
         return locations
     chosen = tuple(location for location in locations if location.agent_id == agent)
     if not chosen:
         raise UsageError(f"{path}: has no agent {agent!r}; there are {', '.join(location.agent_id for location in locations)}")
     return chosen
+
+
+def _check_name(mirror: Path, path: Path) -> None:
+    """Refuse a name that DuckDB cannot take, and one among the files that are to be read: each load would change them."""
+    try:
+        size = len(mirror.name.encode())
+        str(mirror).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{encodable(str(mirror))}: is not UTF-8; name another file for the mirror") from error
+    if size > _LONGEST_NAME:
+        raise UsageError(f"{mirror.name[:40]}...: is longer than {_LONGEST_NAME} bytes; name another file for the mirror")
+    root = layout.expanded(path)
+    if os.path.isdir(root) and Path(os.path.realpath(mirror)).is_relative_to(os.path.realpath(root)):  # noqa: PTH112  # never raises
+        raise UsageError(f"{mirror}: lies in the folder that is loaded; name a file elsewhere")
 
 
 def _root(path: Path) -> Path:
@@ -222,6 +246,7 @@ def _write(
     _remove(fresh)
     # One thread: two write a file half as large again, take more time in all, and want the cores that the transcripts are parsed on.
     with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false", "threads": 1})) as con:
+        fresh.chmod(0o600)  # like the stores: what is in them is in it
         if old is not None:
             con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
         read = _fill(con, locations, scan, root=root, old=old, now_ms=now_ms, on_progress=on_progress)
@@ -338,7 +363,7 @@ def _schema_version() -> str:
 
 def _remove_abandoned(mirror: Path) -> None:
     """Remove what a load that was killed left beside the mirror: unfinished files of processes that are no more."""
-    for left in mirror.parent.glob(f".{mirror.name}.*.tmp"):
+    for left in mirror.parent.glob(f".{glob.escape(mirror.name)}.*.tmp"):
         pid = left.name.removesuffix(".tmp").rpartition(".")[2]
         if pid.isdigit() and not _is_alive(int(pid)):
             _remove(left)

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from sessionlab import synth
+from sessionlab.errors import UnreadableError, UsageError
 from sessionlab.lab import mirror
 from sessionlab.lab.mirror import connect, load, load_into
 from tests.fixture_states import STORE, own_state
@@ -287,3 +288,34 @@ def test_a_cold_transcript_that_was_put_back_is_read(tmp_path: Path, tmp_path_fa
     cold.write_bytes(kept)
     settle(state, only_new=True)
     assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events == whole
+
+
+def test_the_mirror_is_for_its_owner_only(state: Path, tmp_path: Path) -> None:
+    load(state, tmp_path / "m.duckdb", now_ms=NOW_MS)
+    assert (tmp_path / "m.duckdb").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["state/m.duckdb", "x" * 240, "caf\udce9.duckdb", "nowhere/m.duckdb"])
+def test_a_mirror_that_cannot_lie_there_is_refused(name: str, state: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        load(state, tmp_path / name, now_ms=NOW_MS)
+    with pytest.raises(UsageError):
+        connect(tmp_path / name)
+
+
+def test_a_mirror_that_duckdb_cannot_write_is_one_line(state: Path) -> None:
+    with pytest.raises(UnreadableError, match="cannot be written"):
+        load(state, Path("/proc/m.duckdb"), now_ms=NOW_MS)
+
+
+def test_leftovers_go_though_the_name_looks_like_a_pattern(state: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".m[1].duckdb.999999999.tmp"
+    left.write_bytes(b"")
+    load(state, tmp_path / "m[1].duckdb", now_ms=NOW_MS)
+    assert not left.exists()
+
+
+def test_an_agent_whose_folder_is_not_utf8_is_loaded(state: Path, tmp_path: Path) -> None:
+    (state / "agents/main").rename(os.fsdecode(os.fsencode(state) + b"/agents/caf\xe9"))
+    for _ in range(2):
+        assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events == 2
