@@ -146,7 +146,7 @@ def _worded(info: QueryInfo) -> Iterator[None]:
 
     try:
         yield
-    except duckdb.InterruptException:
+    except (duckdb.InterruptException, duckdb.ConnectionException):  # not about the question
         raise
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise UsageError(f"query {info.name}: the file is no mirror of this version; make it anew with 'sessionlab load'") from error

@@ -128,11 +128,15 @@ def chosen_path(state_dir: str | Path = "") -> Path:
 
     Raises:
         NoStoreError: There is nothing at the path.
+        UnreadableError: The system does not let us look.
     """
     if not str(state_dir):
         return resources.sample_dir()
     path = layout.expanded(Path(state_dir))
-    return path if path.is_file() else find_state_dir(path)
+    with contextlib.suppress(OSError):  # listing it words what is wrong
+        if path.is_file():
+            return path
+    return find_state_dir(path)
 
 
 def clock_of(path: Path, now_ms: int = 0) -> Clock:
@@ -146,7 +150,8 @@ def clock_of(path: Path, now_ms: int = 0) -> Clock:
             raise UsageError(f"now_ms={now_ms} is no time between 1970 and 9999; give epoch milliseconds, such as 1795132800000")
         return Clock(now_ms, "as given")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        marker = json.loads((path / layout.SYNTH_MARKER).read_bytes())
+        file = path / layout.SYNTH_MARKER
+        marker = json.loads(file.read_bytes() if file.is_file() else b"null")  # a pipe would be waited for, for ever
         if marker["format"] == layout.SYNTH_FORMAT and _is_time(marker["now_ms"]):
             return Clock(marker["now_ms"], "the synthetic folder's own clock")
     return Clock(time.time_ns() // 1_000_000, "now")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import duckdb
 import pytest
 
 from sessionlab import resources, synth
-from sessionlab.errors import NoStoreError, SessionLabError, UsageError
+from sessionlab.errors import NoStoreError, SessionLabError, UnreadableError, UsageError
 from sessionlab.lab.session import SAMPLE_NAME, chosen_path, clock_of, open_lab
 from tests.fixture_states import STATES, STORE, shared_state
 from tests.lab.states import event, header, write_store, write_transcript
@@ -134,3 +135,13 @@ def test_a_closed_lab_answers_no_more(state: Path) -> None:
         pass
     with pytest.raises(duckdb.ConnectionException):
         lab.query("overview")
+
+
+def test_pipe_in_place_of_the_synthetic_marker_is_passed_over_at_once(state: Path) -> None:
+    os.mkfifo(state / "synth.json")
+    assert clock_of(state).origin == "now"
+
+
+def test_path_beyond_what_a_system_takes_is_unreadable() -> None:
+    with pytest.raises(UnreadableError, match="File name too long"):
+        chosen_path("x/" * 2500)
