@@ -178,13 +178,14 @@ class OpenClawStore(SessionStore):
         present = columns_of(self._db, "session_nodes")
         own_created, archived = (f"n.{name}" if name in present else "NULL" for name in ("created_at", "archived_at"))
         cursor = self._db.execute(
-            f"SELECT n.session_key, n.current_session_id, n.updated_at, {archived}, {own_created}, CAST(n.entry_json AS BLOB), "
+            f"SELECT n.session_key, n.current_session_id, n.updated_at, {own_created}, "
             "(SELECT min(w.created_at) FROM session_windows AS w WHERE w.session_key = n.session_key), "
             "(SELECT min((SELECT e.created_at FROM transcript_events AS e WHERE e.session_id = w.session_id ORDER BY e.seq LIMIT 1)) "
-            "FROM session_windows AS w WHERE w.session_key = n.session_key) "
-            f"FROM (SELECT * FROM {_SESSIONS}) AS n ORDER BY n.updated_at DESC, n.session_key"
+            "FROM session_windows AS w WHERE w.session_key = n.session_key), "
+            f"{archived}, CAST(n.entry_json AS BLOB) FROM (SELECT * FROM {_SESSIONS}) AS n ORDER BY n.updated_at DESC, n.session_key"
         )
-        for key, session_id, updated_ms, archived_ms, created_ms, raw, window_ms, first_event_ms in cursor:
+        for key, session_id, *times, archived_ms, raw in cursor:
+            updated_ms, created_ms, window_ms, first_event_ms = (_whole(time) for time in times)
             try:
                 fields = _INDEX.decode(raw)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -192,7 +193,7 @@ class OpenClawStore(SessionStore):
             summary = summarise(key, fields)
             yield msgspec.structs.replace(
                 summary,
-                session_id=summary.session_id or session_id,
+                session_id=summary.session_id or (session_id if isinstance(session_id, str) else None),
                 updated_ms=updated_ms,
                 created_ms=summary.created_ms or created_ms or _first_ms(window_ms, first_event_ms, summary, updated_ms),
                 archived=summary.archived or archived_ms is not None,
@@ -272,11 +273,16 @@ def _require_columns(path: Path, connection: sqlite3.Connection) -> None:
         raise CorruptStoreError(path, f"lacks what its schema version has: {', '.join(missing)}", advice="restore it from a backup")
 
 
-def _first_ms(window_ms: int | None, first_event_ms: int | None, summary: SessionSummary, updated_ms: int) -> int | None:
+def _first_ms(window_ms: int | None, first_event_ms: int | None, summary: SessionSummary, updated_ms: int | None) -> int | None:
     """Return the earliest sign of the session; a window without events that has the import's time is no sign."""
     if first_event_ms is not None:
         return first_event_ms if window_ms is None else min(window_ms, first_event_ms)
     return None if window_ms in (updated_ms, summary.started_ms) else window_ms
+
+
+def _whole(value: object) -> int | None:
+    """Return a time as the store's tables want it; `None` for anything else, which only a table that is not STRICT can hold."""
+    return value if isinstance(value, int) else None
 
 
 def _text(data: bytes) -> str:

@@ -697,3 +697,26 @@ def test_session_that_is_live_and_cold_counts_once(own: Path) -> None:
     assert found[f"{WINDOW}.jsonl"] == live
     assert (found[cold.name][0].events, found[cold.name][1]) == (0, b"")
     assert checked(own)["cold_transcript_also_live"][0].severity == "warning"
+
+
+@pytest.mark.parametrize("value", ["'yesterday'", "1e300", "x'00ff'", "NULL"])
+@pytest.mark.parametrize("column", ["updated_at", "created_at"])
+def test_a_time_of_the_wrong_type_in_a_table_that_is_not_strict_is_no_time(
+    column: str, value: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = own_state("sqlite-2026.9", tmp_path_factory, tmp_path) / STORE
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA writable_schema = on")
+    db.execute("UPDATE sqlite_master SET sql = replace(replace(sql, ') STRICT', ')'), 'NOT NULL', '') WHERE name = 'session_nodes'")
+    db.commit()
+    db.close()
+    db = sqlite3.connect(path)
+    db.create_function("octet_length", 1, lambda _: 1, deterministic=True)
+    db.execute("PRAGMA ignore_check_constraints = on")
+    db.execute(f"UPDATE session_nodes SET {column} = {value} WHERE session_key = 'agent:main:main'")
+    db.commit()
+    db.close()
+    with OpenClawStore.open(path) as store:
+        (main,) = [summary for summary in store.summaries() if summary.key == "agent:main:main"]
+    assert column != "updated_at" or main.updated_ms is None
+    assert main.created_ms is None or isinstance(main.created_ms, int)
