@@ -14,7 +14,7 @@ from typing import Final
 
 from sessionlab import keys, layout
 from sessionlab.entry import BIG_FIELDS, REST_FIELD, SessionSummary, field_sizes
-from sessionlab.lab.files import SeenFile, is_transcript
+from sessionlab.lab.files import SeenFile, is_transcript, scan_folder
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats
 from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.opening import StoreLocation
@@ -282,7 +282,9 @@ def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
 
 
 def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[Problem]:
-    """Word what lies beside the store that was read: a second store with sessions, and the originals of an import."""
+    """Word how the store was chosen, and what lies beside it: a second store with sessions, and the originals of an import."""
+    if location.note:
+        yield Problem(code="store_choice", severity="warning", message=location.note, path=str(location.path))
     if location.rival is not None:
         with JSONFileStore.open(location.rival) as rival:
             count = rival.count()
@@ -294,6 +296,20 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
                 path=str(location.rival),
                 advice="OpenClaw 2026.8+ reads the SQLite store only: an older one ran after the move. Import the file, or set it aside",
                 count=count,
+            )
+    if location.note:
+        yield Problem(code="store_choice", severity="warning", message=location.note, path=str(location.path))
+    usual = location.root / "sessions" if location.root is not None else location.sessions_dir
+    if usual.resolve() != location.sessions_dir.resolve():
+        left = [file for file in scan_folder(usual) if is_transcript(file) or file.name == layout.JSON_STORE]
+        if left:
+            yield Problem(
+                code="usual_folder_ignored",
+                severity="warning",
+                message=f"files in the usual folder, not counted, as session.store names another: {_some([file.name for file in left])}",
+                path=str(usual),
+                advice="they are from before the setting, or it is wrong; move them, or set them aside",
+                count=len(left),
             )
     archive = [file for file in files if file.part == "import archive"]
     if archive:

@@ -53,6 +53,15 @@ def scan_files(location: StoreLocation) -> list[SeenFile]:
     return sorted(found, key=lambda file: file.path)
 
 
+def scan_folder(folder: Path) -> list[SeenFile]:
+    """List what lies on the first level of a folder and is, by its name, of OpenClaw's sessions; nothing when there is no such folder.
+
+    Raises:
+        UnreadableError: It cannot be listed.
+    """
+    return sorted(_walk(folder, is_own=False), key=lambda file: file.path)
+
+
 def is_transcript(file: SeenFile) -> bool:
     """Say whether a file is a transcript whose events count, in use or archived; its name says so."""
     return file.part in ("transcripts", "transcript archives")

@@ -319,3 +319,11 @@ def test_an_agent_whose_folder_is_not_utf8_is_loaded(state: Path, tmp_path: Path
     (state / "agents/main").rename(os.fsdecode(os.fsencode(state) + b"/agents/caf\xe9"))
     for _ in range(2):
         assert load(state, tmp_path / "m.duckdb", now_ms=NOW_MS).events == 2
+
+
+def test_what_lies_in_the_usual_folder_though_the_store_is_elsewhere_is_named(state: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (state / "agents/main/sessions/sessions.json").replace(elsewhere / "main.json")
+    (state / "openclaw.json").write_text(f'{{"session": {{"store": "{elsewhere}/{{agentId}}.json"}}}}', encoding="utf-8")
+    assert rows(state, "SELECT severity, count FROM problems WHERE code = 'usual_folder_ignored'") == [("warning", 1)]
