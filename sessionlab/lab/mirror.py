@@ -25,10 +25,10 @@ from sessionlab.lab.events import load_events
 from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import create_tables, encodable
 from sessionlab.lab.reading import plan_reading
-from sessionlab.lab.rows import insert_agents, insert_problems, insert_sessions
+from sessionlab.lab.rows import insert_agents, insert_lost_agents, insert_problems, insert_sessions
 from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.opening import StoreLocation, locate, open_at
+from sessionlab.stores.opening import StoreLocation, agents_without_store, locate, open_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -116,7 +116,7 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
 
     _check_name(mirror, path)
     locations = _located(path, agent)
-    scan = _scan(locations)
+    scan = _scan(locations, lost=_lost(path, agent))
     old = _existing(mirror, _root(path))
     with contextlib.ExitStack() as stack:
         previous = stack.enter_context(contextlib.closing(connect(old))) if old is not None else None
@@ -145,9 +145,14 @@ def load_into(
 ) -> LoadResult:
     """Build the mirror of the stores at `path` in an open, empty database, as `load` does in a file."""
     locations = _located(path, agent)
-    scan = _scan(locations)
+    scan = _scan(locations, lost=_lost(path, agent))
     read = _fill(con, locations, scan, root=_root(path), old=None, now_ms=now_ms, on_progress=on_progress)
     return _result(con, None, transcripts_read=read, is_unchanged=False)
+
+
+def _lost(path: Path, agent: str | None) -> tuple[str, ...]:
+    """Return the agents at `path` that have transcripts and no store."""
+    return tuple(agent_id for agent_id in agents_without_store(path) if agent in (None, agent_id))
 
 
 def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
@@ -193,17 +198,19 @@ class _Scan:
         files: The files of each store.
         signature: Stands for them all; empty when some file may still be changing.
         racy_after_ns: Files changed later than this may change again without another time.
+        lost: The agents that have transcripts and no store.
     """
 
     files: dict[StoreLocation, list[SeenFile]]
     signature: str
     racy_after_ns: int
+    lost: tuple[str, ...]
 
 
-def _scan(locations: tuple[StoreLocation, ...]) -> _Scan:
+def _scan(locations: tuple[StoreLocation, ...], *, lost: tuple[str, ...]) -> _Scan:
     latest = time.time_ns() - _RACY_NS
     files = {location: scan_files(location) for location in locations}
-    digest = hashlib.sha256(f"{_schema_version()} {__version__}".encode())
+    digest = hashlib.sha256(f"{_schema_version()} {__version__} {lost}".encode())
     is_racy = False
     for location, seen in files.items():
         digest.update(f"{location}\n".encode())
@@ -211,7 +218,7 @@ def _scan(locations: tuple[StoreLocation, ...]) -> _Scan:
             stamp = f"{file.path}\0{file.bytes}\0{file.mtime_ns}\0{file.ctime_ns}\0{file.inode}\n"
             digest.update(stamp.encode("utf-8", "surrogateescape"))
             is_racy = is_racy or file.mtime_ns > latest
-    return _Scan(files, "" if is_racy else digest.hexdigest(), latest)
+    return _Scan(files, "" if is_racy else digest.hexdigest(), latest, lost)
 
 
 def _existing(mirror: Path, root: Path) -> Path | None:
@@ -292,6 +299,7 @@ def _fill(
         insert_sessions(con, snapshot, loaded.first_ms)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
+    insert_lost_agents(con, scan.lost, root=root)
     # What could not be read, or may still change, is looked at again, even if its file shows no change then.
     ((unsettled,),) = con.execute("SELECT count(*) FROM transcripts WHERE mtime_ns = 0").fetchall()
     values = {

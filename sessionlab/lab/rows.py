@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionlab.entry import SessionSummary
 from sessionlab.lab.collect import AgentSnapshot, big_field_bytes, session_kind
 from sessionlab.lab.insert import day_of, insert_rows, shown_path
+from sessionlab.layout import agents_dir
 from sessionlab.stores.base import Problem
 from sessionlab.stores.checks import worst_first
 
@@ -141,12 +142,28 @@ def insert_problems(
         for summary in snapshot.summaries
         if summary.updated_ms is not None and summary.updated_ms > now_ms
     ]
-    rows = worst_first([*snapshot.problems, *of_transcripts, *future])
+    _insert_problem_rows(con, snapshot.location.agent_id, worst_first([*snapshot.problems, *of_transcripts, *future]), root)
+
+
+def insert_lost_agents(con: duckdb.DuckDBPyConnection, agent_ids: Sequence[str], *, root: Path) -> None:
+    """Insert a problem for each agent that has transcripts but no store: nothing of it is counted, and that must be seen."""
+    for agent_id in agent_ids:
+        problem = Problem(
+            code="agent_without_store",
+            severity="error",
+            message="the agent has transcripts and no session store; nothing of it is counted here",
+            path=str(agents_dir(root) / agent_id),
+            advice="restore its sessions.json or database from a backup",
+        )
+        _insert_problem_rows(con, agent_id, (problem,), root)
+
+
+def _insert_problem_rows(con: duckdb.DuckDBPyConnection, agent_id: str, rows: Sequence[Problem], root: Path) -> None:
     insert_rows(
         con,
         "problems",
         text={
-            "agent_id": [snapshot.location.agent_id] * len(rows),
+            "agent_id": [agent_id] * len(rows),
             "severity": [row.severity for row in rows],
             "code": [row.code for row in rows],
             "message": [row.message for row in rows],

@@ -565,3 +565,14 @@ def test_what_a_killed_load_left_behind_is_removed_by_the_next(tmp_path: Path) -
     alive.write_bytes(b"somebody is at it")
     load(SAMPLE, tmp_path / "m.duckdb", now_ms=NOW_MS)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "m.duckdb"])
+
+
+def test_an_agent_whose_store_is_gone_is_a_problem_and_no_silence(tmp_path: Path) -> None:
+    state = Path(shutil.copytree(SAMPLE, tmp_path / "state"))
+    made = tmp_path / "m.duckdb"
+    load(state, made, now_ms=NOW_MS)
+    (state / "agents" / "ops" / "sessions" / "sessions.json").unlink()
+    assert not load(state, made, now_ms=NOW_MS).is_unchanged
+    with connect(made) as con:
+        assert con.execute("SELECT agent_id, severity FROM problems WHERE code = 'agent_without_store'").fetchall() == [("ops", "error")]
+        assert con.execute("SELECT count(*) FROM sessions WHERE agent_id = 'ops'").fetchall() == [(0,)]
