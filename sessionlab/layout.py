@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote, unquote
 
+CONFIG_NAME: Final = "openclaw.json"
 JSON_STORE: Final = "sessions.json"
 SQLITE_STORE: Final = "openclaw-agent.sqlite"
 IMPORT_ARCHIVE: Final = "session-sqlite-import-archive"

@@ -17,10 +17,9 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from sessionlab import layout
 from sessionlab.errors import SettingsError, UnreadableError, UsageError
 from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, DurationUnit, parse_duration_ms, parse_size_bytes
-
-CONFIG_NAME: Final = "openclaw.json"
 
 StoreType = Literal["json", "sqlite", "directory"]
 MaintenanceMode = Literal["warn", "enforce"]
@@ -143,7 +142,7 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
         SettingsError: The file is not JSON5, or `session.store` or `session.storeType` is not of its documented form.
         UnreadableError: The file is there and cannot be read.
     """
-    path = state_dir / CONFIG_NAME
+    path = state_dir / layout.CONFIG_NAME
     raw = _read(path)
     if raw is None:
         return StoreSettings()
@@ -162,7 +161,7 @@ def load_settings(state_dir: Path) -> Settings:
         SettingsError: The file is not JSON5 (names the line), or a key we own is unknown or out of its documented form.
         UnreadableError: The file is there and cannot be read.
     """
-    path = state_dir / CONFIG_NAME
+    path = state_dir / layout.CONFIG_NAME
     raw = _read(path)
     return Settings() if raw is None else parse_settings(_parse_json5(raw, path), path=path)
 

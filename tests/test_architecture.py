@@ -25,7 +25,7 @@ FLOORS = {
     "keys": 2,
     "entry": 3,
     "layout": 3,
-    "settings": 3,
+    "settings": 4,
     "storage": 4,
     "stores": 5,
     "transcripts": 6,

@@ -10,13 +10,15 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sessionlab import keys, layout
 from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError, UnreadableError
-from sessionlab.settings import CONFIG_NAME, StoreSettings, load_store_settings
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_file import JSONFileStore
+
+if TYPE_CHECKING:
+    from sessionlab.settings import StoreSettings
 
 StoreKind = Literal["json", "openclaw"]
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
@@ -92,7 +94,7 @@ def agents_without_store(state_dir: Path) -> tuple[str, ...]:
     state_dir = layout.expanded(state_dir)
     if not _is(stat.S_ISDIR, layout.agents_dir(state_dir)):
         return ()
-    settings = load_store_settings(state_dir)
+    settings = _settings(state_dir)
     agents = [layout.AgentFolder(folder.name, folder) for folder in _agent_folders(state_dir)]
     return tuple(sorted(agent.agent_id for agent in agents if _of_agent(agent, settings) is None and _has_transcripts(agent)))
 
@@ -193,7 +195,7 @@ def _agent_folders(state_dir: Path) -> list[Path]:
 
 
 def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
-    settings = load_store_settings(state_dir)
+    settings = _settings(state_dir)
     folders = _agent_folders(state_dir)
     by_file: dict[str, StoreLocation] = {}
     for folder in folders:
@@ -214,8 +216,15 @@ def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
 
 def _in_agent_folder(folder: Path) -> StoreLocation | None:
     state_dir = folder.parent.parent if folder.parent.name == "agents" else None
-    settings = load_store_settings(state_dir) if state_dir is not None else StoreSettings()
+    settings = _settings(state_dir)
     return _of_agent(layout.AgentFolder(layout.agent_id_of(folder / "x") or keys.DEFAULT_AGENT, folder), settings)
+
+
+def _settings(state_dir: Path | None) -> StoreSettings:
+    """Return what a state folder's configuration says of its stores; the defaults without one."""
+    from sessionlab.settings import StoreSettings, load_store_settings  # a store that is named by its path needs none
+
+    return load_store_settings(state_dir) if state_dir is not None else StoreSettings()
 
 
 def _of_agent(agent: layout.AgentFolder, settings: StoreSettings) -> StoreLocation | None:
@@ -264,7 +273,7 @@ def _configured(agent: layout.AgentFolder, settings: StoreSettings) -> Path | No
         try:
             home = Path.home()
         except RuntimeError as error:
-            config = agent.root.parent.parent / CONFIG_NAME
+            config = agent.root.parent.parent / layout.CONFIG_NAME
             raise SettingsError("session.store", "starts with ~, but this user has no home folder: set HOME", path=config) from error
     return settings.store_path(agent.agent_id, home=home)
 
