@@ -1,8 +1,8 @@
 """OpenClaw's own per-agent SQLite store, as 2026.8 and 2026.9 write it (agent schema 19 to 23), read and never written.
 
 Owns: recognising such a database, and its sessions behind the store contract. Transcripts are read by `openclaw_transcripts`, the checks
-stand in `openclaw_checks`. Must not: open the original with SQLite (see `sqlite_snapshot`), or ask for one exact layout: columns that are
-needed are looked for, others are ignored.
+stand in `openclaw_checks`. Must not: read sessions from the original (see `sqlite_snapshot`; only `holds_sessions` looks into it, as
+immutable, which touches nothing), or ask for one exact layout: columns that are needed are looked for, others are ignored.
 
 The layout in short: `session_nodes` has one row per session key with the whole entry as `entry_json`; `session_windows` one row per
 transcript generation; `transcript_events` the transcripts. Prompts that 2026.5+ moved to `skills-prompts/` files are not resolved.
