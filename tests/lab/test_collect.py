@@ -20,7 +20,7 @@ from sessionlab.lab import mirror
 from sessionlab.lab.mirror import connect, load, load_into
 from tests.fixture_states import STORE, own_state
 from tests.lab.states import event, header, long_ago, settle, write_store, write_transcript
-from tests.stores.test_openclaw import freeze
+from tests.stores.changed_database import freeze
 
 NOW_MS = synth.DEFAULT_NOW_MS
 
