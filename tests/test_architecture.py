@@ -21,6 +21,7 @@ FLOORS = {
     "errors": 0,
     "units": 1,
     "resources": 1,
+    "scratch": 1,
     "codec": 2,
     "keys": 2,
     "entry": 3,

@@ -1,7 +1,7 @@
 """Reading many transcripts on all cores: a few helper processes that parse, while the caller takes their batches over.
 
-The helpers are plain Python processes that talk pickle over their pipes. Python's own process pools either fork, which a process with
-DuckDB's threads must not, or import the caller's main module again, which runs a user's script twice.
+The helpers are plain Python processes. Python's own process pools either fork, which a process with DuckDB's threads must not, or import
+the caller's main module again, which runs a user's script twice.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import contextlib
 import gc
 import os
 import pickle
+import shutil
+import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from queue import SimpleQueue
-from typing import Final, Self
+from pathlib import Path
+from typing import Final
 
+from sessionlab import scratch
 from sessionlab.errors import SessionLabError
 from sessionlab.lab.columns import EventBatch, ParseJob, parse
 
@@ -29,6 +31,10 @@ AHEAD: Final = 48
 
 WORTH_HELPERS_BYTES: Final = 96 << 20
 """Below this, starting the helpers takes longer than they save."""
+
+_JOBS: Final = "jobs"
+_NUMBER: Final = struct.Struct("=i")
+"""How a batch's number travels: so short that a pipe never tears it, whoever reads beside."""
 
 
 class WorkerDiedError(SessionLabError):
@@ -66,35 +72,8 @@ def reading(jobs: Sequence[ParseJob], *, processes: int | None = None) -> Iterat
     if count < 2:
         yield (parse(batch) for batch in batches)
         return
-    threads = ThreadPoolExecutor(count)
-    with contextlib.ExitStack() as stack:
-        # The helpers end first: a thread that waits for one would otherwise be waited for.
-        stack.callback(threads.shutdown, cancel_futures=True)
-        idle: SimpleQueue[_Helper] = SimpleQueue()
-        for _ in range(count):
-            idle.put(stack.enter_context(_Helper()))
-
-        def on_a_helper(batch: Sequence[ParseJob]) -> EventBatch:
-            helper = idle.get()
-            try:
-                return helper.parse(batch)
-            finally:
-                idle.put(helper)
-
-        ahead = iter(batches)
-        running: set[Future[EventBatch]] = {threads.submit(on_a_helper, batch) for batch in islice(ahead, AHEAD)}
-
-        def results() -> Iterator[EventBatch]:
-            nonlocal running
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    following = next(ahead, None)
-                    if following is not None:
-                        running.add(threads.submit(on_a_helper, following))
-                    yield future.result()
-
-        yield results()
+    with contextlib.closing(_Crew(batches, count)) as crew:
+        yield crew.results()
 
 
 def _batches(jobs: Sequence[ParseJob]) -> list[list[ParseJob]]:
@@ -115,51 +94,92 @@ def _weight(job: ParseJob) -> int:
     return len(job.data) if job.data is not None else job.limit_bytes
 
 
-class _Helper:
-    """One helper process."""
+class _Crew:
+    """Helper processes that take the numbers of batches from one pipe and say on another which they have done.
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", "from sessionlab.lab.workers import serve; serve()"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        # In a session of its own: Ctrl-C is for the caller, who then ends its helpers.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True)
+    What they made of a batch lies in a private folder until it is asked for: they never wait for a caller who is busy, not even for a
+    moment of the interpreter's lock.
+    """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Killed first: closing a pipe flushes it, and waits for a thread that writes to a helper which reads no more.
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-    def parse(self, jobs: Sequence[ParseJob]) -> EventBatch:
-        """Have the process parse a batch and wait for it."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise WorkerDiedError(None)
+    def __init__(self, batches: Sequence[Sequence[ParseJob]], count: int) -> None:
+        self._batches = len(batches)
+        self._ordered = 0
+        self._helpers: list[subprocess.Popen[bytes]] = []
         try:
-            pickle.dump(list(jobs), stdin, pickle.HIGHEST_PROTOCOL)
-            stdin.flush()
-            batch = pickle.load(stdout)  # noqa: S301  # our own child wrote it
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            raise WorkerDiedError(self._process.poll()) from error
-        if not isinstance(batch, EventBatch):
-            raise WorkerDiedError(self._process.poll())
-        return batch
+            self._folder = scratch.make_folder("reading")
+        except OSError as error:
+            raise _no_room(error) from error
+        orders, self._orders = os.pipe()
+        self._news, news = os.pipe()
+        try:
+            (self._folder / _JOBS).write_bytes(pickle.dumps(batches, pickle.HIGHEST_PROTOCOL))
+            for _ in range(AHEAD):
+                self._order()
+            command = [sys.executable, "-c", "from sessionlab.lab.workers import serve; serve()", str(self._folder)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            for _ in range(count):
+                # In a session of its own: Ctrl-C is for the caller, who then ends its helpers.
+                helper = subprocess.Popen(command, stdin=orders, stdout=news, env=environment, start_new_session=True)
+                self._helpers.append(helper)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise _no_room(error) from error
+            raise
+        finally:
+            os.close(orders)
+            os.close(news)
+
+    def results(self) -> Iterator[EventBatch]:
+        """Yield every batch as it is done."""
+        for _ in range(self._batches):
+            done = os.read(self._news, _NUMBER.size)
+            statuses = {helper.poll() for helper in self._helpers}
+            if not done or statuses - {None, 0}:
+                raise WorkerDiedError(max((status for status in statuses if status), key=abs, default=None))
+            file = self._folder / str(_NUMBER.unpack(done)[0])
+            with file.open("rb") as made:
+                batch: EventBatch = pickle.load(made)  # noqa: S301  # our own child wrote it
+            file.unlink()
+            self._order()
+            yield batch
+
+    def _order(self) -> None:
+        """Let one more batch be read; after the last one, let the helpers end."""
+        if self._ordered < self._batches:
+            with contextlib.suppress(BrokenPipeError):  # they are dead, and the news says so
+                os.write(self._orders, _NUMBER.pack(self._ordered))
+            self._ordered += 1
+        elif self._orders >= 0:
+            os.close(self._orders)
+            self._orders = -1
+
+    def close(self) -> None:
+        """End the helpers and remove what they left."""
+        for helper in self._helpers:
+            helper.kill()
+            helper.wait()
+        for pipe in (self._news, self._orders):
+            if pipe >= 0:
+                os.close(pipe)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def serve() -> None:
-    """Answer batches of jobs on standard input with event batches on standard output, until the input ends."""
+    """Read the batches whose numbers come in, into files of the folder that the command line names, until no more numbers come."""
     gc.disable()  # a batch builds many objects and keeps no cycles
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    while True:
+    folder = Path(sys.argv[1])
+    batches = pickle.loads((folder / _JOBS).read_bytes())  # noqa: S301  # our own parent wrote it
+    while order := os.read(0, _NUMBER.size):
+        (number,) = _NUMBER.unpack(order)
+        made = pickle.dumps(parse(batches[number]), pickle.HIGHEST_PROTOCOL)
         try:
-            jobs = pickle.load(source)  # noqa: S301  # our own parent wrote it
-        except EOFError:
-            return
-        pickle.dump(parse(jobs), sink, pickle.HIGHEST_PROTOCOL)
-        sink.flush()
+            (folder / str(number)).write_bytes(made)
+        except OSError as error:
+            raise SystemExit(str(_no_room(error))) from error
+        os.write(1, order)
+
+
+def _no_room(error: OSError) -> SessionLabError:
+    where = tempfile.tempdir or os.environ.get("TMPDIR", "the temporary folder")
+    return SessionLabError(f"{where}: cannot be written ({error.strerror}); free some space there, or set TMPDIR to another folder")

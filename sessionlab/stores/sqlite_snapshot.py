@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 from urllib.parse import quote
 
+from sessionlab import scratch
 from sessionlab.errors import CorruptStoreError, NoStoreError, StoreError, UnreadableError
 
 COPY_WITH_LOG: Final = "private copy of the database and its write-ahead log; the original was not opened"
@@ -38,9 +39,6 @@ _MTIME_SETTLE_S: Final = 0.05
 
 _BUSY_TIMEOUT_S: Final = 5.0
 _WAL_HEADER_BYTES: Final = 32
-_PREFIX: Final = "sessionlab-snapshot-"
-_LEFT_BEHIND_S: Final = 3600
-"""A copy this old whose process is gone is nobody's. A younger one may belong to a process that cannot be seen, in a container."""
 
 
 class _Identity(NamedTuple):
@@ -121,8 +119,7 @@ def take_snapshot(path: Path, *, attempts: int = ATTEMPTS) -> SnapshotResult:
     """
     source = _locate(path)
     try:
-        _sweep(Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        folder = scratch.make_folder("snapshot")
     except OSError as error:
         raise _no_room(path, error) from error
     try:
@@ -138,22 +135,6 @@ def take_snapshot(path: Path, *, attempts: int = ATTEMPTS) -> SnapshotResult:
         snapshot.close()
         raise
     return snapshot
-
-
-def _sweep(temporary: Path) -> None:
-    """Remove the copies of processes that were killed before they could do so themselves."""
-    for folder in temporary.glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        try:
-            found = folder.lstat()
-            is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if not pid.isdecimal() or not is_ours or time.time() - found.st_mtime < _LEFT_BEHIND_S:
-                continue
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (OSError, OverflowError):
-            continue  # gone meanwhile, or somebody else's process
 
 
 def _fill(path: Path, source: Path, folder: Path, *, attempts: int) -> tuple[str, _Sources]:

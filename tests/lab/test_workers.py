@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
+import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessionlab import scratch
+from sessionlab.errors import SessionLabError
 from sessionlab.lab import workers
 from sessionlab.lab.columns import NUMBER_COLUMNS, EventBatch, ParseJob, parse
 from sessionlab.lab.workers import WorkerDiedError, parse_all
@@ -62,6 +65,7 @@ def children() -> set[int]:
 @pytest.mark.parametrize("batch_bytes", [1, 700, 5000])
 def test_two_helpers_find_what_one_reader_finds(jobs: list[ParseJob], batch_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(workers, "AHEAD", 3)
     assert len(workers._batches(jobs)) > 6  # more batches than helpers and waiting places: each must be handed on
     before = children()
     together = rows(list(parse_all(jobs, processes=2)))
@@ -86,7 +90,7 @@ def test_a_small_amount_is_read_in_this_process(jobs: list[ParseJob], monkeypatc
     def refuse() -> None:
         raise AssertionError("started a helper")
 
-    monkeypatch.setattr(workers, "_Helper", refuse)
+    monkeypatch.setattr(workers, "_Crew", refuse)
     assert len(list(parse_all(jobs))) == 1
 
 
@@ -143,21 +147,65 @@ def test_helpers_do_not_run_the_callers_program_again(jobs: list[ParseJob], tmp_
     assert (done.stdout.strip(), marker.read_text(encoding="utf-8")) == ("4", "x")
 
 
-def test_a_stuck_helper_does_not_keep_the_caller_from_leaving(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stuck_helpers_do_not_keep_the_caller_from_leaving(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "BATCH_BYTES", 1)
-    large = ParseJob(50, jobs[0].path, 1 << 20, b"\n" * (1 << 20))  # more than a pipe holds
-    helper = workers._Helper()
-    os.kill(helper._process.pid, signal.SIGSTOP)
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(helper.parse, [large])
-        time.sleep(0.2)
+    before = children()
+    with workers.reading(jobs, processes=2):
+        for pid in children() - before:
+            os.kill(pid, signal.SIGSTOP)
         begun = time.monotonic()
-        helper.__exit__()
-        assert time.monotonic() - begun < 5
-        with pytest.raises(WorkerDiedError):
-            waiting.result(timeout=5)
+    assert time.monotonic() - begun < 5
+    assert children() == before
 
 
-def test_helpers_are_out_of_reach_of_the_terminals_interrupt() -> None:
-    with workers._Helper() as helper:
-        assert os.getpgid(helper._process.pid) != os.getpgid(0)
+def test_helpers_are_out_of_reach_of_the_terminals_interrupt(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    before = children()
+    with workers.reading(jobs, processes=2):
+        groups = {os.getpgid(pid) for pid in children() - before}
+    assert len(groups) == 2
+    assert os.getpgid(0) not in groups
+
+
+def test_helpers_read_ahead_of_a_caller_who_is_busy(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    monkeypatch.setattr(workers, "AHEAD", 9)
+    folders: list[Path] = []
+    make = scratch.make_folder
+    monkeypatch.setattr(scratch, "make_folder", lambda purpose: folders.append(make(purpose)) or folders[0])
+    with workers.reading(jobs, processes=2) as batches:
+        until = time.monotonic() + 30
+        while len(made(folders[0])) < 9 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert len(made(folders[0])) == 9  # and no further: what is read ahead takes room
+        assert stat.S_IMODE(folders[0].stat().st_mode) == 0o700
+        next(batches)
+    assert not folders[0].exists()
+
+
+def made(folder: Path) -> list[str]:
+    """Return the names of the batches that lie in a folder."""
+    return [file.name for file in folder.iterdir() if file.name.isdecimal()]
+
+
+def test_no_room_for_what_helpers_make_is_one_line(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    before = children()
+    with pytest.raises(SessionLabError, match=r"gone: cannot be written .*; free some space there, or set TMPDIR to another folder"):
+        list(parse_all(jobs, processes=2))
+    assert children() == before
+
+
+def test_a_helper_that_finds_no_room_says_so_and_the_load_ends(
+    jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "BATCH_BYTES", 1)
+    (tmp_path / "small").mkdir()
+    for number in range(len(jobs)):
+        (tmp_path / "small" / str(number)).mkdir()  # a name that is taken stands for a disk that is full
+    monkeypatch.setattr(scratch, "make_folder", lambda _purpose: tmp_path / "small")
+    with pytest.raises(WorkerDiedError, match="status 1"):
+        list(parse_all(jobs, processes=2))
+    assert "cannot be written (Is a directory)" in capfd.readouterr().err
