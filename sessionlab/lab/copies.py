@@ -53,7 +53,7 @@ def mark_copies(con: duckdb.DuckDBPyConnection, *, reused: set[int], has_old: bo
             if member.parent is not None:
                 copies = [place for place, (name, time, kind) in enumerate(own) if kind != "session" and (name, time) in known]
                 con.execute(
-                    "UPDATE events SET is_copy = list_contains(CAST(? AS INTEGER[]), seq) WHERE transcript_id = ?",
+                    "UPDATE event_rows SET is_copy = list_contains(CAST(? AS INTEGER[]), seq) WHERE transcript_id = ?",
                     [copies, member.transcript_id],
                 )
             known |= {(name, time) for name, time, _ in own if name is not None}

@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from sessionlab.errors import StoreError
 from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
-from sessionlab.lab.columns import EventBatch, ParseJob, TranscriptFacts, parse
+from sessionlab.lab.columns import LABEL_COLUMNS, EventBatch, Label, ParseJob, TranscriptFacts, parse
 from sessionlab.lab.copies import mark_copies
 from sessionlab.lab.insert import insert_events, insert_rows, shown_path
 from sessionlab.lab.reading import ReadingPlan
@@ -34,17 +34,26 @@ _INSERT_ROWS: Final = 200_000
 """How many events are collected for one INSERT: each statement costs as much as some ten thousand rows."""
 
 
+class TranscriptTotals(NamedTuple):
+    """One session's transcripts, its archives included: when the first began (epoch ms), bytes, events and cost without copies."""
+
+    first_ms: int | None = None
+    bytes: int = 0
+    events: int = 0
+    cost_microusd: int = 0
+
+
 @dataclass(slots=True)
 class LoadedEvents:
     """What loading the events showed.
 
     Attributes:
-        first_ms: When the first transcript of (agent, session key) began, epoch ms.
+        totals: What the transcripts of (agent, session key) add up to; none for a session without one.
         problems: What is wrong with transcripts, by agent.
         transcripts_read: How many were read, the others having been taken over.
     """
 
-    first_ms: dict[tuple[str, str], int] = field(default_factory=dict)
+    totals: dict[tuple[str, str], TranscriptTotals] = field(default_factory=dict)
     problems: dict[str, list[Problem]] = field(default_factory=dict)
     transcripts_read: int = 0
 
@@ -97,11 +106,12 @@ def load_events(
     done, total = 0, sum(one.source.bytes for one in fresh)
     by_id = {one.transcript_id: one for one in fresh}
     waiting: list[EventBatch] = []
+    labels = _labels(con)
     late = [one for one in fresh if one.transcript_id not in plan.started]
     for batch in itertools.chain(early, _batches(late, snapshots, result)):
         waiting.append(batch)
         if sum(len(one.columns["seq"]) for one in waiting) >= _INSERT_ROWS:
-            insert_events(con, waiting)
+            insert_events(con, waiting, labels)
             waiting = []
         for found in batch.facts:
             facts[found.transcript_id] = found
@@ -109,7 +119,7 @@ def load_events(
         if on_progress is not None:
             on_progress("reading transcripts", done, total)
     if waiting:
-        insert_events(con, waiting)
+        insert_events(con, waiting, labels)
     # A transcript in cold storage may be put back without a change of the database.
     broken = {problem.path for problems in result.problems.values() for problem in problems if problem.severity == "error"}
     unsettled = {one.transcript_id for one in fresh if one.source.path in broken or facts[one.transcript_id].error is not None}
@@ -117,12 +127,29 @@ def load_events(
     for one in fresh:
         result.problems[one.agent_id] += transcript_problems(one.source, facts[one.transcript_id])
     mark_copies(con, reused=reused, has_old=has_old, events_of=_reader(sources))
-    rows = con.execute(
-        "SELECT agent_id, session_key, min(first_ms) FROM transcripts "
-        "WHERE session_key IS NOT NULL AND first_ms IS NOT NULL GROUP BY agent_id, session_key"
-    ).fetchall()
-    result.first_ms = {(agent_id, key): first_ms for agent_id, key, first_ms in rows}
+    result.totals = _totals(con)
     return result
+
+
+def _totals(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], TranscriptTotals]:
+    rows = con.execute(
+        """
+        SELECT agent_id, session_key, min(first_ms), CAST(sum(bytes) AS BIGINT),
+               CAST(coalesce(sum(counted.events), 0) AS BIGINT), CAST(coalesce(sum(counted.cost), 0) AS BIGINT)
+        FROM transcripts LEFT JOIN (
+          SELECT transcript_id, count(*) AS events, sum(cost_microusd) FILTER (WHERE role = 'assistant') AS cost
+          FROM event_rows JOIN event_labels USING (label) WHERE NOT is_copy GROUP BY transcript_id
+        ) AS counted USING (transcript_id)
+        WHERE session_key IS NOT NULL GROUP BY agent_id, session_key
+        """
+    ).fetchall()
+    return {(agent_id, key): TranscriptTotals(*totals) for agent_id, key, *totals in rows}
+
+
+def _labels(con: duckdb.DuckDBPyConnection) -> dict[Label, int]:
+    """Return the codes of the labels that the mirror holds."""
+    columns = ", ".join(LABEL_COLUMNS)
+    return {tuple(label): code for code, *label in con.execute(f"SELECT label, {columns} FROM event_labels").fetchall()}
 
 
 def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], root: Path) -> None:
@@ -174,11 +201,12 @@ def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]
     )
     con.execute(
         """
-        INSERT INTO events BY NAME
-        SELECT previous.* REPLACE (reused.transcript_id AS transcript_id, reused.agent_id AS agent_id, reused.session_key AS session_key)
-        FROM reused JOIN old.events AS previous ON previous.transcript_id = reused.old_id
+        INSERT INTO event_rows BY NAME
+        SELECT previous.* REPLACE (reused.transcript_id AS transcript_id)
+        FROM reused JOIN old.event_rows AS previous ON previous.transcript_id = reused.old_id
         """
     )
+    con.execute("INSERT INTO event_labels FROM old.event_labels")
     rows = con.execute(
         """
         SELECT reused.agent_id, severity, code, message, reused.path, line, reused.session_key, advice, count

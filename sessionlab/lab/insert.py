@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sessionlab.lab.columns import ABSENT, LABEL_COLUMNS, Column, EventBatch, Label
+from sessionlab.lab.columns import ABSENT, Column, EventBatch, Label
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,22 +56,22 @@ def insert_rows(
     _insert(con, table, data, list(codes), text_columns=list(text), derived=dict(derived or {}))
 
 
-def insert_events(con: duckdb.DuckDBPyConnection, batches: Sequence[EventBatch]) -> None:
-    """Insert batches of events; agent and session key come from the temporary table `source_map` (see `events`)."""
-    codes: dict[Label, int] = {}
-    own = [np.array([codes.setdefault(label, len(codes)) for label in batch.labels] or [0], np.int32) for batch in batches]
+def insert_events(con: duckdb.DuckDBPyConnection, batches: Sequence[EventBatch], labels: dict[Label, int]) -> None:
+    """Insert batches of events.
+
+    Args:
+        con: The mirror, writable.
+        batches: One or more.
+        labels: The codes of the labels that the mirror holds already, from 0 on without a gap; new ones are added.
+    """
+    known = len(labels)
+    own = [np.array([labels.setdefault(label, len(labels)) for label in batch.labels] or [0], np.int32) for batch in batches]
     data: dict[str, Column] = {
         name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns if name != "label"
     }
     data["label"] = np.concatenate([places[batch.columns["label"]] for places, batch in zip(own, batches, strict=True)])
-    _register_labels(con, list(codes))
-    chosen = [_number(name) for name in data if name != "label"]
-    chosen += [f"labels.{name}" for name in LABEL_COLUMNS]
-    chosen += ["source_map.agent_id", "source_map.session_key", f"{day_of('data.time_ms')} AS event_day", "FALSE AS is_copy"]
-    con.execute(
-        f"INSERT INTO events BY NAME SELECT {', '.join(chosen)} FROM data "
-        "JOIN labels ON labels.label = data.label JOIN source_map ON source_map.transcript_id = data.transcript_id"
-    )
+    con.execute(f"INSERT INTO event_rows BY NAME SELECT {', '.join(map(_number, data))}, FALSE AS is_copy FROM data")
+    _insert_labels(con, list(labels)[known:], first=known)
 
 
 def day_of(column: str) -> str:
@@ -103,17 +103,10 @@ def _insert(
     con.execute(f'INSERT INTO "{table}" BY NAME SELECT {", ".join(chosen)} FROM data {_joins(text_columns)}')
 
 
-def _register_labels(con: duckdb.DuckDBPyConnection, labels: list[Label]) -> None:
-    parts: dict[str, list[str | bool | None]] = {
-        name: [encodable(part) if isinstance(part, str) else part for part in parts]
-        for name, *parts in zip(LABEL_COLUMNS, *labels, strict=True)
-    }
-    types = {name: "BOOLEAN[]" if name == "is_error" else "VARCHAR[]" for name in LABEL_COLUMNS}
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE labels AS SELECT unnest(range(0, CAST($count AS BIGINT))) AS label, "
-        + ", ".join(f"unnest(CAST(${name} AS {types[name]})) AS {name}" for name in LABEL_COLUMNS),
-        {"count": len(labels), **parts},
-    )
+def _insert_labels(con: duckdb.DuckDBPyConnection, labels: list[Label], *, first: int) -> None:
+    rows = [(first + place, *(encodable(part) if isinstance(part, str) else part for part in label)) for place, label in enumerate(labels)]
+    if rows:
+        con.executemany("INSERT INTO event_labels VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _register_words(con: duckdb.DuckDBPyConnection, words: list[str | None]) -> None:

@@ -296,7 +296,7 @@ def _fill(
         )
     for snapshot, _ in snapshots:
         insert_agents(con, snapshot)
-        insert_sessions(con, snapshot, loaded.first_ms)
+        insert_sessions(con, snapshot, loaded.totals)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
     insert_lost_agents(con, scan.lost, root=root)

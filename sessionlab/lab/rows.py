@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sessionlab.entry import SessionSummary
 from sessionlab.lab.collect import AgentSnapshot, big_field_bytes, session_kind
+from sessionlab.lab.events import TranscriptTotals
 from sessionlab.lab.insert import day_of, insert_rows, shown_path
 from sessionlab.layout import agents_dir
 from sessionlab.stores.base import Problem
@@ -56,20 +57,23 @@ def insert_agents(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> No
     )
 
 
-def insert_sessions(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, first_ms: Mapping[tuple[str, str], int]) -> None:
+def insert_sessions(
+    con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_transcripts: Mapping[tuple[str, str], TranscriptTotals]
+) -> None:
     """Insert the agent's sessions and the bytes of their fields.
 
     Args:
-        con: The mirror; transcripts and events are in it already.
+        con: The mirror.
         snapshot: The agent.
-        first_ms: When the first transcript of (agent, session key) began, where that is known.
+        of_transcripts: What the transcripts of (agent, session key) add up to.
     """
     agent_id = snapshot.location.agent_id
     summaries = snapshot.summaries
     if not summaries:
         return
     kinds = [session_kind(summary.key) for summary in summaries]
-    created = [_created(summary, first_ms.get((agent_id, summary.key)), snapshot.stats.kind) for summary in summaries]
+    totals = [of_transcripts.get((agent_id, summary.key), TranscriptTotals()) for summary in summaries]
+    created = [_created(summary, total.first_ms, snapshot.stats.kind) for summary, total in zip(summaries, totals, strict=True)]
     big = [big_field_bytes(snapshot.fields[summary.key]) for summary in summaries]
     insert_rows(
         con,
@@ -102,18 +106,17 @@ def insert_sessions(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, fir
             "system_prompt_report_bytes": [sizes[1] for sizes in big],
             "acp_bytes": [sizes[2] for sizes in big],
             "other_bytes": [sizes[3] for sizes in big],
+            "transcript_bytes": [total.bytes for total in totals],
+            "transcript_events": [total.events for total in totals],
+            "cost_microusd": [total.cost_microusd for total in totals],
             "is_transcript_missing": [summary.key in snapshot.missing for summary in summaries],
             "is_archived": [summary.archived for summary in summaries],
         },
         derived={
             "created_day": day_of("data.created_ms"),
             "updated_day": day_of("data.updated_ms"),
-            "transcript_bytes": "0",
-            "transcript_events": "0",
-            "cost_microusd": "0",
         },
     )
-    _add_transcript_totals(con, agent_id)
     insert_rows(
         con,
         "fields",
@@ -184,26 +187,3 @@ def _created(summary: SessionSummary, first_ms: int | None, store_kind: str) -> 
     if summary.updated_ms is not None:
         return summary.updated_ms, "updated"
     return None, "unknown"
-
-
-def _add_transcript_totals(con: duckdb.DuckDBPyConnection, agent_id: str) -> None:
-    """Add each session's transcript bytes, events and cost, its archives included, copies from a parent excluded."""
-    con.execute(
-        """
-        UPDATE sessions SET transcript_bytes = total.bytes
-        FROM (SELECT session_key, sum(bytes) AS bytes FROM transcripts WHERE agent_id = $agent GROUP BY session_key) AS total
-        WHERE sessions.agent_id = $agent AND sessions.session_key = total.session_key
-        """,
-        {"agent": agent_id},
-    )
-    con.execute(
-        """
-        UPDATE sessions SET transcript_events = total.events, cost_microusd = total.cost
-        FROM (
-          SELECT session_key, count(*) AS events, coalesce(sum(cost_microusd) FILTER (WHERE role = 'assistant'), 0) AS cost
-          FROM events WHERE agent_id = $agent AND NOT is_copy GROUP BY session_key
-        ) AS total
-        WHERE sessions.agent_id = $agent AND sessions.session_key = total.session_key
-        """,
-        {"agent": agent_id},
-    )

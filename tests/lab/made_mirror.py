@@ -53,7 +53,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "bad_lines": 0,
         "is_orphan": False,
     },
-    "events": {"agent_id": "main", "seq": 0, "type": "message", "bytes": 0, "is_copy": False},
+    "event_rows": {"seq": 0, "bytes": 0, "is_copy": False},
+    "event_labels": {"type": "message"},
     "fields": {"agent_id": "main"},
     "storage": {"agent_id": "main", "detail": "", "files": 1},
     "problems": {"severity": "warning", "message": "something is odd", "advice": "", "count": 1},
@@ -68,6 +69,8 @@ def make(**tables: Sequence[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
     """Return an in-memory mirror of these rows; a column not stated takes a quiet default, days follow their times."""
     con = duckdb.connect()
     con.execute((resources.files("sessionlab.lab") / "schema.sql").read_text(encoding="utf-8"))
+    if "events" in tables:
+        tables = {name: rows for name, rows in tables.items() if name != "events"} | _taken_apart(tables["events"])
     for table, listed in tables.items():
         rows: list[dict[str, Any]] = []
         for number, stated in enumerate(listed):
@@ -77,7 +80,7 @@ def make(**tables: Sequence[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
                 row.setdefault("session_id", f"id-{number}")
             if table == "transcripts":
                 row.setdefault("path", f"/state/{row['transcript_id']}.jsonl")
-            for time, day in (("created_ms", "created_day"), ("updated_ms", "updated_day"), ("time_ms", "event_day")):
+            for time, day in (("created_ms", "created_day"), ("updated_ms", "updated_day")):
                 if row.get(time) is not None:
                     row.setdefault(day, day_of(row[time]))
             rows.append(row)
@@ -89,6 +92,21 @@ def make(**tables: Sequence[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
             values = [row.get(column) for row in some for column in columns]
             con.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}", values)
     return con
+
+
+def _taken_apart(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return rows of the tables that the view `events` is made of; the agent and the session are the transcript's."""
+    names = ("type", "role", "provider", "model", "tool", "is_error")
+    labels: dict[tuple[Any, ...], int] = {}
+    rows = []
+    for event in events:
+        label = labels.setdefault(tuple(event.get(name) for name in names), len(labels))
+        rows.append({name: value for name, value in event.items() if name not in names} | {"label": label})
+    stated = [
+        {name: part for name, part in zip(names, label, strict=True) if part is not None} | {"label": code}
+        for label, code in labels.items()
+    ]
+    return {"event_labels": stated, "event_rows": rows}
 
 
 def make_lively(*, seed: int = 1, shuffle: int = 0) -> duckdb.DuckDBPyConnection:
@@ -154,8 +172,6 @@ def make_lively(*, seed: int = 1, shuffle: int = 0) -> duckdb.DuckDBPyConnection
             events.append(
                 {
                     "transcript_id": number,
-                    "agent_id": agent,
-                    "session_key": None if archived or orphan else key,
                     "seq": seq,
                     "time_ms": None if seq == 0 else created + seq * (updated - created) // 12,
                     "role": ("user", "assistant", "toolResult")[seq % 3],

@@ -150,11 +150,15 @@ def test_history_of_a_sqlite_store_counts_its_events_and_adds_up_to_its_files() 
     made = {
         "agents": [{"store_kind": "openclaw", "store_bytes": 1000}],
         "sessions": [session(5, 30, session_key="a"), session(1, 70, session_key="b", kind="group")],
-        "transcripts": [{"transcript_id": 1, "is_in_store": True}, {"transcript_id": 2, "is_in_store": False}],
+        "transcripts": [
+            {"transcript_id": 1, "session_key": "a", "is_in_store": True},
+            {"transcript_id": 2, "session_key": "b", "is_in_store": False},
+            {"transcript_id": 3, "is_in_store": True},
+        ],
         "events": [
-            {"transcript_id": 1, "session_key": "a", "time_ms": NOW_MS - 3 * DAY_MS, "bytes": 100},
-            {"transcript_id": 1, "session_key": None, "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 50},
-            {"transcript_id": 2, "session_key": "b", "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 9999},
+            {"transcript_id": 1, "time_ms": NOW_MS - 3 * DAY_MS, "bytes": 100},
+            {"transcript_id": 3, "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 50},
+            {"transcript_id": 2, "time_ms": NOW_MS - 2 * DAY_MS, "bytes": 9999},
         ],
     }
     found = rows(made, "store_bytes_daily", now_ms=NOW_MS)

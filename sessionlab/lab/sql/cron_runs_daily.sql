@@ -13,9 +13,6 @@
 WITH clock AS (
   SELECT CAST(DATE '1970-01-01' + CAST(FLOOR($now_ms / 86400000.0) AS INTEGER) * INTERVAL '1' DAY AS DATE) AS today
 ),
-digits AS (
-  SELECT n FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS listed(n)
-),
 dated AS (
   SELECT
     COALESCE(sessions.cron_job_id, '(no job id)') AS cron_job_id,
@@ -37,13 +34,10 @@ bounds AS (
   SELECT last_day, GREATEST(oldest_day, CAST(last_day - 3652 * INTERVAL '1' DAY AS DATE)) AS first_day FROM span
 ),
 spine AS (
-  SELECT CAST(first_day + (ones.n + 10 * tens.n + 100 * hundreds.n + 1000 * thousands.n) * INTERVAL '1' DAY AS DATE) AS day
+  SELECT CAST(bounds.first_day + numbers.n * INTERVAL '1' DAY AS DATE) AS day
   FROM bounds
-  CROSS JOIN digits AS ones
-  CROSS JOIN digits AS tens
-  CROSS JOIN digits AS hundreds
-  CROSS JOIN digits AS thousands
-  WHERE CAST(first_day + (ones.n + 10 * tens.n + 100 * hundreds.n + 1000 * thousands.n) * INTERVAL '1' DAY AS DATE) <= last_day
+  CROSS JOIN numbers
+  WHERE CAST(bounds.first_day + numbers.n * INTERVAL '1' DAY AS DATE) <= bounds.last_day
 ),
 ranked AS (
   SELECT cron_job_id, ROW_NUMBER() OVER (ORDER BY COUNT(*) DESC, cron_job_id) AS rank FROM dated GROUP BY cron_job_id

@@ -66,14 +66,10 @@ events_total AS (
 usage_total AS (
   SELECT
     CAST(COUNT(*) AS BIGINT) AS calls,
-    CAST(COALESCE(SUM(COALESCE(total_tokens, COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0)
-      + COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0))), 0) AS BIGINT) AS total_tokens,
+    CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
     CAST(COALESCE(SUM(cost_microusd), 0) AS BIGINT) AS cost_microusd
-  FROM events
-  WHERE role = 'assistant' AND NOT is_copy
-    AND COALESCE(total_tokens, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_microusd) IS NOT NULL
-    AND NOT (COALESCE(provider, '') = 'openclaw' AND COALESCE(model, '') IN ('delivery-mirror', 'gateway-injected'))
-    AND ($agent IS NULL OR agent_id = $agent)
+  FROM calls
+  WHERE ($agent IS NULL OR agent_id = $agent)
 ),
 problems_total AS (
   SELECT

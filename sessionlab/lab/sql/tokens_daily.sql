@@ -23,25 +23,20 @@ WITH chosen AS (
 )
 SELECT
   event_day AS day,
-  COALESCE(events.provider, '(unknown)') AS provider,
-  COALESCE(events.model, '(unknown)') AS model,
+  COALESCE(calls.provider, '(unknown)') AS provider,
+  COALESCE(calls.model, '(unknown)') AS model,
   CAST(COUNT(*) AS BIGINT) AS calls,
-  CAST(COALESCE(SUM(events.input_tokens), 0) AS BIGINT) AS input_tokens,
-  CAST(COALESCE(SUM(events.output_tokens), 0) AS BIGINT) AS output_tokens,
-  CAST(COALESCE(SUM(events.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
-  CAST(COALESCE(SUM(events.cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens,
-  CAST(SUM(COALESCE(events.total_tokens, COALESCE(events.input_tokens, 0) + COALESCE(events.output_tokens, 0)
-    + COALESCE(events.cache_read_tokens, 0) + COALESCE(events.cache_write_tokens, 0))) AS BIGINT) AS total_tokens,
-  CAST(COALESCE(SUM(events.cost_microusd), 0) AS BIGINT) AS cost_microusd,
-  CAST(SUM(CASE WHEN events.cost_microusd IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS missing_cost_entries
-FROM events
-WHERE role = 'assistant' AND NOT is_copy
-  AND COALESCE(events.total_tokens, events.input_tokens, events.output_tokens, events.cache_read_tokens, events.cache_write_tokens,
-    events.cost_microusd) IS NOT NULL
-  AND NOT (COALESCE(events.provider, '') = 'openclaw' AND COALESCE(events.model, '') IN ('delivery-mirror', 'gateway-injected'))
-  AND ($agent IS NULL OR agent_id = $agent)
+  CAST(COALESCE(SUM(calls.input_tokens), 0) AS BIGINT) AS input_tokens,
+  CAST(COALESCE(SUM(calls.output_tokens), 0) AS BIGINT) AS output_tokens,
+  CAST(COALESCE(SUM(calls.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
+  CAST(COALESCE(SUM(calls.cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens,
+  CAST(SUM(calls.total_tokens) AS BIGINT) AS total_tokens,
+  CAST(COALESCE(SUM(calls.cost_microusd), 0) AS BIGINT) AS cost_microusd,
+  CAST(SUM(CASE WHEN calls.cost_microusd IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS missing_cost_entries
+FROM calls
+WHERE ($agent IS NULL OR agent_id = $agent)
   AND ($kind IS NULL OR transcript_id IN (SELECT transcript_id FROM chosen))
   AND event_day IS NOT NULL
   AND ($since_day IS NULL OR event_day >= $since_day) AND ($until_day IS NULL OR event_day <= $until_day)
-GROUP BY event_day, COALESCE(events.provider, '(unknown)'), COALESCE(events.model, '(unknown)')
+GROUP BY event_day, COALESCE(calls.provider, '(unknown)'), COALESCE(calls.model, '(unknown)')
 ORDER BY day, provider, model

@@ -19,16 +19,12 @@ WITH per_transcript AS (
     SUM(output_tokens) AS output_tokens,
     SUM(cache_read_tokens) AS cache_read_tokens,
     SUM(cache_write_tokens) AS cache_write_tokens,
-    SUM(COALESCE(total_tokens, COALESCE(input_tokens, 0) + COALESCE(output_tokens, 0)
-      + COALESCE(cache_read_tokens, 0) + COALESCE(cache_write_tokens, 0))) AS total_tokens,
+    SUM(total_tokens) AS total_tokens,
     SUM(cost_microusd) AS cost_microusd,
     SUM(CASE WHEN cost_microusd IS NULL THEN 1 ELSE 0 END) AS missing_cost_entries,
     SUM(CASE WHEN event_day IS NULL THEN 1 ELSE 0 END) AS undated_calls
-  FROM events
-  WHERE role = 'assistant' AND NOT is_copy
-    AND COALESCE(total_tokens, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_microusd) IS NOT NULL
-    AND NOT (COALESCE(provider, '') = 'openclaw' AND COALESCE(model, '') IN ('delivery-mirror', 'gateway-injected'))
-    AND ($agent IS NULL OR agent_id = $agent)
+  FROM calls
+  WHERE ($agent IS NULL OR agent_id = $agent)
   GROUP BY transcript_id
 ),
 scopes AS (
