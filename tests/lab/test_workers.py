@@ -170,18 +170,17 @@ def test_helpers_are_out_of_reach_of_the_terminals_interrupt(jobs: list[ParseJob
 def test_helpers_read_ahead_of_a_caller_who_is_busy(jobs: list[ParseJob], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "BATCH_BYTES", 1)
     monkeypatch.setattr(workers, "AHEAD", 9)
-    folders: list[Path] = []
-    make = scratch.make_folder
-    monkeypatch.setattr(scratch, "make_folder", lambda purpose: folders.append(make(purpose)) or folders[0])
+    folder = scratch.make_folder("reading")
+    monkeypatch.setattr(scratch, "make_folder", lambda _purpose: folder)
     with workers.reading(jobs, processes=2) as batches:
         until = time.monotonic() + 30
-        while len(made(folders[0])) < 9 and time.monotonic() < until:
+        while len(made(folder)) < 9 and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.2)
-        assert len(made(folders[0])) == 9  # and no further: what is read ahead takes room
-        assert stat.S_IMODE(folders[0].stat().st_mode) == 0o700
+        assert len(made(folder)) == 9  # and no further: what is read ahead takes room
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         next(batches)
-    assert not folders[0].exists()
+    assert not folder.exists()
 
 
 def made(folder: Path) -> list[str]:
