@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionlab import codec
+from sessionlab import codec, strict_json
 from sessionlab.errors import InvalidJSONError
 
 HERE = Path("sessions.json")
@@ -292,3 +292,38 @@ def test_damaged_document_is_refused_by_name_if_at_all(document: Any, data: st.D
     for read in (codec.decode_document, codec.split_members):
         with contextlib.suppress(InvalidJSONError):
             read(bytes(text), path=HERE)
+
+
+NAMES_WRITTEN = st.sampled_from(['"a"', '"a:"', '"\\u0061"', '"a\\u003a"', '":"', '"\\":"', '"b"'])
+PIECES = st.recursive(
+    st.sampled_from(["1", "1.0", "-0", "18446744073709551616", "1e400", "null", '":"', '"\\u003a"', '"\\ud800"', '"é:"', "", "NaN"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{','.join(parts)}]")
+        | st.lists(st.tuples(NAMES_WRITTEN, st.sampled_from([":", " : "]), inner), max_size=4).map(
+            lambda members: f"{{{','.join(''.join(member) for member in members)}}}"
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def read_or_refused(read: Any, document: bytes) -> str:
+    """Return what a reader makes of a document, order of keys and kinds of number included, or its words of refusal."""
+    try:
+        return repr(read(document, path=HERE))
+    except InvalidJSONError as error:
+        return str(error)
+
+
+@given(PIECES)
+def test_the_fast_reader_says_what_the_strict_parser_says(written: str) -> None:
+    document = written.encode()
+    assert read_or_refused(codec.decode_document, document) == read_or_refused(strict_json.decode, document)
+
+
+@given(DOCUMENTS, st.data())
+def test_the_fast_reader_says_so_of_damaged_documents_too(document: Any, data: st.DataObject) -> None:
+    text = bytearray(codec.encode_indented({"entry": document, "again": document}))
+    for _ in range(data.draw(st.integers(0, 3))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.sampled_from(b'{}[]":,\\u0a1 \xff\n-.e'))
+    assert read_or_refused(codec.decode_document, bytes(text)) == read_or_refused(strict_json.decode, bytes(text))
