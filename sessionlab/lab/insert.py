@@ -50,9 +50,11 @@ def insert_rows(
     codes: dict[str | None, int] = {}
     data: dict[str, Column] = {}
     for name, values in text.items():
-        data[name] = np.array([codes.setdefault(value, len(codes)) for value in values], np.int64)
+        for word in dict.fromkeys(values):
+            codes.setdefault(word, len(codes))
+        data[name] = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
     for name, numeric in numbers.items():
-        data[name] = np.array([ABSENT if value is None else value for value in numeric], np.int64)
+        data[name] = np.array([ABSENT if value is None else value for value in numeric] if None in numeric else numeric, np.int64)
     _insert(con, table, data, list(codes), text_columns=list(text), derived=dict(derived or {}))
 
 

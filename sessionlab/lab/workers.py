@@ -118,8 +118,8 @@ class _Crew:
             command = [sys.executable, "-c", "from sessionlab.lab.workers import serve; serve()", str(self._folder)]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
             for _ in range(count):
-                # In a session of its own: Ctrl-C is for the caller, who then ends its helpers.
-                helper = subprocess.Popen(command, stdin=orders, stdout=news, env=environment, start_new_session=True)
+                # In a group of its own: Ctrl-C is for the caller, who then ends its helpers.
+                helper = subprocess.Popen(command, stdin=orders, stdout=news, env=environment, process_group=0)
                 self._helpers.append(helper)
         except BaseException as error:
             self.close()
@@ -167,6 +167,7 @@ class _Crew:
 
 def serve() -> None:
     """Read the batches whose numbers come in, into files of the folder that the command line names, until no more numbers come."""
+    os.nice(5)  # the caller has the longer way to go: where cores are few, its work comes first
     gc.disable()  # a batch builds many objects and keeps no cycles
     folder = Path(sys.argv[1])
     batches = pickle.loads((folder / _JOBS).read_bytes())  # noqa: S301  # our own parent wrote it
