@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote, unquote
@@ -124,6 +125,7 @@ def is_session_id(text: str) -> bool:
     return _SESSION_ID.match(text) is not None
 
 
+@lru_cache(maxsize=1 << 15)
 def parse_transcript_name(name: str) -> TranscriptName | None:
     """Take a transcript's file name apart; `None` for a file that is none, or that only repeats one (backup, checkpoint, trajectory).
 

@@ -124,12 +124,12 @@ def decode(data: bytes, *, first_line: int = 1) -> Decoded:
     return Decoded(events, line_sizes(ends).tolist(), lines=len(ends))
 
 
-def decode_plain(data: bytes) -> tuple[list[Event], npt.NDArray[np.int64]] | None:
+def decode_plain(data: bytes | memoryview) -> tuple[list[Event], npt.NDArray[np.int64]] | None:
     """Decode lines that are all beyond doubt in one call: (events, the place of each newline); `None` where one needs a closer look.
 
     Several transcripts may stand behind one another in `data`: that is how many small ones are read fast.
     """
-    if not data.endswith(b"\n") or not (data.isascii() or _is_utf8(data)):
+    if data[-1:] != b"\n" or not _is_utf8(data):
         return None
     try:
         events: list[Event] = EVENT_DECODER.decode_lines(data)
@@ -329,9 +329,9 @@ def _camel(name: str) -> str:
     return head + "".join(word.title() for word in tail)
 
 
-def _is_utf8(data: bytes) -> bool:
+def _is_utf8(data: bytes | memoryview) -> bool:
     try:
-        data.decode("utf-8")
+        str(data, "utf-8")
     except UnicodeDecodeError:
         return False
     return True

@@ -7,6 +7,7 @@ It reads transcripts and nothing else, so that a worker process can run it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ class ParseJob:
     """One transcript to read: either a file, of which `limit_bytes` were there when it was looked at, or bytes at hand."""
 
     transcript_id: int
-    path: Path
+    path: str
     limit_bytes: int
     data: bytes | None = None
 
@@ -109,31 +110,54 @@ class _Codes(dict[Label, int]):
 def parse(jobs: Iterable[ParseJob]) -> EventBatch:
     """Read transcripts into one batch, in the order of `jobs`. One that cannot be read gives facts with an error, never an exception."""
     builder = _Builder()
-    together: list[tuple[ParseJob, bytes]] = []
+    together = _Together()
     for job in jobs:
-        data = _small(job)
-        if data is not None:
-            together.append((job, data))
-        if together and (data is None or sum(len(data) for _, data in together) >= _TOGETHER_BYTES):
-            builder.add_together(together)
-            together = []
-        if data is None:
+        if together.is_full:
+            together.pour(builder)
+        if not together.take(job):
+            together.pour(builder)
             builder.add_job(job)
-    if together:
-        builder.add_together(together)
+    together.pour(builder)
     return builder.batch()
 
 
-def _small(job: ParseJob) -> bytes | None:
-    """Return a transcript's bytes when it is worth reading together with others: a plain small file, as far as a look tells."""
-    if job.data is not None or job.limit_bytes > _SMALL_BYTES or job.path.suffix != ".jsonl":
-        return None
-    try:
-        with open(job.path, "rb") as file:  # noqa: PTH123  # Path.open costs as much as the reading
-            data = file.read(job.limit_bytes)
-    except OSError:
-        return None  # met again, and worded, by who reads it alone
-    return data if data.endswith(b"\n") else None
+class _Together:
+    """Small transcripts that are decoded in one call, behind one another in a buffer that is used again and again."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(_TOGETHER_BYTES + _SMALL_BYTES)
+        self._room = memoryview(self._buffer)
+        self._used = 0
+        self._taken: list[tuple[ParseJob, int]] = []
+
+    @property
+    def is_full(self) -> bool:
+        return self._used >= _TOGETHER_BYTES
+
+    def take(self, job: ParseJob) -> bool:
+        """Read a transcript into the buffer when it is worth it: a plain small file, as far as a look tells."""
+        if job.data is not None or job.limit_bytes > _SMALL_BYTES or not job.path.endswith(".jsonl"):
+            return False
+        try:
+            descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = os.readv(descriptor, [self._room[self._used : self._used + job.limit_bytes]])
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return False  # met again, and worded, by who reads it alone
+        end = self._used + size
+        if size == 0 or self._buffer[end - 1] != ord("\n"):
+            return False
+        self._used = end
+        self._taken.append((job, end))
+        return True
+
+    def pour(self, builder: _Builder) -> None:
+        """Give the builder all that was taken."""
+        if self._taken:
+            builder.add_together(self._room[: self._used], self._taken)
+        self._used, self._taken = 0, []
 
 
 def event_times(stamps: Sequence[str | None]) -> npt.NDArray[np.int64]:
@@ -190,21 +214,28 @@ class _Builder:
         """Read and append one transcript, however large or damaged."""
         facts = self._open(job)
         try:
-            for piece in (decode(job.data),) if job.data is not None else read(job.path, limit_bytes=job.limit_bytes):
+            for piece in (decode(job.data),) if job.data is not None else read(Path(job.path), limit_bytes=job.limit_bytes):
                 self._add(piece, facts)
         except StoreError as error:
             facts.error = error.reason
 
-    def add_together(self, jobs: list[tuple[ParseJob, bytes]]) -> None:
-        """Append several small transcripts, decoded in one call; one by one when any of their lines is not beyond doubt."""
-        plain = decode_plain(b"".join(data for _, data in jobs))
+    def add_together(self, data: memoryview, jobs: list[tuple[ParseJob, int]]) -> None:
+        """Append several small transcripts, decoded in one call; one by one when any of their lines is not beyond doubt.
+
+        Args:
+            data: All of them.
+            jobs: Each with the place where it ends.
+        """
+        plain = decode_plain(data)
         if plain is None:
-            for job, data in jobs:
-                self._add(decode(data), self._open(job))
+            start = 0
+            for job, end in jobs:
+                self._add(decode(bytes(data[start:end])), self._open(job))
+                start = end
             return
         events, ends = plain
         first = 0
-        for (job, _), last in zip(jobs, np.searchsorted(ends, np.cumsum([len(data) for _, data in jobs])).tolist(), strict=True):
+        for (job, _), last in zip(jobs, np.searchsorted(ends, [end for _, end in jobs]).tolist(), strict=True):
             facts = self._open(job, after=first)
             facts.events = last - first
             facts.parent_session = events[first].parent_session

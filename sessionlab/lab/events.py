@@ -224,7 +224,7 @@ def _batches(
 ) -> Iterator[EventBatch]:
     """Yield the events of the transcripts that are not being read yet: files, then what lies inside databases."""
     files = [one for one in late if not one.source.in_store]
-    yield from parse_all([ParseJob(one.transcript_id, Path(one.source.path), one.source.bytes) for one in files])
+    yield from parse_all([ParseJob(one.transcript_id, one.source.path, one.source.bytes) for one in files])
     for snapshot, store in snapshots:
         stored = {one.source.path: one for one in late if one.source.in_store and one.store is store}
         if stored:
@@ -246,13 +246,13 @@ def _stored_batches(
         if one is None:
             continue
         result.problems[one.agent_id] += [msgspec.structs.replace(problem, path=one.source.path) for problem in transcript.problems]
-        jobs.append(ParseJob(one.transcript_id, Path(one.source.path), len(data), data))
+        jobs.append(ParseJob(one.transcript_id, one.source.path, len(data), data))
         room -= len(data)
         if room <= 0:
             yield parse(jobs)
             jobs, room = [], _STORED_BATCH_BYTES
     # Listed but not delivered: an empty one.
-    jobs += [ParseJob(one.transcript_id, Path(one.source.path), 0, b"") for one in stored.values()]
+    jobs += [ParseJob(one.transcript_id, one.source.path, 0, b"") for one in stored.values()]
     yield parse(jobs)
 
 

@@ -25,7 +25,7 @@ from sessionlab.lab.events import load_events
 from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import create_tables, encodable
 from sessionlab.lab.reading import plan_reading
-from sessionlab.lab.rows import insert_agents, insert_lost_agents, insert_problems, insert_sessions
+from sessionlab.lab.rows import insert_agents, insert_fields, insert_lost_agents, insert_problems, insert_sessions
 from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.opening import StoreLocation, agents_without_store, locate, open_at
@@ -284,6 +284,9 @@ def _fill(
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
             snapshots.append((snapshot_agent(store, location, scan.files[location]), store))
         share_out([snapshot for snapshot, _ in snapshots])
+        for snapshot, _ in snapshots:  # now, while the transcripts are being read
+            insert_agents(con, snapshot)
+            insert_fields(con, snapshot)
         loaded = load_events(
             con,
             snapshots,
@@ -295,7 +298,6 @@ def _fill(
             on_progress=on_progress,
         )
     for snapshot, _ in snapshots:
-        insert_agents(con, snapshot)
         insert_sessions(con, snapshot, loaded.totals)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)

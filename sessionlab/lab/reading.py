@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionlab.lab.columns import ParseJob
@@ -56,6 +55,6 @@ def plan_reading(con: duckdb.DuckDBPyConnection, files: Mapping[StoreLocation, S
             if location.kind != "json" or (encodable(file.path), file.bytes, file.mtime_ns) in known:
                 held.add(number)
             else:
-                jobs.setdefault(number, ParseJob(number, Path(file.path), file.bytes))
+                jobs.setdefault(number, ParseJob(number, file.path, file.bytes))
     started = tuple(job for number, job in jobs.items() if number not in held)
     return ReadingPlan(numbers, started, frozenset(job.transcript_id for job in started))

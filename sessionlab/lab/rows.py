@@ -60,7 +60,7 @@ def insert_agents(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> No
 def insert_sessions(
     con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_transcripts: Mapping[tuple[str, str], TranscriptTotals]
 ) -> None:
-    """Insert the agent's sessions and the bytes of their fields.
+    """Insert the agent's sessions.
 
     Args:
         con: The mirror.
@@ -117,6 +117,11 @@ def insert_sessions(
             "updated_day": day_of("data.updated_ms"),
         },
     )
+
+
+def insert_fields(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> None:
+    """Insert the bytes of the fields of the agent's sessions."""
+    agent_id = snapshot.location.agent_id
     insert_rows(
         con,
         "fields",

@@ -116,7 +116,11 @@ class _Crew:
             for _ in range(AHEAD):
                 self._order()
             command = [sys.executable, "-c", "from sessionlab.lab.workers import serve; serve()", str(self._folder)]
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            environment = {
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                "OPENBLAS_NUM_THREADS": "1",  # numpy starts threads for linear algebra, of which there is none
+            }
             for _ in range(count):
                 # In a group of its own: Ctrl-C is for the caller, who then ends its helpers.
                 helper = subprocess.Popen(command, stdin=orders, stdout=news, env=environment, process_group=0)

@@ -17,7 +17,7 @@ _TEXT_FIELDS: Final = (
     *("parentSessionKey", "spawnedBy"),
 )
 _NUMBER_FIELDS: Final = (
-    *("createdAt", "sessionStartedAt", "startedAt", "endedAt", "archivedAt"),
+    *("updatedAt", "createdAt", "sessionStartedAt", "startedAt", "endedAt", "archivedAt"),
     *("inputTokens", "outputTokens", "totalTokens", "contextTokens", "compactionCount"),
 )
 
@@ -120,9 +120,7 @@ def _field_problems(key: str, entry: Entry, where: str) -> list[Problem]:
                 advice="OpenClaw never prunes it by age and removes it first when it caps the store",
             )
         )
-    numbers = _NUMBER_FIELDS if updated is None else ("updatedAt", *_NUMBER_FIELDS)
-    wrong = [name for name in numbers if name in entry and not _is_number(entry[name])]
-    wrong += [name for name in _TEXT_FIELDS if entry.get(name) is not None and not isinstance(entry[name], str)]
+    wrong = [name for name, value in entry.items() if value is not None and name in _TYPED_FIELDS and not _TYPED_FIELDS[name](value)]
     found += [
         Problem(
             code="ill_typed_field",
@@ -140,6 +138,13 @@ def _excerpt(value: object) -> str:
     return codec.encode_compact(value)[:40].decode("utf-8", "ignore")
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _is_number(value: object) -> bool:
-    """Say whether a summary takes the value: absent, or a number that JavaScript holds exactly."""
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1 << 53)
+    """Say whether a summary takes the value: a number that JavaScript holds exactly."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1 << 53
+
+
+_TYPED_FIELDS: Final = dict.fromkeys(_TEXT_FIELDS, _is_text) | dict.fromkeys(_NUMBER_FIELDS, _is_number)

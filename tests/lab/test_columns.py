@@ -22,7 +22,7 @@ MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 
 
 def parsed(*lines: bytes | dict[str, Any]) -> EventBatch:
     data = b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
-    return parse([ParseJob(1, Path("t.jsonl"), len(data), data)])
+    return parse([ParseJob(1, "t.jsonl", len(data), data)])
 
 
 def usage(**fields: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_every_column_has_one_value_an_event() -> None:
 
 def test_no_jobs_and_empty_transcripts_give_empty_columns() -> None:
     assert all(len(column) == 0 for column in parse([]).columns.values())
-    batch = parse([ParseJob(number, Path("t"), 0, b"") for number in (4, 5)])
+    batch = parse([ParseJob(number, "t", 0, b"") for number in (4, 5)])
     assert [(facts.transcript_id, facts.events, facts.first_ms) for facts in batch.facts] == [(4, 0, None), (5, 0, None)]
 
 
@@ -166,7 +166,7 @@ def test_only_the_first_hundred_bad_lines_are_kept_and_all_are_counted(monkeypat
     monkeypatch.setattr(transcripts, "CHUNK_BYTES", 64)
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"{oops}\n" * 250 + b'{"type":"session"}\n{"un')
-    (facts,) = parse([ParseJob(1, path, path.stat().st_size)]).facts
+    (facts,) = parse([ParseJob(1, str(path), path.stat().st_size)]).facts
     assert (len(facts.bad), facts.bad_lines, facts.events) == (100, 250, 1)
     assert [bad.number for bad in facts.bad] == list(range(1, 101))
 
@@ -175,7 +175,9 @@ def test_a_transcript_that_cannot_be_read_gives_facts_with_the_reason_and_the_ot
     (tmp_path / "folder.jsonl").mkdir()
     good = tmp_path / "good.jsonl"
     good.write_bytes(b'{"type":"session"}\n')
-    batch = parse([ParseJob(1, tmp_path / "gone.jsonl", 5), ParseJob(2, tmp_path / "folder.jsonl", 5), ParseJob(3, good, 99)])
+    batch = parse(
+        [ParseJob(1, str(tmp_path / "gone.jsonl"), 5), ParseJob(2, str(tmp_path / "folder.jsonl"), 5), ParseJob(3, str(good), 99)]
+    )
     assert [(facts.transcript_id, facts.events, facts.error is None) for facts in batch.facts] == [
         (1, 0, False),
         (2, 0, False),
@@ -187,7 +189,7 @@ def test_a_transcript_that_cannot_be_read_gives_facts_with_the_reason_and_the_ot
 def test_columns_of_several_pieces_are_those_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_bytes(b"".join(json.dumps(usage(input=number, output=number % 3 or None)).encode() + b"\n" for number in range(60)))
-    job = ParseJob(1, path, path.stat().st_size)
+    job = ParseJob(1, str(path), path.stat().st_size)
     at_once = parse([job])
     monkeypatch.setattr(transcripts, "CHUNK_BYTES", 150)
     in_pieces = parse([job, job])

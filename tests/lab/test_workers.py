@@ -35,9 +35,9 @@ def jobs(tmp_path: Path) -> list[ParseJob]:
         path = tmp_path / f"{number}.jsonl"
         data = "".join(json.dumps(line) + "\n" for line in lines) + ("{oops}\n" if number % 7 == 0 else "")
         path.write_text(data, encoding="utf-8")
-        found.append(ParseJob(number, path, len(data)))
-    found.append(ParseJob(40, tmp_path / "gone.jsonl", 100))
-    found.append(ParseJob(41, tmp_path / "at hand", 19, b'{"type":"session"}\n'))
+        found.append(ParseJob(number, str(path), len(data)))
+    found.append(ParseJob(40, str(tmp_path / "gone.jsonl"), 100))
+    found.append(ParseJob(41, str(tmp_path / "at hand"), 19, b'{"type":"session"}\n'))
     return found
 
 
@@ -136,7 +136,7 @@ def test_helpers_do_not_run_the_callers_program_again(jobs: list[ParseJob], tmp_
         f"from pathlib import Path\nwith open({str(marker)!r}, 'a') as f: f.write('x')\n"
         "from sessionlab.lab import workers\nworkers.BATCH_BYTES = 1\n"
         "from sessionlab.lab.columns import ParseJob\n"
-        f"jobs = [ParseJob(n, Path({str(jobs[1].path)!r}), 10**6) for n in range(4)]\n"
+        f"jobs = [ParseJob(n, {jobs[1].path!r}, 10**6) for n in range(4)]\n"
         "print(len(list(workers.parse_all(jobs, processes=2))))\n",
         encoding="utf-8",
     )
