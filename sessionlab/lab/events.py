@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -34,26 +34,15 @@ _INSERT_ROWS: Final = 200_000
 """How many events are collected for one INSERT: each statement costs as much as some ten thousand rows."""
 
 
-class TranscriptTotals(NamedTuple):
-    """One session's transcripts, its archives included: when the first began (epoch ms), bytes, events and cost without copies."""
-
-    first_ms: int | None = None
-    bytes: int = 0
-    events: int = 0
-    cost_microusd: int = 0
-
-
 @dataclass(slots=True)
 class LoadedEvents:
     """What loading the events showed.
 
     Attributes:
-        totals: What the transcripts of (agent, session key) add up to; none for a session without one.
         problems: What is wrong with transcripts, by agent.
         transcripts_read: How many were read, the others having been taken over.
     """
 
-    totals: dict[tuple[str, str], TranscriptTotals] = field(default_factory=dict)
     problems: dict[str, list[Problem]] = field(default_factory=dict)
     transcripts_read: int = 0
 
@@ -127,23 +116,7 @@ def load_events(
     for one in fresh:
         result.problems[one.agent_id] += transcript_problems(one.source, facts[one.transcript_id])
     mark_copies(con, reused=reused, has_old=has_old, events_of=_reader(sources))
-    result.totals = _totals(con)
     return result
-
-
-def _totals(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], TranscriptTotals]:
-    rows = con.execute(
-        """
-        SELECT agent_id, session_key, min(first_ms), CAST(sum(bytes) AS BIGINT),
-               CAST(coalesce(sum(counted.events), 0) AS BIGINT), CAST(coalesce(sum(counted.cost), 0) AS BIGINT)
-        FROM transcripts LEFT JOIN (
-          SELECT transcript_id, count(*) AS events, sum(cost_microusd) FILTER (WHERE role = 'assistant') AS cost
-          FROM event_rows JOIN event_labels USING (label) WHERE NOT is_copy GROUP BY transcript_id
-        ) AS counted USING (transcript_id)
-        WHERE session_key IS NOT NULL GROUP BY agent_id, session_key
-        """
-    ).fetchall()
-    return {(agent_id, key): TranscriptTotals(*totals) for agent_id, key, *totals in rows}
 
 
 def _labels(con: duckdb.DuckDBPyConnection) -> dict[Label, int]:

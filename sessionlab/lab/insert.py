@@ -58,6 +58,12 @@ def insert_rows(
     _insert(con, table, data, list(codes), text_columns=list(text), derived=dict(derived or {}))
 
 
+def insert_arrays(con: duckdb.DuckDBPyConnection, table: str, data: Mapping[str, Column]) -> None:
+    """Insert rows given as arrays of equal length, `ABSENT` standing for NULL."""
+    data = dict(data)  # by this name DuckDB finds it
+    con.execute(f'INSERT INTO "{table}" BY NAME SELECT {", ".join(map(_number, data))} FROM data')
+
+
 def insert_events(con: duckdb.DuckDBPyConnection, batches: Sequence[EventBatch], labels: dict[Label, int]) -> None:
     """Insert batches of events.
 

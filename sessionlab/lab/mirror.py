@@ -25,7 +25,8 @@ from sessionlab.lab.events import load_events
 from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import create_tables, encodable
 from sessionlab.lab.reading import plan_reading
-from sessionlab.lab.rows import insert_agents, insert_fields, insert_lost_agents, insert_problems, insert_sessions
+from sessionlab.lab.rows import insert_agents, insert_lost_agents, insert_problems
+from sessionlab.lab.sessions import SessionRows
 from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.opening import StoreLocation, agents_without_store, locate, open_at
@@ -252,7 +253,9 @@ def _write(
 
     _remove(fresh)
     # One thread: two write a file half as large again, take more time in all, and want the cores that the transcripts are parsed on.
-    with contextlib.closing(duckdb.connect(str(fresh), config={"autoinstall_known_extensions": "false", "threads": 1})) as con:
+    # Rows are written as soon as they fill a group: waiting for five leaves the most to do when nobody works beside it any more.
+    config: dict[str, Any] = {"autoinstall_known_extensions": "false", "threads": 1, "write_buffer_row_group_count": 1}
+    with contextlib.closing(duckdb.connect(str(fresh), config=config)) as con:
         fresh.chmod(0o600)  # like the stores: what is in them is in it
         if old is not None:
             con.execute(f"ATTACH '{str(old).replace(chr(39), chr(39) * 2)}' AS old (READ_ONLY)")
@@ -284,9 +287,10 @@ def _fill(
                 on_progress(f"reading sessions of {location.agent_id}", place, len(stores))
             snapshots.append((snapshot_agent(store, location, scan.files[location]), store))
         share_out([snapshot for snapshot, _ in snapshots])
-        for snapshot, _ in snapshots:  # now, while the transcripts are being read
+        sessions = SessionRows(con)
+        for snapshot, _ in snapshots:
             insert_agents(con, snapshot)
-            insert_fields(con, snapshot)
+            sessions.add(snapshot)
         loaded = load_events(
             con,
             snapshots,
@@ -297,8 +301,8 @@ def _fill(
             racy_after_ns=scan.racy_after_ns,
             on_progress=on_progress,
         )
+    sessions.finish()
     for snapshot, _ in snapshots:
-        insert_sessions(con, snapshot, loaded.totals)
         insert_problems(con, snapshot, loaded.problems.get(snapshot.location.agent_id, []), root=root, now_ms=now_ms)
         _verify(con, snapshot)
     insert_lost_agents(con, scan.lost, root=root)

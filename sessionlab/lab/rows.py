@@ -1,15 +1,13 @@
-"""An agent's rows of the mirror: the agent itself, its sessions with the bytes of their fields, its disk space, its problems."""
+"""An agent's rows of the mirror: the agent itself, its disk space, its problems."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionlab.entry import SessionSummary
-from sessionlab.lab.collect import AgentSnapshot, big_field_bytes, session_kind
-from sessionlab.lab.events import TranscriptTotals
-from sessionlab.lab.insert import day_of, insert_rows, shown_path
+from sessionlab.lab.collect import AgentSnapshot
+from sessionlab.lab.insert import insert_rows, shown_path
 from sessionlab.layout import agents_dir
 from sessionlab.stores.base import Problem
 from sessionlab.stores.checks import worst_first
@@ -54,83 +52,6 @@ def insert_agents(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> No
             "detail": [detail for _, detail, _, _ in rows],
         },
         numbers={"files": [files for _, _, files, _ in rows], "bytes": [size for _, _, _, size in rows]},
-    )
-
-
-def insert_sessions(
-    con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot, of_transcripts: Mapping[tuple[str, str], TranscriptTotals]
-) -> None:
-    """Insert the agent's sessions.
-
-    Args:
-        con: The mirror.
-        snapshot: The agent.
-        of_transcripts: What the transcripts of (agent, session key) add up to.
-    """
-    agent_id = snapshot.location.agent_id
-    summaries = snapshot.summaries
-    if not summaries:
-        return
-    kinds = [session_kind(summary.key) for summary in summaries]
-    totals = [of_transcripts.get((agent_id, summary.key), TranscriptTotals()) for summary in summaries]
-    created = [_created(summary, total.first_ms, snapshot.stats.kind) for summary, total in zip(summaries, totals, strict=True)]
-    big = [big_field_bytes(snapshot.fields[summary.key]) for summary in summaries]
-    insert_rows(
-        con,
-        "sessions",
-        text={
-            "agent_id": [agent_id] * len(summaries),
-            "session_key": [summary.key for summary in summaries],
-            "session_id": [summary.session_id for summary in summaries],
-            "kind": [kind for kind, _, _ in kinds],
-            "channel": [summary.channel or channel for summary, (_, channel, _) in zip(summaries, kinds, strict=True)],
-            "chat_type": [summary.chat_type for summary in summaries],
-            "status": [summary.status for summary in summaries],
-            "label": [summary.label or summary.display_name for summary in summaries],
-            "model_provider": [summary.model_provider for summary in summaries],
-            "model": [summary.model for summary in summaries],
-            "parent_key": [summary.parent_key for summary in summaries],
-            "cron_job_id": [job for _, _, job in kinds],
-            "created_from": [origin for _, origin in created],
-        },
-        numbers={
-            "created_ms": [moment for moment, _ in created],
-            "updated_ms": [summary.updated_ms for summary in summaries],
-            "input_tokens": [summary.input_tokens for summary in summaries],
-            "output_tokens": [summary.output_tokens for summary in summaries],
-            "total_tokens": [summary.total_tokens for summary in summaries],
-            "context_tokens": [summary.context_tokens for summary in summaries],
-            "compactions": [summary.compaction_count for summary in summaries],
-            "entry_bytes": [sum(sizes) for sizes in big],
-            "skills_snapshot_bytes": [sizes[0] for sizes in big],
-            "system_prompt_report_bytes": [sizes[1] for sizes in big],
-            "acp_bytes": [sizes[2] for sizes in big],
-            "other_bytes": [sizes[3] for sizes in big],
-            "transcript_bytes": [total.bytes for total in totals],
-            "transcript_events": [total.events for total in totals],
-            "cost_microusd": [total.cost_microusd for total in totals],
-            "is_transcript_missing": [summary.key in snapshot.missing for summary in summaries],
-            "is_archived": [summary.archived for summary in summaries],
-        },
-        derived={
-            "created_day": day_of("data.created_ms"),
-            "updated_day": day_of("data.updated_ms"),
-        },
-    )
-
-
-def insert_fields(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> None:
-    """Insert the bytes of the fields of the agent's sessions."""
-    agent_id = snapshot.location.agent_id
-    insert_rows(
-        con,
-        "fields",
-        text={
-            "agent_id": [agent_id for sizes in snapshot.fields.values() for _ in sizes],
-            "session_key": [key for key, sizes in snapshot.fields.items() for _ in sizes],
-            "field": [name for sizes in snapshot.fields.values() for name in sizes],
-        },
-        numbers={"bytes": [size for sizes in snapshot.fields.values() for size in sizes.values()]},
     )
 
 
@@ -181,14 +102,3 @@ def _insert_problem_rows(con: duckdb.DuckDBPyConnection, agent_id: str, rows: Se
         },
         numbers={"line": [row.line for row in rows], "count": [row.count for row in rows]},
     )
-
-
-def _created(summary: SessionSummary, first_ms: int | None, store_kind: str) -> tuple[int | None, str]:
-    """Return when a session was born, and what says so: its transcript's header, the entry or store, else only its last update."""
-    if first_ms is not None:
-        return first_ms, "transcript"
-    if summary.created_ms is not None:
-        return summary.created_ms, "entry" if store_kind == "json" else "store"
-    if summary.updated_ms is not None:
-        return summary.updated_ms, "updated"
-    return None, "unknown"

@@ -20,6 +20,7 @@ CREATE TABLE agents (
 );
 
 CREATE TABLE sessions (
+  session_number INTEGER NOT NULL,
   agent_id VARCHAR NOT NULL,
   session_key VARCHAR NOT NULL,
   session_id VARCHAR,
@@ -128,12 +129,23 @@ WITH digits AS (SELECT n FROM (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8
 SELECT ones.n + 10 * tens.n + 100 * hundreds.n + 1000 * thousands.n AS n
 FROM digits AS ones CROSS JOIN digits AS tens CROSS JOIN digits AS hundreds CROSS JOIN digits AS thousands;
 
-CREATE TABLE fields (
-  agent_id VARCHAR NOT NULL,
-  session_key VARCHAR NOT NULL,
-  field VARCHAR NOT NULL,
+-- The fields of entries, too, lie in two tables and are read through a view.
+CREATE TABLE field_names (
+  field_number INTEGER NOT NULL,
+  field VARCHAR NOT NULL
+);
+
+CREATE TABLE field_rows (
+  session_number INTEGER NOT NULL,
+  field_number INTEGER NOT NULL,
   bytes BIGINT NOT NULL
 );
+
+CREATE VIEW fields AS
+SELECT s.agent_id, s.session_key, n.field, r.bytes
+FROM field_rows AS r
+JOIN sessions AS s ON s.session_number = r.session_number
+JOIN field_names AS n ON n.field_number = r.field_number;
 
 CREATE TABLE storage (
   agent_id VARCHAR NOT NULL,

@@ -31,7 +31,9 @@ def contents(con: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
     """Return every table's rows, ordered, without the numbers that only this mirror gives its transcripts."""
     found = {}
     for table in TABLES:
-        names = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] not in ("transcript_id", "mtime_ns")]
+        names = [
+            row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] not in ("transcript_id", "session_number", "mtime_ns")
+        ]
         chosen = ", ".join(names)
         source = table
         if table == "events":

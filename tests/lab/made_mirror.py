@@ -55,7 +55,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "event_rows": {"seq": 0, "bytes": 0, "is_copy": False},
     "event_labels": {"type": "message"},
-    "fields": {"agent_id": "main"},
     "storage": {"agent_id": "main", "detail": "", "files": 1},
     "problems": {"severity": "warning", "message": "something is odd", "advice": "", "count": 1},
 }
@@ -69,15 +68,17 @@ def make(**tables: Sequence[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
     """Return an in-memory mirror of these rows; a column not stated takes a quiet default, days follow their times."""
     con = duckdb.connect()
     con.execute((resources.files("sessionlab.lab") / "schema.sql").read_text(encoding="utf-8"))
+    stated = {name: rows for name, rows in tables.items() if name not in ("events", "fields")}
     if "events" in tables:
-        tables = {name: rows for name, rows in tables.items() if name != "events"} | _taken_apart(tables["events"])
-    for table, listed in tables.items():
+        stated |= _events_taken_apart(tables["events"])
+    for table, listed in stated.items():
         rows: list[dict[str, Any]] = []
         for number, stated in enumerate(listed):
             row = _DEFAULTS[table] | stated
             if table == "sessions":
                 row.setdefault("session_key", f"agent:{row['agent_id']}:{row['kind']}:{number}")
                 row.setdefault("session_id", f"id-{number}")
+                row["session_number"] = number
             if table == "transcripts":
                 row.setdefault("path", f"/state/{row['transcript_id']}.jsonl")
             for time, day in (("created_ms", "created_day"), ("updated_ms", "updated_day")):
@@ -91,10 +92,23 @@ def make(**tables: Sequence[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
             marks = ", ".join(f"({', '.join('?' * len(columns))})" for _ in some)
             values = [row.get(column) for row in some for column in columns]
             con.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}", values)
+    _insert_fields(con, tables.get("fields", ()))
     return con
 
 
-def _taken_apart(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _insert_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[dict[str, Any]]) -> None:
+    """Insert rows of the tables that the view `fields` is made of; each session must have been stated."""
+    known = con.execute("SELECT agent_id, session_key, session_number FROM sessions").fetchall()
+    numbers = {(agent, key): number for agent, key, number in known}
+    names = {name: number for number, name in enumerate(dict.fromkeys(row["field"] for row in fields))}
+    if fields:
+        con.executemany("INSERT INTO field_names VALUES (?, ?)", [(number, name) for name, number in names.items()])
+        rows = [(numbers[row.get("agent_id", "main"), row["session_key"]], names[row["field"]], row["bytes"]) for row in fields]
+        marks = ", ".join("(?, ?, ?)" for _ in rows)
+        con.execute(f"INSERT INTO field_rows VALUES {marks}", [value for row in rows for value in row])
+
+
+def _events_taken_apart(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return rows of the tables that the view `events` is made of; the agent and the session are the transcript's."""
     names = ("type", "role", "provider", "model", "tool", "is_error")
     labels: dict[tuple[Any, ...], int] = {}
@@ -102,11 +116,11 @@ def _taken_apart(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, A
     for event in events:
         label = labels.setdefault(tuple(event.get(name) for name in names), len(labels))
         rows.append({name: value for name, value in event.items() if name not in names} | {"label": label})
-    stated = [
+    texts = [
         {name: part for name, part in zip(names, label, strict=True) if part is not None} | {"label": code}
         for label, code in labels.items()
     ]
-    return {"event_labels": stated, "event_rows": rows}
+    return {"event_labels": texts, "event_rows": rows}
 
 
 def make_lively(*, seed: int = 1, shuffle: int = 0) -> duckdb.DuckDBPyConnection:
