@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from sessionlab.lab.findings.words import count
 from sessionlab.units import format_bytes
@@ -27,6 +27,7 @@ JSON_STORE_BYTES: Final = 10 * 1024**2
 JSON_STORE_SESSIONS: Final = 500
 BACKUP_SHARE: Final = 0.01
 KEY_CODES: Final = ("non_canonical_key", "case_variant_keys")
+NOTABLE_SHARE: Final = 0.05
 LOG_BYTES: Final = 4 * 1024**2
 _KEYS_IN_JSON: Final = (
     "Before an upgrade to 2026.8 or later, run `openclaw doctor --fix` on a copy: "
@@ -38,14 +39,22 @@ _KEYS_IN_SQLITE: Final = (
 )
 
 
+Weight = Literal["broken now", "growth", "harm later", "small change"]
+_HEAVIEST_FIRST: Final[tuple[Weight, ...]] = ("broken now", "growth", "harm later", "small change")
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to do. `saves_bytes` is an upper bound of what it frees; two pieces of advice may free the same bytes."""
+    """One thing to do. `saves_bytes` is an upper bound of what it frees; two pieces of advice may free the same bytes.
+
+    `weight` is what the rule says of itself; advice that frees a notable part of the disk space is about growth all the same.
+    """
 
     title: str
     evidence: str
     action: str
     saves_bytes: int
+    weight: Weight = "small change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +71,17 @@ class Findings:
 
 
 def advise(findings: Findings, *, stale_days: int = 30) -> tuple[Advice, ...]:
-    """Return what to do: first what keeps the store from being read rightly, then by bytes saved, most first, then by title.
+    """Return what to do, by weight: what is broken now, growth, what does harm later, small change; then by bytes saved, most first.
+
+    What saves `NOTABLE_SHARE` of the bytes on disk or more is about growth, whatever rule it is from.
 
     Args:
         findings: The frames; `stale_share` asked with the same `stale_days`.
         stale_days: Days after which a session counts as stale.
     """
     rules = (
+        _errors(findings.problems),
+        _odd_keys(findings.problems, findings.sources),
         _slow_store(findings.sources),
         _prompt_fields(findings.bytes_by_field, findings.sources),
         _cron_runs(findings.cron_jobs),
@@ -77,8 +90,13 @@ def advise(findings: Findings, *, stale_days: int = 30) -> tuple[Advice, ...]:
         _missing(findings.orphans_and_missing),
         _disk(findings.storage_parts),
     )
-    rest = [advice for rule in rules for advice in rule]
-    return (*_errors(findings.problems, findings.sources), *sorted(rest, key=lambda advice: (-advice.saves_bytes, advice.title)))
+    notable = NOTABLE_SHARE * sum(_disk_parts(findings.storage_parts).values())
+
+    def place(advice: Advice) -> tuple[int, int, str]:
+        is_growth = advice.saves_bytes >= notable > 0 and advice.weight != "broken now"
+        return _HEAVIEST_FIRST.index("growth" if is_growth else advice.weight), -advice.saves_bytes, advice.title
+
+    return tuple(sorted((advice for rule in rules for advice in rule), key=place))
 
 
 def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: int = 30, agent: str | None = None) -> tuple[Advice, ...]:
@@ -104,27 +122,37 @@ def advise_mirror(con: duckdb.DuckDBPyConnection, *, now_ms: int, stale_days: in
     return advise(findings, stale_days=stale_days)
 
 
-def _errors(problems: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Advice]:
-    odd = problems[problems["code"].isin(KEY_CODES)]
+def _errors(problems: pd.DataFrame) -> Iterator[Advice]:
     errors = problems[(problems["severity"] == "error") & ~problems["code"].isin(KEY_CODES)]
     if len(errors):
         codes = ", ".join(sorted(set(errors["code"])))
         yield Advice(
             "Look at the errors first",
             f"Found with severity error: {int(errors['count'].sum()):,} ({codes}).",
-            "Read them in the table of problems; what could not be read is missing from the numbers here.",
+            "Read them in the list of problems; what could not be read is missing from the numbers here.",
             0,
+            "broken now",
         )
-    if len(odd):
-        moved = set(sources.loc[sources["store_kind"] != "json", "agent_id"])
-        inside, outside = bool(moved & set(odd["agent_id"])), bool(set(odd["agent_id"]) - moved)
-        actions = [_KEYS_IN_SQLITE] * inside + [_KEYS_IN_JSON] * outside
-        yield Advice(
-            "Mend keys that are not canonical",
-            f"{count(int(odd['count'].sum()), 'session key')} in a form that OpenClaw does not write itself.",
-            " ".join(actions),
-            0,
-        )
+
+
+def _odd_keys(problems: pd.DataFrame, sources: pd.DataFrame) -> Iterator[Advice]:
+    odd = problems[problems["code"].isin(KEY_CODES)]
+    if odd.empty:
+        return
+    moved = set(sources.loc[sources["store_kind"] != "json", "agent_id"])
+    inside, outside = bool(moved & set(odd["agent_id"])), bool(set(odd["agent_id"]) - moved)
+    # A key with two spellings is found twice: as the spelling that is not canonical, and as the pair.
+    keys = int(odd.loc[odd["code"] == "non_canonical_key", "count"].sum())
+    pairs = int((odd["code"] == "case_variant_keys").sum())
+    found = [f"{count(keys, 'session key')} {'is' if keys == 1 else 'are'} in a form that OpenClaw does not write itself"] * bool(keys)
+    found += [f"{count(pairs, 'session')} {'has' if pairs == 1 else 'have'} more than one spelling"] * bool(pairs)
+    yield Advice(
+        "Mend keys that are not canonical",
+        f"{'; '.join(found)}.",
+        " ".join([_KEYS_IN_SQLITE] * inside + [_KEYS_IN_JSON] * outside),
+        0,
+        "broken now" if inside else "harm later",
+    )
 
 
 def _slow_store(sources: pd.DataFrame) -> Iterator[Advice]:
@@ -136,6 +164,7 @@ def _slow_store(sources: pd.DataFrame) -> Iterator[Advice]:
             f"sessions.json holds {int(sessions):,} sessions in {format_bytes(int(size))}; every update rewrites all of it.",
             "Shrink it by what is listed here, or move to a store that writes one session at a time (OpenClaw 2026.8 and later: SQLite).",
             0,
+            "growth",
         )
 
 
@@ -213,12 +242,12 @@ def _missing(counts: pd.DataFrame) -> Iterator[Advice]:
             "to a transcript that is gone.",
             "Look among the archives and backups; a session that lost its transcript starts anew when it is used next.",
             0,
+            "harm later",
         )
 
 
 def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
-    files = storage[~storage["is_detail"].astype(bool)]
-    parts = {str(part): int(size) for part, size in files.groupby("part")["bytes"].sum().items()}
+    parts = _disk_parts(storage)
     total = sum(parts.values())
     imported, backups = parts.get("import archive", 0), parts.get("store backups", 0)
     archives, log = parts.get("transcript archives", 0), parts.get("write-ahead log", 0)
@@ -250,6 +279,11 @@ def _disk(storage: pd.DataFrame) -> Iterator[Advice]:
             "A reader that never ends keeps it from being folded in; stop what holds the database open, then restart OpenClaw.",
             log,
         )
+
+
+def _disk_parts(storage: pd.DataFrame) -> dict[str, int]:
+    files = storage[~storage["is_detail"].astype(bool)]
+    return {str(part): int(size) for part, size in files.groupby("part")["bytes"].sum().items()}
 
 
 def _verb(subject: str, number: int) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from sessionlab.keys import normalise
 from sessionlab.lab import advice as rules
 from sessionlab.lab.advice import Advice, advise_mirror
+from sessionlab.lab.session import open_lab
 from tests.lab.made_mirror import DAY_MS, NOW_MS, make, make_lively
 
 HOUR_MS = DAY_MS // 24
@@ -85,10 +87,10 @@ def test_orphans_and_missing_transcripts() -> None:
         transcripts=[{"transcript_id": 1, "is_orphan": True, "bytes": 2048}, {"transcript_id": 2}],
     )
     assert [(one.title, one.saves_bytes) for one in made] == [
-        ("Archive transcripts that no session refers to", 2048),
         ("Find out where missing transcripts went", 0),
+        ("Archive transcripts that no session refers to", 2048),
     ]
-    assert made[0].evidence == "1 orphaned transcript, 2.0 KB."
+    assert made[1].evidence == "1 orphaned transcript, 2.0 KB."
 
 
 @pytest.mark.parametrize(
@@ -128,22 +130,47 @@ def test_a_json_store_that_is_rewritten_whole(kind: str, size: int, sessions: in
     assert all(one.title == "Move the store of main off one JSON file" for one in made)
 
 
-def test_errors_and_odd_keys_come_first() -> None:
-    made = advise(
-        storage=[{"part": "import archive", "bytes": 10**6}],
-        problems=[
-            {"severity": "error", "code": "bad_line", "count": 2},
-            {"severity": "error", "code": "bad_entry"},
-            {"severity": "error", "code": "non_canonical_key", "session_key": "X"},
-        ],
-    )
+def test_the_heavier_matter_comes_first() -> None:
+    storage = [{"part": "store file", "bytes": 900}, {"part": "import archive", "bytes": 80}, {"part": "store backups", "bytes": 20}]
+    problems = [
+        {"severity": "error", "code": "bad_entry"},
+        {"severity": "warning", "code": "non_canonical_key", "session_key": "X", "agent_id": "main"},
+    ]
+    slow = {"sessions": rules.JSON_STORE_SESSIONS + 1}
+    made = advise(agents=[slow], storage=storage, problems=problems)
     assert [one.title for one in made] == [
         "Look at the errors first",
-        "Mend keys that are not canonical",
         "Put away the originals of the SQLite import",
+        "Move the store of main off one JSON file",
+        "Mend keys that are not canonical",
+        "Drop old backups of the store",
     ]
-    assert made[0].evidence == "Found with severity error: 3 (bad_entry, bad_line)."
-    assert made[1].evidence.startswith("1 session key in a form")
+    assert made[0].evidence == "Found with severity error: 1 (bad_entry)."
+    # In a SQLite store the same keys stop OpenClaw today.
+    made = advise(agents=[{"store_kind": "openclaw"}], storage=storage, problems=problems[1:])
+    assert made[0].title == "Mend keys that are not canonical"
+
+
+def test_a_key_with_two_spellings_is_counted_once() -> None:
+    other = "agent:main:matrix:direct:@azure"
+    (only,) = advise(
+        problems=[
+            {"code": "non_canonical_key", "session_key": "agent:main:Signal:direct:1", "agent_id": "main"},
+            {"code": "non_canonical_key", "session_key": other.replace("azure", "Azure"), "agent_id": "main"},
+            {"code": "case_variant_keys", "session_key": other, "agent_id": "main", "count": 2},
+        ]
+    )
+    assert only.evidence == "2 session keys are in a form that OpenClaw does not write itself; 1 session has more than one spelling."
+
+
+def test_the_sample_has_two_such_keys_and_growth_comes_first() -> None:
+    with open_lab() as lab:
+        made = advise_mirror(lab.con, now_ms=lab.now_ms)
+        odd = [key for (key,) in lab.con.execute("SELECT session_key FROM sessions").fetchall() if key != normalise(key)]
+    assert len(odd) == 2
+    (keys,) = [one for one in made if one.title.startswith("Mend keys")]
+    assert keys.evidence.startswith("2 session keys are")
+    assert [one.saves_bytes > 0 for one in made[:3]] == [True] * 3
 
 
 def test_advice_on_keys_fits_the_store_that_holds_them() -> None:
@@ -162,6 +189,8 @@ def test_the_rest_is_ordered_by_what_it_saves() -> None:
         home = advise_mirror(con, now_ms=NOW_MS, agent="home")
     assert made == again
     assert len(made) >= 8
-    saved = [one.saves_bytes for one in made[2:]]
-    assert saved == sorted(saved, reverse=True)
+    growth = [one.saves_bytes for one in made if one.weight != "broken now"]
+    growth = growth[: growth.index(0)]
+    assert len(growth) >= 4
+    assert growth == sorted(growth, reverse=True)
     assert home != made

@@ -19,6 +19,7 @@ from sessionlab.lab.findings import words
 from sessionlab.lab.forecast import backtest, forecast, forecast_agents
 from sessionlab.lab.session import Lab, open_lab
 from sessionlab.lab.show import Drawing, Prose, Table, show, shown
+from sessionlab.units import format_bytes
 from tests.lab.made_mirror import DAY_MS, NOW_MS, make
 
 HOSTILE = "agent:`<b>$x$</b>`\n# *boo*"
@@ -67,7 +68,9 @@ def test_usage_says_what_the_cost_leaves_out(sample: Lab) -> None:
 def test_stale_and_cron_sentences_agree_with_their_tables(sample: Lab) -> None:
     stale, jobs = sample.query("stale_share", stale_days=30), sample.query("cron_jobs")
     assert f"**{stale['stale_sessions'].sum()} of 300 sessions (24 %)**" in findings.ages(stale, 30)
-    assert f"**{jobs['runs_kept'].sum()} run sessions** of 2 jobs are kept" in findings.cron(jobs)
+    kinds = sample.query("bytes_by_kind").set_index("kind")
+    bulk = format_bytes(int(kinds["entry_bytes"]["cron-run"]))
+    assert f"**{jobs['runs_kept'].sum()} run sessions** of 2 jobs are kept ({bulk} of entries)" in findings.cron(jobs)
 
 
 def test_the_agent_whose_store_reaches_a_limit_first_is_named(sample: Lab) -> None:

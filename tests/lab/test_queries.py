@@ -253,13 +253,14 @@ def test_cron_jobs_count_runs_not_the_jobs_own_session() -> None:
             session(0.5, 1, **run),
             session(3, 10, **run),
             session(9, 100, **run, transcript_bytes=4),
-            session(9, 1000, kind="cron", cron_job_id="mail"),
+            session(9, 1000, kind="cron", cron_job_id="mail", transcript_bytes=50, cost_microusd=7),
             session(1, 7, kind="main"),
         ]
     }
     (row,) = rows(made, "cron_jobs", now_ms=NOW_MS)
     assert (row["runs_kept"], row["runs_last_7_days"], row["runs_older_than_1_day"], row["bytes_older_than_1_day"]) == (3, 2, 2, 110)
-    assert (row["first_run_day"], row["last_run_day"], row["entry_bytes"], row["transcript_bytes"]) == ("2026-11-11", "2026-11-19", 1111, 4)
+    assert (row["first_run_day"], row["last_run_day"], row["entry_bytes"], row["transcript_bytes"]) == ("2026-11-11", "2026-11-19", 111, 4)
+    assert row["cost_microusd"] == 0
     assert row["share_of_sessions"] == 0.6
 
 

@@ -53,7 +53,10 @@ def biggest_sessions_table(sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def cron_jobs_table(jobs: pd.DataFrame) -> pd.DataFrame:
-    """List the cron jobs. Columns: Job, Runs kept, Agent, Older than a day, Last 7 days, Entries, Transcripts, First run, Last run."""
+    """List the cron jobs by their kept runs; the job's own session is not among them.
+
+    Columns: Job, Runs kept, Agent, Older than a day, Last 7 days, Their entries, Their transcripts, First run, Last run.
+    """
     return _frame(
         {
             "Job": jobs["cron_job_id"].tolist(),
@@ -61,8 +64,8 @@ def cron_jobs_table(jobs: pd.DataFrame) -> pd.DataFrame:
             "Agent": jobs["agent_id"].tolist(),
             "Older than a day": _counts(jobs["runs_older_than_1_day"]),
             "Last 7 days": _counts(jobs["runs_last_7_days"]),
-            "Entries": [format_bytes(size) for size in jobs["entry_bytes"].tolist()],
-            "Transcripts": [format_bytes(size) for size in jobs["transcript_bytes"].tolist()],
+            "Their entries": [format_bytes(size) for size in jobs["entry_bytes"].tolist()],
+            "Their transcripts": [format_bytes(size) for size in jobs["transcript_bytes"].tolist()],
             "First run": _days(jobs["first_run_day"]),
             "Last run": _days(jobs["last_run_day"]),
         }

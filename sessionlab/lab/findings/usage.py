@@ -54,8 +54,8 @@ def cron(jobs: pd.DataFrame) -> str:
         return "No session of a cron run is kept."
     top = jobs.iloc[0]
     old, bulk = int(jobs["runs_older_than_1_day"].sum()), int(jobs["entry_bytes"].sum())
-    verb = "is" if runs == 1 else "are"
-    kept = f"**{count(runs, 'run session')}** of {count(len(jobs), 'job')} {verb} kept ({format_bytes(bulk)} of entries)"
+    verb, of = "is" if runs == 1 else "are", count(int((jobs["runs_kept"] > 0).sum()), "job")
+    kept = f"**{count(runs, 'run session')}** of {of} {verb} kept ({format_bytes(bulk)} of entries)"
     return (
         f"{kept}; {old:,} of them {'is' if old == 1 else 'are'} older than a day, which is how long OpenClaw keeps them by default. "
         f"The job {name(top['cron_job_id'])} "

@@ -9,9 +9,9 @@
 -- columns: runs_last_7_days BIGINT sessions - kept runs of the seven days before $now_ms
 -- columns: runs_older_than_1_day BIGINT sessions - kept runs last updated more than 24 hours before $now_ms, OpenClaw's default retention
 -- columns: bytes_older_than_1_day BIGINT bytes - size of their entries
--- columns: entry_bytes BIGINT bytes - size of the job's entries, the job's own session included
--- columns: transcript_bytes BIGINT bytes - size of their transcripts
--- columns: cost_microusd BIGINT micro-dollars - cost of their calls
+-- columns: entry_bytes BIGINT bytes - size of the kept runs' entries; the job's own session is not among them
+-- columns: transcript_bytes BIGINT bytes - size of the kept runs' transcripts
+-- columns: cost_microusd BIGINT micro-dollars - cost of the kept runs' calls
 -- columns: share_of_sessions DOUBLE ratio - the job's kept runs by all sessions of the agent, 0 to 1
 -- order: runs_kept DESC, agent_id, cron_job_id
 WITH per_agent AS (
@@ -37,9 +37,9 @@ per_job AS (
     SUM(is_recent) AS runs_last_7_days,
     SUM(is_old) AS runs_older_than_1_day,
     SUM(is_old * entry_bytes) AS bytes_older_than_1_day,
-    SUM(entry_bytes) AS entry_bytes,
-    SUM(transcript_bytes) AS transcript_bytes,
-    SUM(cost_microusd) AS cost_microusd
+    SUM(is_run * entry_bytes) AS entry_bytes,
+    SUM(is_run * transcript_bytes) AS transcript_bytes,
+    SUM(is_run * cost_microusd) AS cost_microusd
   FROM cron
   GROUP BY agent_id, cron_job_id
 )
