@@ -52,7 +52,7 @@ def checked(
     Args:
         since: First UTC day shown, as ISO text; "" for the beginning.
         until: Last UTC day shown; "" for the end.
-        limit_bytes: The size that the reader wants a forecast for.
+        limit_bytes: The size of one store that the reader wants a forecast for.
         stale_days: Days without an update after which a session counts as stale.
         top: How many rows the lists of the biggest have.
 

@@ -23,7 +23,12 @@ USABLE_MAPE_PERCENT: Final = 20
 USABLE_END_PERCENT: Final = 30
 USABLE_INSIDE_PERCENT: Final = 50
 NOTABLE_END_PERCENT: Final = 10
-DEFAULT_LIMITS_BYTES: Final = (10 * 1024**2, 50 * 1024**2)
+FAR_DAYS: Final = 92
+GOOD: Final = "good enough to plan by"
+# What OpenClaw's own default says, and where its users reported trouble: openclaw/openclaw#12899 and #12920.
+ROTATE_BYTES: Final = 10 * 1024**2
+STALLS_BYTES: Final = 50 * 1024**2
+DEFAULT_LIMITS_BYTES: Final = (ROTATE_BYTES, STALLS_BYTES)
 
 RATE_DAYS: Final = 28
 
@@ -70,6 +75,11 @@ class Forecast:
     days: pd.DataFrame
     crossings: tuple[Crossing, ...]
     reason: str = ""
+
+    @property
+    def today(self) -> dt.date | None:
+        """The last day of the history, from which the forecast looks ahead; `None` when there is no forecast."""
+        return self.days["day"].iloc[0].date() if len(self.days) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +259,7 @@ def _verdict(*, mape: float, naive: float, end: float, inside: float) -> str:
         return "better than assuming no growth, but too far off to plan by"
     if inside < USABLE_INSIDE_PERCENT:
         return "usable in the middle, but its interval was too narrow"
-    return "good enough to plan by"
+    return GOOD
 
 
 def _frame(days: Sequence[dt.date], path: Sequence[tuple[int, int, int]], *, actual: Sequence[int] | None = None) -> pd.DataFrame:

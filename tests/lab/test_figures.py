@@ -217,9 +217,17 @@ def test_calls_without_a_cost_are_named_under_the_cost(ask: Ask) -> None:
 def test_limits_out_of_reach_are_not_in_the_picture_and_the_caption_is_short(ask: Ask) -> None:
     drawn = DRAWN["size_forecast"](ask)
     assert [trace.name for trace in drawn.data if trace.name.startswith("limit")] == ["limit 5.0 MB", "limit 10.0 MB"]
-    assert f"{format_bytes(10**12)}: no day expected (not within 2 years at this rate)" in drawn.layout.meta["alt"]
+    assert f"{format_bytes(10**12)} is not expected within 2 years" in drawn.layout.meta["alt"]
     assert len(drawn.layout.meta["caption"]) < 260
     assert "Tried on the last third of this history, it was good enough to plan by." in drawn.layout.meta["caption"]
+
+
+def test_of_several_stores_together_no_limit_is_drawn(ask: Ask) -> None:
+    history = ask("store_bytes_daily")
+    drawn = figures.size_forecast(history, forecast.forecast(history, [5 * 1024**2]), stores=3)
+    assert not [trace.name for trace in drawn.data if trace.name.startswith("limit")]
+    assert drawn.layout.title.text.startswith("Size of all stores together")
+    assert "expected in" not in drawn.layout.meta["alt"]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +257,9 @@ def test_tables_are_text_with_units(ask: Ask) -> None:
     }
     assert all(str(kind) == "str" for frame in shown.values() for kind in frame.dtypes)
     assert all(len(frame) and not frame.isna().any().any() for frame in shown.values())
-    assert shown["overview"].set_index("Fact")["Value"]["Sessions"] == "240"
+    facts = shown["overview"].set_index("Fact")["Value"]
+    assert facts["Sessions"] == "240"
+    assert facts["Transcript events"] == "2,832 (48 copies in forks left out)"
     assert shown["problems"]["Where"].tolist() == ["/state/17.jsonl line 9", "Agent:Main:X", ""]
 
 

@@ -12,11 +12,13 @@ import pytest
 
 from sessionlab.errors import UsageError
 from sessionlab.lab import findings, queries
-from sessionlab.lab.advice import Advice
+from sessionlab.lab.advice import Advice, advise_mirror
 from sessionlab.lab.choices import checked
 from sessionlab.lab.figures import tables
+from sessionlab.lab.figures.forecast import roughly
 from sessionlab.lab.findings import words
-from sessionlab.lab.forecast import backtest, forecast, forecast_agents
+from sessionlab.lab.findings.growth import rough_words
+from sessionlab.lab.forecast import Crossing, backtest, forecast, forecast_agents
 from sessionlab.lab.session import Lab, open_lab
 from sessionlab.lab.show import Drawing, Prose, Table, show, shown
 from sessionlab.units import format_bytes
@@ -56,12 +58,17 @@ def test_the_fields_named_make_up_most_of_the_bytes() -> None:
 
 def test_usage_says_what_the_cost_leaves_out(sample: Lab) -> None:
     models, totals = sample.query("tokens_by_model"), sample.query("usage_totals")
-    said = findings.usage(models, totals)
+    problems = sample.query("problems")
+    said = findings.usage(models, totals, problems)
     assert said.startswith(
         "**1,674 model calls** used 37,174,740 tokens (87 % of them read from the cache) and cost **\\$34.52** as recorded."
     )
     assert "1 call has no recorded cost" in said
-    part = findings.usage(sample.query("tokens_by_model", since_day="2026-11-01"), totals)
+    assert said.endswith(
+        "1 transcript line that cannot be read, 1 unfinished line and 2 missing transcripts may hide further calls, "
+        "so these numbers are lower bounds."
+    )
+    part = findings.usage(sample.query("tokens_by_model", since_day="2026-11-01"), totals, problems.head(0))
     assert "In all, 1,674 calls cost \\$34.52." in part
 
 
@@ -81,6 +88,7 @@ def test_the_agent_whose_store_reaches_a_limit_first_is_named(sample: Lab) -> No
     said = findings.agents_words(made)
     assert said.startswith("The store of `ops` has been at 400.0 KB or more since 2026-11-")
     assert f"The store of `research` reaches the next limit first: 200.0 KB is expected on {made['research'].crossings[0].expected}" in said
+    assert [made["research"].today, forecast(sample.query("store_bytes_daily").head(3)).today] == [dt.date(2026, 11, 20), None]
     table = tables.agent_limits_table(made)
     assert list(table.columns) == ["Agent", "Size now", "Growth a week", "200.0 KB", "400.0 KB", "800.0 KB", "10.0 MB"]
     assert table["200.0 KB"].str.startswith("since 2026-").tolist() == [True, True, False]
@@ -97,6 +105,81 @@ def test_a_forecast_says_its_model_and_how_good_it_would_have_been(sample: Lab) 
     assert "No forecast: not enough history" in findings.forecast_words(forecast(history.head(10)), backtest(history.head(10)))
 
 
+def short(lab: Lab, agent: str | None = None) -> str:
+    history = lab.query("store_bytes_daily", agent=agent)
+    agents = forecast_agents(lab.query)
+    return findings.short_answer(
+        lab.query("overview", agent=agent),
+        lab.query("bytes_by_kind", agent=agent),
+        lab.query("bytes_by_field", agent=agent),
+        forecast=forecast(history),
+        tested=backtest(history),
+        agents=agents if agent is None else {agent: agents[agent]},
+        limit_bytes=10 * 1024**2,
+        problems=lab.query("problems", agent=agent),
+        advice=advise_mirror(lab.con, now_ms=lab.now_ms, agent=agent),
+    )
+
+
+def test_the_short_answer_claims_no_more_than_the_forecast_can_keep(sample: Lab) -> None:
+    size, why, leads, to_do = short(sample).splitlines()
+    assert "cost at least \\$34.52 as recorded" in size
+    assert "74 %" in why
+    assert "10.0 MB is expected in October 2027 (80 % interval: April 2027 to more than 2 years from now). Take it as rough:" in leads
+    assert "too far off to plan by" in leads
+    assert to_do.startswith("- **What to do first:** stop keeping the prompt in every entry, let ")
+    assert "10.0 MB is not expected within 2 years; the early end of the 80 % interval is 2028." in short(sample, "main")
+    assert "cost at least" not in short(sample, "research"), "nothing of it was unreadable"
+
+
+@pytest.mark.parametrize(("days", "said"), [(31, "2026-02-01"), (32, "February 2026"), (366, "January 2027"), (367, "2027")])
+def test_a_day_is_written_as_finely_as_a_forecast_can_mean_it(days: int, said: str) -> None:
+    today = dt.date(2026, 1, 1)
+    assert roughly(today + dt.timedelta(days=days), today) == said
+
+
+def test_a_good_forecast_is_rough_only_far_ahead() -> None:
+    tested = backtest(pd.DataFrame({"day": pd.date_range("2026-01-01", periods=90), "added_bytes": [100] * 90}))
+    today = dt.date(2026, 3, 31)
+    near, far = (Crossing(1, expected=today + dt.timedelta(days=days)) for days in (92, 93))
+    assert rough_words(tested, near, today) == ""
+    assert rough_words(tested, far, today) == "Take it as rough: months ahead the interval is too narrow."
+
+
+def test_limits_say_whose_they_are_and_where_they_come_from() -> None:
+    said = findings.limits_words(100 * 1024**2)
+    assert "A limit is that of one store" in said
+    assert "10.0 MB is where OpenClaw up to 2026.4 rotates sessions.json" in said
+    assert said.endswith("and 100.0 MB is the parameter `limit_bytes`.")
+    assert "limit_bytes" not in findings.limits_words(10 * 1024**2)
+
+
+def test_days_shown_say_what_keeps_to_them_and_when_they_are_empty(sample: Lab) -> None:
+    history = sample.query("store_bytes_daily")
+
+    def said(since: str = "", until: str = "") -> str:
+        choices = checked(since=since, until=until)
+        growth, active = sample.query("growth_daily", **choices.days), sample.query("activity_daily", **choices.days)
+        return findings.days_shown(choices, history, growth, active)
+
+    assert said() == ""
+    assert said(since="2026-11-01").startswith("**Days shown: 2026-11-01 and later.** Only what is told over time keeps to them")
+    assert "No session was created" not in said(since="2026-11-01")
+    nothing_in = "**No session was created and no event happened in these days**; the store has days from 2026-08-22 to 2026-11-20."
+    for days in ({"since": "2030-01-01"}, {"until": "2020-01-01"}):
+        assert said(**days).endswith(nothing_in)
+
+
+def test_what_could_not_be_read_makes_totals_lower_bounds(sample: Lab) -> None:
+    problems = sample.query("problems")
+    assert findings.problems(problems) == (
+        "12 warnings and 7 remarks were found. 1 transcript line that cannot be read, 1 unfinished line and 2 missing transcripts may hide "
+        "model calls: calls, tokens and cost are lower bounds."
+    )
+    read = problems[problems["code"] == "non_canonical_key"]
+    assert findings.problems(read) == "2 warnings were found."
+
+
 def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -> None:
     history = nothing("store_bytes_daily", now_ms=NOW_MS)
     outlook = forecast(history)
@@ -109,7 +192,7 @@ def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -
         findings.disk(nothing("storage_parts")),
         findings.sizes(nothing("size_distribution")),
         findings.ages(nothing("stale_share", now_ms=NOW_MS), 30),
-        findings.usage(nothing("tokens_by_model"), nothing("usage_totals")),
+        findings.usage(nothing("tokens_by_model"), nothing("usage_totals"), nothing("problems")),
         findings.cron(nothing("cron_jobs", now_ms=NOW_MS)),
         findings.problems(nothing("problems")),
         findings.forecast_words(outlook, backtest(history)),
@@ -120,8 +203,10 @@ def test_every_finding_has_something_to_say_about_an_empty_store(nothing: Any) -
             nothing("bytes_by_kind"),
             nothing("bytes_by_field"),
             forecast=outlook,
+            tested=backtest(history),
             agents={"main": outlook},
             limit_bytes=10 * 1024**2,
+            problems=nothing("problems"),
             advice=(),
         ),
     ]

@@ -134,6 +134,6 @@ def test_the_growth_notebook_answers_every_question_of_the_report() -> None:
     node = nbformat.read(FOLDER / "01_growth.ipynb", as_version=4)
     titles = [output.data["text/plain"].partition(".")[0] for cell in code(node) for output in cell.outputs if "Figure:" in str(output)]
     wanted = ["Sessions in the store", "by agent", "created and active", "by field", "by kind", "agent, kind, field", "biggest", "disk"]
-    wanted += ["How big", "last update", "not updated", "Tokens per day", "Cost per day", "cron runs", "limits", "Problems"]
+    wanted += ["How big", "last update", "not updated", "Tokens per day", "Cost per day", "cron runs", "all stores together", "Problems"]
     for words in wanted:
         assert any(words in title for title in titles), words

@@ -29,7 +29,7 @@ def overview_table(overview: pd.DataFrame) -> pd.DataFrame:
         ("Size of the store's files", format_bytes(int(row["store_bytes"]))),
         ("Transcripts", f"{format_count(int(row['transcripts']))}, {format_bytes(int(row['transcript_bytes']))}"),
         ("Archived transcripts", f"{format_count(int(row['archives']))}, {format_bytes(int(row['archive_bytes']))}"),
-        ("Transcript events", format_count(int(row["events"]))),
+        ("Transcript events", _events(int(row["events"]), int(row["copied_events"]))),
         ("Model calls", format_count(int(row["calls"]))),
         ("Tokens", format_count(int(row["total_tokens"]))),
         ("Cost as recorded", format_usd(int(row["cost_microusd"]))),
@@ -114,7 +114,7 @@ def agent_limits_table(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
             "Size now": format_bytes(made.level_bytes),
             "Growth a week": "unknown" if made.weekly_bytes is None else format_bytes(made.weekly_bytes),
         }
-        | {format_bytes(crossing.limit_bytes): crossing_cell(crossing) for crossing in made.crossings}
+        | {format_bytes(crossing.limit_bytes): crossing_cell(crossing, made.today) for crossing in made.crossings}
         for agent, made in forecasts.items()
     ]
     return _frame({column: [row[column] for row in rows] for column in rows[0]} if rows else {"Agent": []})
@@ -130,6 +130,11 @@ def advice_table(advice: Sequence[Advice]) -> pd.DataFrame:
             "Frees up to": [format_bytes(one.saves_bytes) if one.saves_bytes else "" for one in advice],
         }
     )
+
+
+def _events(counted: int, copied: int) -> str:
+    left_out = f" ({format_count(copied)} {'copy' if copied == 1 else 'copies'} in forks left out)" if copied else ""
+    return f"{format_count(counted)}{left_out}"
 
 
 def _number(value: Any, noun: str) -> str:

@@ -4,8 +4,8 @@ Every function is pure. Numbers come from the frames only, names from a store ar
 and an empty frame gives a sentence that says so. Importing the package loads neither pandas nor plotly.
 """
 
-from sessionlab.lab.findings.answer import short_answer
-from sessionlab.lab.findings.growth import activity, agents_words, forecast_words, growth
+from sessionlab.lab.findings.answer import days_shown, short_answer
+from sessionlab.lab.findings.growth import activity, agents_words, forecast_words, growth, limits_words
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
 from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do, worth_telling
 from sessionlab.lab.findings.usage import cron, usage
@@ -16,12 +16,14 @@ __all__ = [
     "ages",
     "biggest",
     "cron",
+    "days_shown",
     "disk",
     "fields",
     "forecast_words",
     "growth",
     "import_changes",
     "kinds",
+    "limits_words",
     "problem_list",
     "problems",
     "short_answer",

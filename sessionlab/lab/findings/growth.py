@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.figures.forecast import crossing_sentence
 from sessionlab.lab.findings.words import count, day, name, percent
-from sessionlab.lab.forecast import ASSUMES, COMPARED, INTERVAL_PERCENT, TOO_SLOW, first_crossing
+from sessionlab.lab.forecast import ASSUMES, COMPARED, DEFAULT_LIMITS_BYTES, FAR_DAYS, GOOD, ROTATE_BYTES, STALLS_BYTES, first_crossing
 from sessionlab.units import format_bytes
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def activity(created: pd.DataFrame, active: pd.DataFrame) -> str:
 def forecast_words(forecast: Forecast, tested: Backtest, *, stores: int = 1) -> str:
     """Say how fast it grows and when each limit is reached, by which model, and how good that would have been.
 
+    Of several stores together no limit is named: a limit is that of one store.
+
     Args:
         forecast: Of the store, or of all stores together.
         tested: The backtest on the same history.
@@ -75,8 +78,9 @@ def forecast_words(forecast: Forecast, tested: Backtest, *, stores: int = 1) -> 
     head = f"{who} {format_bytes(forecast.level_bytes)} now{rate}."
     if forecast.reason:
         head += f" No forecast: {forecast.reason}."
-    limits = "\n".join(f"- {limit_words(crossing)}" for crossing in forecast.crossings)
-    return f"{head}\n\n{limits}\n\n{model_words(forecast, tested)}"
+    # A limit is that of one store.
+    limits = [] if many else [f"- {crossing_sentence(crossing, forecast.today)}" for crossing in forecast.crossings]
+    return "\n\n".join(part for part in (head, "\n".join(limits), model_words(forecast, tested)) if part)
 
 
 def model_words(forecast: Forecast, tested: Backtest) -> str:
@@ -91,6 +95,26 @@ def model_words(forecast: Forecast, tested: Backtest) -> str:
     )
 
 
+def limits_words(limit_bytes: int) -> str:
+    """Say what the limits are limits of, and where they come from; `limit_bytes` is the reader's own."""
+    own = "" if limit_bytes in DEFAULT_LIMITS_BYTES else f", and {format_bytes(limit_bytes)} is the parameter `limit_bytes`"
+    return (
+        f"A limit is that of one store, the file that an agent has to itself. {format_bytes(ROTATE_BYTES)} is where OpenClaw up to 2026.4 "
+        f"rotates sessions.json (`session.maintenance.rotateBytes`); from {format_bytes(STALLS_BYTES)} on its users reported gateways that "
+        f"stall (openclaw/openclaw 12899 and 12920){own}."
+    )
+
+
+def rough_words(tested: Backtest, crossing: Crossing | None, today: dt.date | None) -> str:
+    """Say why a forecast is rough, "" where it can be planned by: the backtest, or a day far ahead."""
+    if not tested.verdict:
+        return "Take it as rough: the history is too short to try the model on its last third."
+    if tested.verdict != GOOD:
+        return f"Take it as rough: on the last third of this history the model was {tested.verdict}."
+    far = crossing is not None and crossing.expected is not None and today is not None and (crossing.expected - today).days > FAR_DAYS
+    return "Take it as rough: months ahead the interval is too narrow." if far else ""
+
+
 def agents_words(forecasts: Mapping[str, Forecast]) -> str:
     """Say whose store reaches a limit first; each agent's store is a file of its own."""
     if not forecasts:
@@ -102,7 +126,8 @@ def agents_words(forecasts: Mapping[str, Forecast]) -> str:
         said.append(f"The store of {name(agent)} has been at {format_bytes(limit)} or more since {crossing.reached}.")
     first = first_crossing(forecasts)
     if first is not None:
-        said.append(f"The store of {name(first[0])} reaches {'the next' if over else 'a'} limit first: {limit_words(first[1])}")
+        when = crossing_sentence(first[1], forecasts[first[0]].today)
+        said.append(f"The store of {name(first[0])} reaches {'the next' if over else 'a'} limit first: {when}")
     elif not all(made.reason for made in forecasts.values()):
         smallest = min((c.limit_bytes for made in forecasts.values() for c in made.crossings if not c.reached), default=0)
         if smallest:
@@ -110,14 +135,3 @@ def agents_words(forecasts: Mapping[str, Forecast]) -> str:
     else:
         said.append("There is too little history for a forecast of any agent's store.")
     return " ".join(said)
-
-
-def limit_words(crossing: Crossing) -> str:
-    """Say in one sentence when a limit is reached, or that it is not in sight and why."""
-    if crossing.reached is None and crossing.expected is None:
-        early = ""
-        if crossing.earliest is not None:
-            early = f"; the early end of the {INTERVAL_PERCENT} % interval is {crossing.earliest.isoformat()}"
-        why = "within 2 years" if crossing.reason == TOO_SLOW else f"({crossing.reason})"
-        return f"{format_bytes(crossing.limit_bytes)} is not expected {why}{early}."
-    return crossing_sentence(crossing)

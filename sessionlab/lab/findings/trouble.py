@@ -22,6 +22,15 @@ _IMPORT: Final = {
     "route_lost": "**lost the route** of {n}, which had it under old field names only",
 }
 
+# Findings behind which a model call may be hidden: singular and plural.
+_UNREAD: Final = {
+    "bad_line": ("transcript line that cannot be read", "transcript lines that cannot be read"),
+    "unfinished_line": ("unfinished line", "unfinished lines"),
+    "odd_event": ("event with a field of the wrong type", "events with a field of the wrong type"),
+    "unreadable_transcript": ("transcript that cannot be read to its end", "transcripts that cannot be read to their end"),
+    "missing_transcript": ("missing transcript", "missing transcripts"),
+}
+
 
 def worth_telling(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the problems without those that another says better; `frame` is the answer of `problems`.
@@ -40,13 +49,19 @@ def problems(frame: pd.DataFrame) -> str:
     found = frame.groupby("severity")["count"].sum()
     nouns = {"error": "error", "warning": "warning", "info": "remark"}
     named = [count(int(found[severity]), noun) for severity, noun in nouns.items() if severity in found.index]
+    said = [f"{listing(named)} {'was' if int(found.sum()) == 1 else 'were'} found."]
     if "error" in found.index:
-        verdict = "Errors come first: they break the store for its own program, or keep something from being counted."
-    elif "warning" in found.index:
-        verdict = "None of them makes the numbers above wrong; each has its advice beside it."
-    else:
-        verdict = "Nothing needs to be done."
-    return f"{listing(named)} {'was' if int(found.sum()) == 1 else 'were'} found. {verdict}"
+        said.append("Errors come first: they break the store for its own program, or keep something from being counted.")
+    if hidden := unread(frame):
+        said.append(f"{hidden} may hide model calls: calls, tokens and cost are lower bounds.")
+    return " ".join(said)
+
+
+def unread(frame: pd.DataFrame) -> str:
+    """Name what could not be read and may have held model calls, "" when all was read; `frame` is the answer of `problems`."""
+    counts = frame.groupby("code")["count"].sum() if len(frame) else {}
+    named = [count(int(counts[code]), *nouns) for code, nouns in _UNREAD.items() if code in counts]
+    return listing(named) if named else ""
 
 
 def import_changes(frame: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionlab.lab.findings.trouble import unread
 from sessionlab.lab.findings.words import count, name, percent, usd
 from sessionlab.units import format_bytes, format_count
 
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def usage(models: pd.DataFrame, totals: pd.DataFrame) -> str:
+def usage(models: pd.DataFrame, totals: pd.DataFrame, problems: pd.DataFrame) -> str:
     """Say what the calls used and cost.
 
     Args:
         models: The answer of `tokens_by_model` for the days shown.
         totals: The answer of `usage_totals`, which knows no days.
+        problems: The answer of `problems`: what could not be read may hide further calls.
     """
     every = totals[totals["scope"] == "all"]
     calls_ever = int(every["calls"].sum())
@@ -44,6 +46,8 @@ def usage(models: pd.DataFrame, totals: pd.DataFrame) -> str:
         text += f" {count(int(free['calls'].sum()), 'call')} {'is' if int(free['calls'].sum()) == 1 else 'are'} recorded as free of charge."
     if undated:
         text += f" {count(undated, 'call')} without a time can be shown on no day."
+    if hidden := unread(problems):
+        text += f" {hidden} may hide further calls, so these numbers are lower bounds."
     return text
 
 

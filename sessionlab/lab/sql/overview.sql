@@ -13,6 +13,7 @@
 -- columns: archives BIGINT transcripts - archived transcripts (deleted or reset)
 -- columns: archive_bytes BIGINT bytes - size of the archives
 -- columns: events BIGINT events - transcript events read, archives included, copies in forked sessions excluded
+-- columns: copied_events BIGINT events - those copies, which are in no other number
 -- columns: first_created_day DATE day - creation day of the oldest session that has one
 -- columns: last_updated_day DATE day - day of the newest update
 -- columns: undated_sessions BIGINT sessions - sessions that have neither a creation nor an update time
@@ -59,9 +60,11 @@ transcripts_total AS (
   WHERE ($agent IS NULL OR agent_id = $agent)
 ),
 events_total AS (
-  SELECT CAST(COUNT(*) AS BIGINT) AS events
+  SELECT
+    CAST(COALESCE(SUM(CASE WHEN is_copy THEN 0 ELSE 1 END), 0) AS BIGINT) AS events,
+    CAST(COALESCE(SUM(CASE WHEN is_copy THEN 1 ELSE 0 END), 0) AS BIGINT) AS copied_events
   FROM events
-  WHERE NOT is_copy AND ($agent IS NULL OR agent_id = $agent)
+  WHERE ($agent IS NULL OR agent_id = $agent)
 ),
 usage_total AS (
   SELECT
@@ -80,7 +83,7 @@ problems_total AS (
 )
 SELECT
   a.agents, s.sessions, s.entry_bytes, s.skills_snapshot_bytes, s.system_prompt_report_bytes, s.acp_bytes, s.other_bytes,
-  a.store_bytes, t.transcripts, t.transcript_bytes, t.archives, t.archive_bytes, e.events, s.first_created_day, s.last_updated_day,
+  a.store_bytes, t.transcripts, t.transcript_bytes, t.archives, t.archive_bytes, e.events, e.copied_events, s.first_created_day, s.last_updated_day,
   s.undated_sessions, s.cron_run_sessions, s.archived_sessions, s.missing_transcripts, t.orphan_transcripts,
   u.calls, u.total_tokens, u.cost_microusd, p.problem_errors, p.problem_warnings
 FROM agents_total AS a

@@ -5,7 +5,7 @@
 -- columns: transcripts BIGINT transcripts - how many
 -- columns: orphans BIGINT transcripts - those that no session refers to
 -- columns: bytes BIGINT bytes - their size
--- columns: events BIGINT events - events in them
+-- columns: events BIGINT events - events in them, copies in forked sessions included
 -- columns: bad_lines BIGINT lines - lines that could not be read
 -- columns: first_ms BIGINT ms - time of the first event, NULL when there is none
 -- columns: last_ms BIGINT ms - time of the last event
