@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from sessionlab import keys, layout
 from sessionlab.entry import BIG_FIELDS, REST_FIELD, SessionSummary, field_sizes
 from sessionlab.lab.files import SeenFile, is_transcript, scan_folder
@@ -24,8 +26,7 @@ _MOST_AROUND: Final = 16
 """Bytes around an entry in a deeply indented file; what lies in a file beyond that belongs to no entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptSource:
+class TranscriptSource(msgspec.Struct, frozen=True, gc=False):
     """One transcript to be counted.
 
     Attributes:

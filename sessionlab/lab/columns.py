@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +26,8 @@ Label = tuple[str, str | None, str | None, str | None, str | None, bool | None]
 
 ABSENT: Final[int] = -(1 << 63)
 """Stands for NULL in integer columns."""
+
+_LATEST: Final[int] = (1 << 63) - 1
 
 LABEL_COLUMNS: Final = ("type", "role", "provider", "model", "tool", "is_error")
 """What a label is made of, in this order; all text but the last, which is a boolean."""
@@ -50,8 +53,7 @@ _TOGETHER_BYTES: Final = 512 << 10
 """Small transcripts are decoded by the half megabyte: calls are saved, and what is built still lies in the cache when it is taken apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParseJob:
+class ParseJob(msgspec.Struct, frozen=True, gc=False):
     """One transcript to read: either a file, of which `limit_bytes` were there when it was looked at, or bytes at hand."""
 
     transcript_id: int
@@ -268,16 +270,15 @@ class _Builder:
         """Return everything collected as arrays."""
         count = len(self.stamps)
         times = event_times(self.stamps)
-        ends = [*self.starts[1:], count][: len(self.starts)]
-        for facts, start, end in zip(self.facts, self.starts, ends, strict=True):
-            _time_facts(facts, times[start:end])
-        lengths = np.array(ends, np.int64) - np.array(self.starts, np.int64)
+        starts = np.array(self.starts, np.int64)
+        lengths = np.diff(starts, append=count)
+        _add_times([facts for facts, length in zip(self.facts, lengths.tolist(), strict=True) if length], starts[lengths > 0], times)
         usage_places = np.array(self.usage_places, np.int64)
         ids = np.array([facts.transcript_id for facts in self.facts], np.int64)
         columns: dict[str, Column] = {
             "label": np.array(self.labels, np.int32),
             "transcript_id": np.repeat(ids, lengths),
-            "seq": np.arange(count, dtype=np.int64) - np.repeat(np.array(self.starts, np.int64), lengths),
+            "seq": np.arange(count, dtype=np.int64) - np.repeat(starts, lengths),
             "time_ms": times,
             **{f"{name}_tokens": _spread(values, usage_places, count) for name, values in zip(_USAGE, self.usages, strict=True)},
             "cost_microusd": _spread(self.costs, usage_places, count),
@@ -310,13 +311,18 @@ class _Builder:
         self.costs += [ABSENT if total is None else round(total * 1_000_000) for total in totals]
 
 
-def _time_facts(facts: TranscriptFacts, times: npt.NDArray[np.int64]) -> None:
-    """Fill in what one transcript's event times say."""
-    known = times[times != ABSENT]
-    facts.untimed = len(times) - len(known)
-    if len(known):
-        facts.first_ms = int(times[0]) if times[0] != ABSENT else int(known.min())
-        facts.last_ms = int(known.max())
+def _add_times(transcripts: list[TranscriptFacts], starts: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> None:
+    """Fill in what the event times say of transcripts that have events; each begins at its place of `starts`."""
+    if not transcripts:
+        return
+    is_absent = times == ABSENT
+    untimed = np.add.reduceat(is_absent, starts, dtype=np.int64).tolist()
+    first = np.where(is_absent[starts], np.minimum.reduceat(np.where(is_absent, _LATEST, times), starts), times[starts]).tolist()
+    last = np.maximum.reduceat(times, starts).tolist()  # nothing is less than ABSENT
+    for facts, *found in zip(transcripts, untimed, first, last, strict=True):
+        facts.untimed, facts.first_ms, facts.last_ms = found
+        if facts.last_ms == ABSENT:
+            facts.first_ms = facts.last_ms = None
 
 
 def _spread(values: list[int], places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ Each event of a conversation counts once: a fork begins with verbatim copies of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from sessionlab.stores.openclaw_transcripts import StoredTranscript
 
 _STORED_BATCH_BYTES: Final = 24 << 20
-_INSERT_ROWS: Final = 200_000
-"""How many events are collected for one INSERT: each statement costs as much as some ten thousand rows."""
+_INSERT_ROWS: Final = 60_000
+"""How many events are collected for one INSERT: each statement costs as much as some ten thousand rows, and the last one is waited for."""
+
+_WHAT_READING_SHOWS: Final = ("events", "bad_lines", "first_ms", "last_ms", "parent_session")
+"""The columns of `transcripts` that are not known before."""
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ def load_events(
         for snapshot, store in snapshots
         for source in snapshot.sources
     ]
-    _map_sources(con, sources, root)
+    _note_sources(con, sources, root)
     result = LoadedEvents(problems={snapshot.location.agent_id: [] for snapshot, _ in snapshots})
     reused = _take_over(con, result) if has_old else set()
     fresh = [one for one in sources if one.transcript_id not in reused]
@@ -109,10 +112,15 @@ def load_events(
             on_progress("reading transcripts", done, total)
     if waiting:
         insert_events(con, waiting, labels)
-    # A transcript in cold storage may be put back without a change of the database.
+    # A time that may still change must not look settled to the next load, nor must a transcript that could not be read: one in
+    # cold storage may be put back without a change of the database.
     broken = {problem.path for problems in result.problems.values() for problem in problems if problem.severity == "error"}
-    unsettled = {one.transcript_id for one in fresh if one.source.path in broken or facts[one.transcript_id].error is not None}
-    _insert_transcripts(con, fresh, facts, unsettled=unsettled, racy_after_ns=racy_after_ns)
+    unsettled = {
+        one.transcript_id
+        for one in fresh
+        if one.source.mtime_ns > racy_after_ns or one.source.path in broken or facts[one.transcript_id].error is not None
+    }
+    _insert_transcripts(con, [facts[one.transcript_id] for one in fresh], unsettled=unsettled)
     for one in fresh:
         result.problems[one.agent_id] += transcript_problems(one.source, facts[one.transcript_id])
     mark_copies(con, reused=reused, has_old=has_old, events_of=_reader(sources))
@@ -125,21 +133,18 @@ def _labels(con: duckdb.DuckDBPyConnection) -> dict[Label, int]:
     return {tuple(label): code for code, *label in con.execute(f"SELECT label, {columns} FROM event_labels").fetchall()}
 
 
-def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], root: Path) -> None:
-    """Make the temporary table that says which agent, session and file a transcript number stands for."""
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE source_map ("
-        "transcript_id INTEGER, agent_id VARCHAR, session_key VARCHAR, path VARCHAR, shown VARCHAR, bytes BIGINT, mtime_ns BIGINT, "
-        "is_orphan BOOLEAN)"
-    )
-    if not sources:
-        return
+def _note_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], root: Path) -> None:
+    """Make the temporary table of all that is known of the transcripts before they are read, and how their paths are shown."""
+    known = f"* EXCLUDE ({', '.join(_WHAT_READING_SHOWS)})"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE seen_transcripts AS SELECT {known}, path AS shown FROM transcripts")
     insert_rows(
         con,
-        "source_map",
+        "seen_transcripts",
         text={
             "agent_id": [one.agent_id for one in sources],
             "session_key": [one.source.session_key for one in sources],
+            "session_id": [one.source.session_id for one in sources],
+            "source": [one.source.source for one in sources],
             "path": [one.source.path for one in sources],
             "shown": [shown_path(one.source.path, root) for one in sources],
         },
@@ -148,6 +153,7 @@ def _map_sources(con: duckdb.DuckDBPyConnection, sources: Sequence[_Numbered], r
             "bytes": [one.source.bytes for one in sources],
             "mtime_ns": [one.source.mtime_ns for one in sources],
             "is_orphan": [one.source.is_orphan for one in sources],
+            "is_in_store": [one.source.in_store for one in sources],
         },
     )
 
@@ -157,9 +163,9 @@ def _take_over(con: duckdb.DuckDBPyConnection, result: LoadedEvents) -> set[int]
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE reused AS
-        SELECT source_map.transcript_id, previous.transcript_id AS old_id, previous.agent_id AS old_agent_id,
-               source_map.agent_id, source_map.session_key, source_map.path, source_map.shown, source_map.is_orphan
-        FROM source_map JOIN old.transcripts AS previous USING (path, bytes, mtime_ns)
+        SELECT seen.transcript_id, previous.transcript_id AS old_id, previous.agent_id AS old_agent_id,
+               seen.agent_id, seen.session_key, seen.path, seen.shown, seen.is_orphan
+        FROM seen_transcripts AS seen JOIN old.transcripts AS previous USING (path, bytes, mtime_ns)
         WHERE mtime_ns > 0
         """
     )
@@ -229,42 +235,32 @@ def _stored_batches(
     yield parse(jobs)
 
 
-def _insert_transcripts(
-    con: duckdb.DuckDBPyConnection,
-    fresh: Sequence[_Numbered],
-    facts: dict[int, TranscriptFacts],
-    *,
-    unsettled: set[int],
-    racy_after_ns: int,
-) -> None:
-    if not fresh:
+def _insert_transcripts(con: duckdb.DuckDBPyConnection, found: Collection[TranscriptFacts], *, unsettled: set[int]) -> None:
+    """Insert the transcripts that were read; the next load reads those again whose number is in `unsettled`."""
+    if not found:
         return
-    found = [facts[one.transcript_id] for one in fresh]
+    columns = ", ".join(("transcript_id", "mtime_ns AS unsettled", *_WHAT_READING_SHOWS))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE read_transcripts AS SELECT {columns} FROM transcripts WHERE FALSE")
     insert_rows(
         con,
-        "transcripts",
-        text={
-            "agent_id": [one.agent_id for one in fresh],
-            "session_key": [one.source.session_key for one in fresh],
-            "session_id": [one.source.session_id for one in fresh],
-            "source": [one.source.source for one in fresh],
-            "path": [one.source.path for one in fresh],
-            "parent_session": [fact.parent_session for fact in found],
-        },
+        "read_transcripts",
+        text={"parent_session": [facts.parent_session for facts in found]},
         numbers={
-            "transcript_id": [one.transcript_id for one in fresh],
-            "bytes": [one.source.bytes for one in fresh],
-            # A time that may still change, and one of a transcript that could not be read, must not look settled to the next load.
-            "mtime_ns": [
-                one.source.mtime_ns if one.source.mtime_ns <= racy_after_ns and one.transcript_id not in unsettled else 0 for one in fresh
-            ],
-            "events": [fact.events for fact in found],
-            "bad_lines": [fact.bad_lines for fact in found],
-            "first_ms": [fact.first_ms for fact in found],
-            "last_ms": [fact.last_ms for fact in found],
-            "is_orphan": [one.source.is_orphan for one in fresh],
-            "is_in_store": [one.source.in_store for one in fresh],
+            "transcript_id": [facts.transcript_id for facts in found],
+            "unsettled": [facts.transcript_id in unsettled for facts in found],
+            "events": [facts.events for facts in found],
+            "bad_lines": [facts.bad_lines for facts in found],
+            "first_ms": [facts.first_ms for facts in found],
+            "last_ms": [facts.last_ms for facts in found],
         },
+    )
+    con.execute(
+        """
+        INSERT INTO transcripts BY NAME
+        SELECT seen.* EXCLUDE (shown) REPLACE (CASE WHEN unsettled = 1 THEN 0 ELSE mtime_ns END AS mtime_ns),
+               events, bad_lines, first_ms, last_ms, parent_session
+        FROM seen_transcripts AS seen JOIN read_transcripts USING (transcript_id) ORDER BY transcript_id
+        """
     )
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sessionlab import layout
 from sessionlab.errors import UnreadableError
 from sessionlab.stores.opening import StoreLocation
 
 
-@dataclass(frozen=True, slots=True)
-class SeenFile:
+class SeenFile(msgspec.Struct, frozen=True, gc=False):
     """A file as a folder listing showed it; `device` and `inode` say which file it really is, whatever its path."""
 
     path: str

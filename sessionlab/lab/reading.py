@@ -52,7 +52,7 @@ def plan_reading(con: duckdb.DuckDBPyConnection, files: Mapping[StoreLocation, S
             if not is_transcript(file):
                 continue
             number = numbers[file.path] = of_file.setdefault(file.identity, len(of_file) + 1)
-            if location.kind != "json" or (encodable(file.path), file.bytes, file.mtime_ns) in known:
+            if location.kind != "json" or (known and (encodable(file.path), file.bytes, file.mtime_ns) in known):
                 held.add(number)
             else:
                 jobs.setdefault(number, ParseJob(number, file.path, file.bytes))
