@@ -50,7 +50,7 @@ def entry_problems(items: Iterable[tuple[str, Entry]], *, path: Path) -> list[Pr
             message=f"spellings of one session: {', '.join(map(repr, sorted(variants)))}",
             path=where,
             key=normal,
-            advice="OpenClaw keeps the newest and drops the others when it next writes this session",
+            advice="save what you need of the older ones: OpenClaw keeps the newest and drops the others when it next writes this session",
             count=len(variants),
         )
         for normal, variants in spellings.items()
@@ -62,7 +62,7 @@ def entry_problems(items: Iterable[tuple[str, Entry]], *, path: Path) -> list[Pr
             severity="info",
             message=f"entries with the old field name {field!r}",
             path=where,
-            advice="read under today's name; OpenClaw 2026.8+ no longer does that and loses the route",
+            advice="note the routes of these sessions: OpenClaw 2026.8+ does not read the old name and loses them; here it is read",
             count=number,
         )
         for field, number in sorted(legacy.items())
@@ -78,7 +78,7 @@ def blocked_key_problem(key: str, path: Path) -> Problem:
         message=f"session key {key!r} {keys.refusal(key)}: not loaded",
         path=str(path),
         key=key,
-        advice="somebody put it there by hand; remove it",
+        advice="remove it: somebody put it there by hand",
     )
 
 
@@ -99,7 +99,7 @@ def _key_problems(key: str, where: str) -> list[Problem]:
             message=f"session key {key!r} is not trimmed and in lower case",
             path=where,
             key=key,
-            advice="OpenClaw 2026.8+ imports it without a word and then refuses to list any session until 'openclaw doctor --fix'",
+            advice="run 'openclaw doctor --fix' on a copy before an upgrade: OpenClaw 2026.8+ imports it, then lists no session at all",
         )
     ]
 
@@ -117,7 +117,7 @@ def _field_problems(key: str, entry: Entry, where: str) -> list[Problem]:
                 message="the entry has no updatedAt: its age is unknown",
                 path=where,
                 key=key,
-                advice="OpenClaw never prunes it by age and removes it first when it caps the store",
+                advice="use this session once, or remove it: OpenClaw never prunes it by age and removes it first when it caps the store",
             )
         )
     wrong = [name for name, value in entry.items() if value is not None and name in _TYPED_FIELDS and not _TYPED_FIELDS[name](value)]

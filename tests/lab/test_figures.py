@@ -160,6 +160,37 @@ def test_kinds_of_one_colour_differ_by_their_hatch() -> None:
     assert len(set(looks)) == len(looks)
 
 
+def test_bars_of_kinds_are_told_apart_and_labelled_on_the_paper(ask: Ask) -> None:
+    for name in ("bytes_by_kind", "stale_share"):
+        drawn = DRAWN[name](ask)
+        (bars,) = drawn.data
+        looks = list(zip(bars.marker.color, bars.marker.pattern.shape, strict=True))
+        assert len(set(looks)) == len(looks) > len(set(bars.marker.color)), name
+        assert bars.textposition == "outside", "a hatch runs through no label"
+        assert drawn.layout.xaxis.range[1] >= 1.19 * max(bars.x), "there is room for the label of the longest bar"
+
+
+def test_no_label_is_turned_and_the_first_day_keeps_off_the_zero(ask: Ask) -> None:
+    layout = DRAWN["size_distribution"](ask).layout.template
+    assert layout.data.bar[0].textangle == 0
+    assert layout.layout.xaxis.ticklabelstandoff >= 8
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"),
+    [
+        ("systemPromptReport", ["system", "Prompt", "Report"]),
+        ("sessionId", ["sessionId"]),
+        ("(key and punctuation)", ["(key and", "punctuation)"]),
+        ("23 smaller fields", ["23 smaller", "fields"]),
+    ],
+)
+def test_labels_of_tiles_are_broken_so_that_more_of_them_fit(label: str, lines: list[str]) -> None:
+    tree = pd.DataFrame({"agent_id": ["main"] * 2, "kind": ["direct"] * 2, "field": [label, "big"], "bytes": [15, 985]})
+    (drawn,) = figures.size_treemap(tree).data
+    assert list(drawn.texttemplate)[-2:] == ["<br>".join(lines), "big<br>%{text}"]
+
+
 def test_stacked_sessions_end_with_the_number_of_sessions(ask: Ask) -> None:
     assert sum(trace.y[-1] for trace in DRAWN["sessions_over_time"](ask).data) == 240
 

@@ -125,7 +125,7 @@ def _stacked(
             hovertemplate=f"{hover}<extra>{name}</extra>",
         )
         if by == "kind" and style.kind_hatch(name):
-            trace.fillpattern = {"shape": style.kind_hatch(name), "fillmode": "overlay", "size": 6}
+            trace.fillpattern = {"shape": style.kind_hatch(name), **style.HATCH}
         traces.append(trace)
     totals = table.sum(axis=1)
     show = format_count if value == "cumulative_sessions" else format_bytes

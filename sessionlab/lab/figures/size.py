@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.figures import style
@@ -17,6 +18,7 @@ _PARTS: Final = (
     ("acp_bytes", "acp", style.PURPLE),
     ("other_bytes", "other fields", style.GREY),
 )
+_TILE_LINE: Final = 10
 _EMPTY: Final = "the store holds no session in this selection"
 
 
@@ -71,9 +73,9 @@ def bytes_by_kind(kinds: pd.DataFrame) -> go.Figure:
         x=style.scaled(sizes, divisor),
         y=names,
         orientation="h",
-        marker={"color": [style.kind_colour(name) for name in names]},
+        marker=style.kind_marks(names),
         text=[style.percent(size, total) for size in sizes],
-        textposition="auto",
+        textposition="outside",
         customdata=[[format_bytes(size), format_count(count)] for size, count in zip(sizes, counts, strict=True)],
         hovertemplate="%{y}: %{customdata[0]} in %{customdata[1]} sessions (%{text})<extra></extra>",
     )
@@ -84,6 +86,8 @@ def bytes_by_kind(kinds: pd.DataFrame) -> go.Figure:
         alt=f"Sessions of the kind {names[0]} take {format_bytes(sizes[0])}, {share} of all entry bytes, in {counts[0]:,} sessions.",
         caption="Size of the entries; their transcripts are not included.",
         x_title=f"Size of entries ({unit})",
+        # Room for the label of the longest bar.
+        xaxis={"range": [0, round(1.2 * max(*sizes, 1) / divisor, 4)], "title": {"text": f"Size of entries ({unit})"}},
         yaxis={"autorange": "reversed", "title": {"text": ""}},
         height=140 + 26 * len(names),
     )
@@ -129,8 +133,11 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
         sort=True,
         marker={"colors": colours, "line": {"width": 1, "color": style.EDGE}, "pad": {"t": 19, "l": 1, "r": 1, "b": 1}},
         text=[format_bytes(size) for size in values],
-        # A box with others in it has one line for its name.
-        texttemplate=["%{label}" if node in inner else "%{label}<br>%{text}" for node in ids],
+        # A box with others in it has one line for its name; one without breaks it, and drops its size where it is small.
+        texttemplate=[
+            "%{label}" if node in inner else "<br>".join([*_broken(label), *["%{text}"] * (50 * size >= total)])
+            for node, label, size in zip(ids, labels, values, strict=True)
+        ],
         textfont={"color": [style.ink_on(colour) for colour in colours]},
         hovertemplate="%{id}<br>%{text}, %{percentRoot:.1%} of all entries<extra></extra>",
         tiling={"pad": 1},
@@ -144,7 +151,7 @@ def size_treemap(tree: pd.DataFrame) -> go.Figure:
             f"{format_bytes(total)} of entries in {tree['agent_id'].nunique()} agents; "
             f"the biggest kind is {kind} with {format_bytes(int(leaves.max()))}."
         ),
-        caption="The area is the size of the entries' fields. Choose a box to look inside it, or point at it: small boxes have no label.",
+        caption="The area is the size of the fields. Point at a box for its size, choose it to look inside; small ones have no label.",
         # A label that does not fit at this size is left out; plotly would shrink it until nobody can read it.
         uniformtext={"minsize": 10, "mode": "hide"},
         height=480,
@@ -224,6 +231,17 @@ def size_distribution(sizes: pd.DataFrame) -> go.Figure:
         y_title="Sessions",
         xaxis={"type": "category", "title": {"text": "Size of the entry (1024-based)"}},
     )
+
+
+def _broken(label: str) -> list[str]:
+    """Break a field's name into short lines, at blanks and at the humps of its camel case; a tile is often narrow."""
+    lines: list[str] = []
+    for word in re.sub(r"(?<=[a-z])(?=[A-Z])|(?<= )", "\n", label).split("\n"):
+        if lines and len((lines[-1] + word).strip()) <= _TILE_LINE:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return [line.strip() for line in lines]
 
 
 def _bucket(low: int, high: int) -> str:

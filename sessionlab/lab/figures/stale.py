@@ -76,9 +76,9 @@ def stale_share(stale: pd.DataFrame, stale_days: int = 30) -> go.Figure:
         x=[round(100 * part / count, 2) for part, count in zip(old, counts, strict=True)],
         y=kinds,
         orientation="h",
-        marker={"color": [style.kind_colour(kind) for kind in kinds]},
+        marker=style.kind_marks(kinds),
         text=[f"{part:,} of {count:,}" for part, count in zip(old, counts, strict=True)],
-        textposition="auto",
+        textposition="outside",
         customdata=[format_bytes(size) for size in bulk],
         hovertemplate="%{y}: %{x:.1f} % stale (%{text}), %{customdata}<extra></extra>",
     )
@@ -89,7 +89,7 @@ def stale_share(stale: pd.DataFrame, stale_days: int = 30) -> go.Figure:
         caption="Stale sessions are what session.maintenance.pruneAfter would remove or archive.",
         x_title="Stale sessions (% of the kind)",
         yaxis={"autorange": "reversed", "title": {"text": ""}},
-        xaxis={"range": [0, 100], "title": {"text": "Stale sessions (% of the kind)"}},
+        xaxis={"range": [0, 120], "tickvals": list(range(0, 101, 20)), "title": {"text": "Stale sessions (% of the kind)"}},
         height=140 + 26 * len(kinds),
     )
 

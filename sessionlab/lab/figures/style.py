@@ -24,6 +24,8 @@ GRID: Final = "rgba(128,128,128,0.25)"
 EDGE: Final = "rgba(128,128,128,0.6)"
 FRAME: Final = "#BDBDBD"  # solid, so that a label on it is legible whatever the paper
 
+HATCH: Final = {"fillmode": "overlay", "size": 6}
+
 NO_SESSION: Final = "(no session)"
 
 # Related kinds share a hue; the second of a pair is hatched.
@@ -56,6 +58,11 @@ def kind_colour(kind: str) -> str:
 def kind_hatch(kind: str) -> str:
     """Return the hatch that tells `kind` from the kind of the same colour, "" for none."""
     return _KINDS.get(kind, _KINDS["other"])[1]
+
+
+def kind_marks(kinds: Sequence[str]) -> dict[str, Any]:
+    """Return the marker of bars that are one kind each: its colour and its hatch. Label such bars outside, on the paper."""
+    return {"color": [kind_colour(kind) for kind in kinds], "pattern": {"shape": [kind_hatch(kind) for kind in kinds], **HATCH}}
 
 
 def ink_on(colour: str) -> str:
@@ -135,11 +142,14 @@ def template() -> str:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
             "margin": {"l": 8, "r": 12, "t": 64, "b": 8},
-            "xaxis": axis,
+            # Away from the axis, or the first day touches the zero of the other axis.
+            "xaxis": {**axis, "ticklabelstandoff": 8},
             "yaxis": axis,
             "bargap": 0.15,
             "colorway": list(_SERIES),
-        }
+        },
+        # A number turned sideways in a flat bar is not read.
+        data={"bar": [{"textangle": 0}]},
     )
     return TEMPLATE
 
