@@ -7,13 +7,23 @@ Nothing here prints or logs; the faces do.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 
 class SessionLabError(Exception):
     """The root of all errors a user can cause or meet; `exit_code` is what the command line exits with."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
+
+
+def exit_code_of(name: str) -> int:
+    """Return the exit code of our error class of that name; 1 for any other. All that a kernel tells of an error is its class's name."""
+    waiting = [SessionLabError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.__name__ == name:
+            return kind.exit_code
+        waiting += kind.__subclasses__()
+    return 1
 
 
 class UsageError(SessionLabError):
@@ -40,10 +50,10 @@ class NotebookParameterError(UsageError):
 
 
 class NotebookFailedError(SessionLabError):
-    """A cell of a notebook raised; the executed notebook is kept where `output` says."""
+    """A cell of a notebook raised; the executed notebook is kept where `output` says. An error of ours in it keeps its exit code."""
 
-    def __init__(self, notebook: str, cell: int, error: str, *, output: Path) -> None:
-        self.notebook, self.cell, self.error, self.output = notebook, cell, error, output
+    def __init__(self, notebook: str, cell: int, error: str, *, output: Path, exit_code: int = 1) -> None:
+        self.notebook, self.cell, self.error, self.output, self.exit_code = notebook, cell, error, output, exit_code
         super().__init__(f"{notebook}: cell {cell} failed: {error}; the executed notebook is kept at {output}")
 
 
@@ -120,3 +130,32 @@ class InvalidKeyError(SessionLabError):
         self.key, self.reason = key, reason
         shown = key if len(key) <= 80 else key[:77] + "..."
         super().__init__(f"session key {shown!r}: {reason}")
+
+
+class InvalidEntryError(SessionLabError):
+    """A session entry is refused: it is not of an entry's form, or would not come back from JSON as it is."""
+
+    exit_code = 2
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key, self.reason = key, reason
+        shown = key if len(key) <= 80 else key[:77] + "..."
+        super().__init__(f"entry of {shown!r}: {reason}")
+
+
+class StoreLockedError(StoreError):
+    """The lock of a store could not be had in time; nothing was done, and nothing will be done later."""
+
+    exit_code = 11
+
+
+class UnwritableError(StoreError):
+    """The operating system refuses to let us write a store, or the folder is not safe to write in; the store is as it was."""
+
+    exit_code = 10
+
+
+class UncertainWriteError(StoreError):
+    """A write failed so late that only reading the store again tells whether the old or the new state is in it; one of them is, whole."""
+
+    exit_code = 3

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sessionlab.lab.choices import checked
+from sessionlab.lab.session import clock_of
 from sessionlab.reports.html import AgentFacts, ExportResult, ReportHeader, export_html, package_versions
+from sessionlab.reports.parameters import check_parameters
 from sessionlab.reports.record import read_record
 from sessionlab.reports.runner import ExecutedNotebook, OnProgress, run_notebook
 from sessionlab.resources import notebooks_dir
+from sessionlab.stores.opening import refuse_unreadable
 from sessionlab.units import format_ms_utc
 
 NOTEBOOK = "01_growth.ipynb"
@@ -44,25 +48,40 @@ def growth_report(
         state_dir: the agent's state folder, as the notebook's `state_dir`.
         output: the HTML file; its folder is created.
         parameters: further parameters of the notebook; strings are read as the declared types.
-        keep_notebook: where to keep the executed notebook; by default it is kept only when it fails (beside `output`).
+        keep_notebook: where to keep the executed notebook; by default it is kept only when a cell fails (beside `output`).
         on_progress: called before each cell.
         generated_ms: the instant to state as the report's making, epoch ms UTC; none is stated without it.
 
     Raises:
+        StoreError: a store is missing or cannot be read; no kernel was started, and nothing written.
         NotebookParameterError: a parameter is unknown or ill-typed.
         NotebookFailedError: the notebook failed; no HTML was written, the executed notebook is kept.
-        UsageError: the output cannot be written.
+        UsageError: a parameter or the agent makes no sense, or the output cannot be written.
     """
-    output = output.absolute()
-    values = {**parameters, "state_dir": str(state_dir.absolute())}
+    output, notebook = output.absolute(), notebooks_dir() / NOTEBOOK
+    values = check_parameters(notebook, {**parameters, "state_dir": state_dir.absolute()})
+    _refuse_early(state_dir, values)
     generated = format_ms_utc(generated_ms) if generated_ms is not None else ""
     kept = keep_notebook or output.with_suffix(".failed.ipynb")
-    executed = run_notebook(notebooks_dir() / NOTEBOOK, kept, values, on_progress=on_progress)
+    try:
+        executed = run_notebook(notebook, kept, values, on_progress=on_progress)
+    except KeyboardInterrupt:
+        if keep_notebook is None:
+            kept.unlink(missing_ok=True)
+        raise
     record = read_record(executed.node)
     html = export_html(executed.node, output, title=title_of(executed), header=header_of(record, generated_at=generated))
     if keep_notebook is None:
         kept.unlink()
     return GrowthReport(html, record, keep_notebook, executed.seconds)
+
+
+def _refuse_early(state_dir: Path, values: Mapping[str, Any]) -> None:
+    """Refuse what the notebook would refuse: here it takes a moment, there a kernel and a notebook that stays."""
+    names = ("since", "until", "limit_bytes", "stale_days", "top")
+    checked(**{name: values[name] for name in names if name in values})
+    clock_of(state_dir, values.get("now_ms", 0))
+    refuse_unreadable(state_dir, agent=values.get("agent") or None)
 
 
 def header_of(record: Mapping[str, Any], *, generated_at: str) -> ReportHeader:

@@ -7,12 +7,16 @@ notebook, so all of these are set here. It must not know what is run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from threading import Lock, get_ident
+from typing import Any, ClassVar
 
 import ipykernel.kernelspec
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -20,6 +24,8 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from traitlets import default
 from traitlets.config import Config
+
+from sessionlab import scratch
 
 KERNEL_NAME = "python3"
 
@@ -43,32 +49,99 @@ class OwnKernelSpecManager(KernelSpecManager):
         return KernelSpec(resource_dir=str(ipykernel.kernelspec.RESOURCES), **spec)
 
 
+class Kernels:
+    """The kernels of one run of notebooks, each driven by a thread of its own; another thread may end them all."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._lock = Lock()
+        self._by_thread: dict[int, OwnKernelManager] = {}
+        self._are_ending = False
+
+    def begin_cell(self) -> bool:
+        """Say whether the calling thread may begin its next cell."""
+        with self._lock:
+            self._by_thread[get_ident()].is_working = True
+            return not self._are_ending
+
+    def started(self, kernel: OwnKernelManager) -> None:
+        """Take in the kernel that the calling thread has just started."""
+        with self._lock:
+            self._by_thread[get_ident()] = kernel
+            if self._are_ending:
+                kernel.kill()
+
+    def interrupt(self) -> None:
+        """Interrupt the cells that run, so that they put their own things away, and let no other begin."""
+        with self._lock:
+            self._are_ending = True
+            for kernel in self._by_thread.values():
+                if kernel.is_working:
+                    kernel.send(signal.SIGINT)
+                else:  # it only starts: has nothing to put away, and would print where it was interrupted
+                    kernel.kill()
+
+    def kill(self) -> None:
+        """End the kernels that are still there, and their threads' waiting for them."""
+        with self._lock:
+            for kernel in self._by_thread.values():
+                kernel.kill()
+
+
 class OwnKernelManager(AsyncKernelManager):
     """A kernel manager that starts our kernel."""
+
+    kernels: ClassVar[Kernels]
+    is_working = False
+    _loop: asyncio.AbstractEventLoop
 
     @default("kernel_spec_manager")
     def _own_kernel_specs(self) -> KernelSpecManager:
         return OwnKernelSpecManager(parent=self)
 
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # an attribute there
+        """Start the kernel, and say so to the run that it belongs to."""
+        self._loop = asyncio.get_running_loop()
+        await super().start_kernel(**options)
+        self.kernels.started(self)
+
+    def kill(self) -> None:
+        """End the kernel from any thread; nbclient, which looks only every second whether it is alive, is woken."""
+        self.send(signal.SIGKILL)
+        with contextlib.suppress(RuntimeError):  # closed: nobody waits
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(self._loop)])
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the kernel and the processes of its group, if it is still there."""
+        process = getattr(self.provisioner, "process", None)
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)  # jupyter_client starts it in a session of its own
+
 
 @contextmanager
-def client_options(folder: Path) -> Iterator[dict[str, Any]]:
+def client_options(folder: Path, kernels: Kernels | None = None) -> Iterator[dict[str, Any]]:
     """Give the options that nbclient (or papermill's engine, which passes them on) needs to run cells in `folder`.
 
     The folder goes through `resources`, never by changing the directory of this process: threads share that.
-    Widget state is not stored: one plotly widget would add 5 MB to the notebook. The kernel's IPython folder is private
-    and gone afterwards.
+    Widget state is not stored: one plotly widget would add 5 MB to the notebook. The kernel's IPython folder and its connection file
+    are private and gone afterwards. `kernels` is the run that the kernel belongs to.
     """
-    with _event_loop_closed_at_the_end(), TemporaryDirectory(prefix="sessionlab-ipython-", ignore_cleanup_errors=True) as ipython_dir:
-        yield {
-            "kernel_name": KERNEL_NAME,
-            "kernel_manager_class": OwnKernelManager,
-            "resources": {"metadata": {"path": str(folder)}},
-            "store_widget_state": False,
-            # Else ipykernel announces on the terminal that its loopback TCP is plain, and now and then an interrupt at its end.
-            "config": Config({"KernelManager": {"transport_encryption": "auto"}}),
-            "extra_arguments": ["--log-level=50", "--HistoryManager.hist_file=:memory:", f"--ipython-dir={ipython_dir}"],
-        }
+    private = scratch.make_folder("kernel")
+    try:
+        with _event_loop_closed_at_the_end():
+            yield {
+                "kernel_name": KERNEL_NAME,
+                # nbclient makes the manager itself, from nothing but its class.
+                "kernel_manager_class": type("RunKernelManager", (OwnKernelManager,), {"kernels": kernels or Kernels()}),
+                "resources": {"metadata": {"path": str(folder)}},
+                "store_widget_state": False,
+                # Else ipykernel announces on the terminal that its loopback TCP is plain, and now and then an interrupt at its end.
+                "config": Config({"KernelManager": {"transport_encryption": "auto", "connection_file": str(private / "kernel.json")}}),
+                "extra_arguments": ["--log-level=50", "--HistoryManager.hist_file=:memory:", f"--ipython-dir={private}"],
+            }
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 @contextmanager
@@ -79,6 +152,10 @@ def _event_loop_closed_at_the_end() -> Iterator[None]:
     finally:
         loop = ensure_event_loop()
         if not loop.is_running():
+            left = asyncio.all_tasks(loop)  # of a kernel that died: asyncio complains about those that nobody ended
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
             asyncio.set_event_loop(None)

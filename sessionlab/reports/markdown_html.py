@@ -11,9 +11,13 @@ from html import unescape
 from typing import Any
 
 import mistune
+from bs4 import BeautifulSoup
 from mistune.renderers.html import HTMLRenderer
 from nbconvert.filters.highlight import Highlight2HTML
 
+# A list of this many items is folded after the first few.
+MANY_ITEMS = 9
+SHOWN_ITEMS = 6
 _LANGUAGES = {"bash", "json", "python", "sh", "sql"}
 
 
@@ -66,6 +70,15 @@ class _Renderer(HTMLRenderer):
     def block_code(self, code: str, info: str | None = None) -> str:
         language = (info or "").split(maxsplit=1)[:1]
         return highlighted(code, language[0]) if language and language[0] in _LANGUAGES else f"<pre>{mistune.escape(code)}</pre>\n"
+
+    def list(self, text: str, ordered: bool, **attrs: Any) -> str:  # noqa: FBT001 - mistune's signature
+        items = [str(item) for item in BeautifulSoup(text, "html.parser").find_all("li", recursive=False)]
+        if len(items) < MANY_ITEMS:
+            return super().list(text, ordered, **attrs)
+        shown, more = items[:SHOWN_ITEMS], items[SHOWN_ITEMS:]
+        rest = super().list("\n".join(more), ordered, start=attrs.get("start", 1) + len(shown) if ordered else None)
+        summary = f"<summary>{len(more)} more</summary>"
+        return super().list("\n".join(shown), ordered, **attrs) + f'<details class="more">{summary}\n{rest}</details>\n'
 
     def table(self, text: str) -> str:
         return f'<div class="table" role="region" tabindex="0" aria-label="Table"><table>{text}</table></div>\n'

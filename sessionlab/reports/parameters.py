@@ -1,5 +1,6 @@
 """A notebook's declared parameters: read from its `parameters` cell, and what a caller gives checked against them.
 
+A parameter whose name ends in `_dir`, `_file` or `_path` is a path: the caller's, since the notebook runs in another folder.
 A declaration is one line, `name: type = default  # help`. It is read here with `ast` because papermill's own inspection
 overlooks `int | None` and then calls that parameter unknown. No value is guessed: the declared type decides.
 """
@@ -18,11 +19,13 @@ from typing import Any
 
 import msgspec
 
+from sessionlab import layout
 from sessionlab.errors import NotebookParameterError, UsageError
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
+_PATH_ENDINGS = ("_dir", "_file", "_path")
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "date": date, "dict": dict, "list": list}
 _WORDS: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false", date: "a date like 2026-01-31"}
 
@@ -63,7 +66,7 @@ def check_parameters(notebook: Any, given: Mapping[str, object]) -> dict[str, ob
 
     A string for an `int` parameter is parsed, for a `str` parameter it is kept as it is ("007" stays "007"), for a `date`
     it must be an ISO date and stays a string, for `T | None` the word "none" is `None` (unless `T` is `str`).
-    Any other value must already be of the declared type. Paths become strings.
+    Any other value must already be of the declared type. Paths become strings; what a path's parameter gets is made absolute.
 
     Raises:
         NotebookParameterError: a name is not declared, or a value is not of the declared type.
@@ -149,6 +152,8 @@ def _converted(notebook: str, parameter: Parameter, value: object) -> object:
         raise NotebookParameterError(notebook, parameter.name, f"{value!r} is not {wanted}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise NotebookParameterError(notebook, parameter.name, f"{value!r} is not {wanted}")
+    if isinstance(converted, str) and converted and parameter.name.endswith(_PATH_ENDINGS):
+        return str(layout.expanded(Path(converted)))
     return plain if kind is date else converted
 
 

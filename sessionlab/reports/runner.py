@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sessionlab.errors import NotebookFailedError, SessionLabError, UsageError
+from sessionlab.errors import NotebookFailedError, SessionLabError, UsageError, exit_code_of
 from sessionlab.reports.parameters import check_parameters, load_notebook
 
+if TYPE_CHECKING:
+    from sessionlab.reports.kernel import Kernels
+
 START_TIMEOUT_S = 120
+
+GRACE_S = 0.7
+"""How long an interrupted cell may take to put its own things away (helper processes, private copies) before its kernel is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +65,63 @@ def run_notebook(
     """Run a notebook and write its executed copy to `output`, whose folder is created.
 
     The kernel is the running interpreter and works in the notebook's own folder. `on_progress` is called before each cell,
-    from the thread that runs the notebook.
+    from the thread that runs the notebook. Interrupted, it ends its kernel first.
 
     Raises:
         NotebookParameterError: a parameter is unknown or of the wrong type; nothing was run.
         NotebookFailedError: a cell raised, ended the kernel, or stopped the notebook early; `output` holds what was done.
         UsageError: the notebook is missing or unreadable, or the output is no `.ipynb` file or cannot be written.
     """
-    source, output = source.absolute(), output.absolute()
+    (result,) = run_notebooks([NotebookJob(source, output, parameters)], workers=1, on_progress=on_progress)
+    if isinstance(result, SessionLabError):
+        raise result
+    return result
+
+
+def run_notebooks(
+    jobs: Sequence[NotebookJob], *, workers: int = 2, on_progress: OnProgress | None = None
+) -> tuple[ExecutedNotebook | SessionLabError, ...]:
+    """Run several notebooks at once and return their results in the order of `jobs`; a failure is returned, not raised.
+
+    Threads are enough, each notebook has its own kernel process; more workers than cores bring nothing. This thread only waits: what
+    interrupts it never meets an event loop half-way, and ends all kernels before it goes on.
+    """
+    import papermill  # noqa: F401  # takes a second or two: here it can be interrupted, in a thread not
+
+    from sessionlab.reports.kernel import Kernels
+
+    kernels = Kernels()
+
+    def run(job: NotebookJob) -> ExecutedNotebook | SessionLabError:
+        try:
+            return _run(job, kernels, on_progress)
+        except SessionLabError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="notebook") as pool:
+        futures = [pool.submit(run, job) for job in jobs]
+        try:
+            return tuple(future.result() for future in futures)
+        except BaseException:
+            _end(futures, kernels)
+            raise
+
+
+def _end(futures: Sequence[Future[Any]], kernels: Kernels) -> None:
+    """End the kernels, those that run a cell after a moment for that; their threads end with them."""
+    for future in futures:
+        future.cancel()
+    kernels.interrupt()
+    try:
+        wait(futures, timeout=GRACE_S)
+    finally:
+        kernels.kill()
+
+
+def _run(job: NotebookJob, kernels: Kernels, on_progress: OnProgress | None) -> ExecutedNotebook:
+    source, output = job.source.absolute(), job.output.absolute()
     node, name = load_notebook(source)
-    values = check_parameters(source, parameters)
+    values = check_parameters(source, job.parameters)
     if output == source:
         raise UsageError(f"{source}: the executed copy would replace the notebook itself; choose another output")
     if output.suffix != ".ipynb":
@@ -79,26 +132,8 @@ def run_notebook(
         raise UsageError(f"{output.parent}: this folder cannot be made ({error.strerror})") from error
     titles = _titles(node, injected=bool(values))
     started = perf_counter()
-    executed = _execute(source, output, values, _Watcher(name, titles, on_progress))
+    executed = _execute(source, output, values, _Watcher(name, titles, kernels, on_progress))
     return ExecutedNotebook(source, output, executed, values, perf_counter() - started)
-
-
-def run_notebooks(
-    jobs: Sequence[NotebookJob], *, workers: int = 2, on_progress: OnProgress | None = None
-) -> tuple[ExecutedNotebook | SessionLabError, ...]:
-    """Run several notebooks at once and return their results in the order of `jobs`; a failure is returned, not raised.
-
-    Threads are enough, each notebook has its own kernel process; more workers than cores bring nothing.
-    """
-
-    def run(job: NotebookJob) -> ExecutedNotebook | SessionLabError:
-        try:
-            return run_notebook(job.source, job.output, job.parameters, on_progress=on_progress)
-        except SessionLabError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="notebook") as pool:
-        return tuple(pool.map(run, jobs))
 
 
 @dataclass(slots=True)
@@ -107,11 +142,14 @@ class _Watcher:
 
     name: str
     titles: list[str]
+    kernels: Kernels
     on_progress: OnProgress | None
     index: int = 0
 
     def cell_starts(self, *, cell_index: int, **_: object) -> None:
         self.index = cell_index
+        if not self.kernels.begin_cell():
+            raise SessionLabError(f"{self.name}: interrupted")
         if self.on_progress is not None:
             self.on_progress(Progress(self.name, cell_index + 1, len(self.titles), self.titles[cell_index]))
 
@@ -125,7 +163,7 @@ def _execute(source: Path, output: Path, values: Mapping[str, object], watcher: 
     # Everything papermill would log comes back as an exception, or is about files the caller named.
     logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)
     try:
-        with client_options(source.parent) as options:
+        with client_options(source.parent, watcher.kernels) as options:
             executed = papermill.execute_notebook(
                 _literal(source),
                 _literal(output),
@@ -138,9 +176,11 @@ def _execute(source: Path, output: Path, values: Mapping[str, object], watcher: 
             )
     except papermill.PapermillExecutionError as error:
         reason = f"{error.ename}: {_first_line(error.evalue)}".rstrip(": ")
+        cell, code = _code_cell(output, watcher.index), exit_code_of(error.ename)
+        raise NotebookFailedError(watcher.name, cell, reason, output=output, exit_code=code) from error
+    except RuntimeError as error:  # DeadKernelError, or in nbclient's words that the kernel did not start
+        reason = "the kernel died" if isinstance(error, DeadKernelError) else _first_line(str(error))
         raise NotebookFailedError(watcher.name, _code_cell(output, watcher.index), reason, output=output) from error
-    except DeadKernelError as error:
-        raise NotebookFailedError(watcher.name, _code_cell(output, watcher.index), "the kernel died", output=output) from error
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
     _refuse_early_end(executed, watcher, output)

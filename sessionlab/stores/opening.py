@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from sessionlab import keys, layout
-from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError, UnreadableError
+from sessionlab.errors import (
+    CorruptStoreError,
+    NoStoreError,
+    SettingsError,
+    SplitStoreError,
+    StoreError,
+    UnreadableError,
+    UsageError,
+)
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_file import JSONFileStore
 
@@ -54,8 +62,17 @@ def find_state_dir(state_dir: Path | None = None) -> Path:
         NoStoreError: It does not exist, or is not a folder.
         UnreadableError: The system does not let us list it.
     """
-    folder = layout.expanded(state_dir) if state_dir is not None else layout.default_state_dir()
-    _list(folder)
+    if state_dir is not None:
+        folder = layout.expanded(state_dir)
+        _list(folder)
+        return folder
+    folder, variable = layout.default_state_dir(), f"${layout.STATE_DIR_VARIABLE}"
+    try:
+        _list(folder)
+    except (NoStoreError, UnreadableError) as error:
+        is_named = os.environ.get(layout.STATE_DIR_VARIABLE, "").strip()
+        advice = f"it is what {variable} names" if is_named else f"name another with --state-dir or {variable}"
+        raise type(error)(folder, error.reason, advice=advice) from error
     return folder
 
 
@@ -142,6 +159,26 @@ def only(locations: Sequence[StoreLocation], path: Path, *, agent: str | None) -
     if agent is not None:
         raise NoStoreError(path, f"has no store of agent {agent!r}", advice=f"there are {names}")
     raise NoStoreError(path, f"holds {len(locations)} stores", advice=f"name one agent of {names}")
+
+
+def refuse_unreadable(path: Path, *, agent: str | None = None) -> None:
+    """Raise what loading the stores at a path would raise: for whoever has long work to do before that.
+
+    Args:
+        path: As for `locate`.
+        agent: Only this agent.
+
+    Raises:
+        UsageError: There is no such agent.
+        StoreError: No store is there, or one cannot be read.
+    """
+    locations = locate(path)
+    meant = [location for location in locations if agent in (None, location.agent_id)]
+    if not meant:
+        raise UsageError(f"{path}: has no agent {agent!r}; there are {', '.join(location.agent_id for location in locations)}")
+    for location in meant:
+        with open_at(location) as store:
+            store.count()
 
 
 def refuse_split(location: StoreLocation) -> None:
@@ -327,9 +364,7 @@ def _list(folder: Path) -> list[Path]:
     except FileNotFoundError as error:
         if folder.is_symlink():
             raise UnreadableError(folder, f"is a link to {folder.readlink()}, which does not exist") from error
-        raise NoStoreError(
-            folder, "there is no such folder", advice=f"name one with --state-dir or ${layout.STATE_DIR_VARIABLE}"
-        ) from error
+        raise NoStoreError(folder, "there is no such file or folder") from error
     except NotADirectoryError as error:
         raise NoStoreError(folder, "is not a folder") from error
     except OSError as error:

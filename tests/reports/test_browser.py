@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
 
+from sessionlab.lab.figures import tables
+from sessionlab.lab.forecast import forecast
+from sessionlab.lab.show import Table
 from sessionlab.reports.html import AgentFacts, ReportHeader, export_html
 from tests.browser import Page, chromium_page
 from tests.reports.notebooks import code, markdown, notebook, shown
@@ -64,12 +68,18 @@ CONTRAST = """
 """
 
 
+def limits_table() -> pd.DataFrame:
+    days = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=90), "added_bytes": [9_000 + 150 * day for day in range(90)]})
+    return tables.agent_limits_table({"main": forecast(days), "research": forecast(days, [10 * 1024**2, 50 * 1024**2])})
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = [markdown("# Title\n\nSome prose.\n\n## Part one\n\nMore prose with `code` and a [link](https://example.com/).")]
     for number, figure in enumerate(FIGURES):
         figure.update_layout(title=f"Figure about {HOSTILE}", meta={"caption": "A caption.", "alt": f"alt {number}"}, template=TEMPLATE)
         cells.append(code("draw('x')  # comment", outputs=[shown(plotly=json.loads(pio.to_json(figure)))]))
+    cells.append(code("limits", outputs=[shown(text__html=Table(limits_table())._repr_html_())]))
     wide = "<table class=dataframe><thead><tr><th></th>" + "<th>a column</th>" * 30 + "</tr></thead><tbody><tr><th>r</th>"
     cells += [
         code("wide", outputs=[shown(text__html=wide + "<td>1,234,567</td>" * 30 + "</tr></tbody></table>")]),
@@ -116,6 +126,37 @@ def test_every_figure_is_drawn_and_nothing_is_wider_than_the_page(page: Page, wi
     assert page.eval(
         "document.querySelector('main .output .table').scrollWidth > document.querySelector('main .output .table').clientWidth"
     )
+
+
+def test_a_phone_shows_the_answer_before_all_folded_things(page: Page) -> None:
+    top = "document.querySelector('main p').getBoundingClientRect().top + scrollY"
+    folded = "[...document.querySelectorAll('.making, .contents')].map(part => part.open)"
+    page.view(400)
+    assert page.eval(folded) == [False, False]
+    # Without the chrome of the page: a source of 90 characters takes lines of its own.
+    assert page.eval(f"{top} - document.querySelector('.facts').offsetHeight") < 320
+    page.view(1366, 768)
+    assert page.eval(folded) == [False, True]
+    assert page.eval(top) < 260
+    page.eval("dispatchEvent(new Event('beforeprint'))")
+    assert page.eval("document.querySelector('.making').open") is True
+    page.eval("dispatchEvent(new Event('afterprint'))")
+    page.settle()
+    assert page.eval("document.querySelector('.making').open") is False
+    page.view(1400)
+
+
+def test_a_phone_shows_when_the_first_limit_is_reached_and_that_there_is_more(page: Page) -> None:
+    table = "[...document.querySelectorAll('main .table')].find(t => t.innerText.includes('10.0 MB'))"
+    page.view(400)
+    cell, box, more = page.eval(
+        f"(t => [t.querySelector('tbody td').getBoundingClientRect().right, t.getBoundingClientRect().right,"
+        f" t.scrollWidth > t.clientWidth])({table})"
+    )
+    assert cell <= box
+    assert more
+    assert "gradient" in page.eval(f"getComputedStyle({table}).backgroundImage")
+    page.view(1400)
 
 
 def test_a_table_of_keys_and_sentences_wraps_and_keeps_its_first_column_in_view(page: Page) -> None:

@@ -54,7 +54,10 @@ def test_the_header_names_source_stores_clock_and_versions(tmp_path: Path) -> No
     assert one(header, "h1").get_text() == "A question?"
     facts = {pair.dt.get_text(): pair.dd.get_text() for pair in header.select(".facts div") if pair.dt and pair.dd}
     assert facts == {"Source": "data/sample", "As of": "2026-11-18 00:00 UTC", "Problems found": "1 error, 2 warnings"}
-    assert rows_of(one(header, "table"))[1:] == [
+    folded = one(header, "details.making")
+    assert not folded.has_attr("open"), "the answer is what the first screen is for"
+    assert one(folded, "summary").get_text() == "Stores, fingerprints, parameters and versions"
+    assert rows_of(one(folded, "table"))[1:] == [
         ["main", "json", "204", "7.0 MB", "read in place", "204:9f3c1a55"],
         [HOSTILE, "json", "1", "10 B", "copy", "1:0"],
     ]
@@ -95,6 +98,19 @@ def test_headings_are_in_order_unique_and_in_the_contents(tmp_path: Path) -> Non
     ]
     assert [link["href"] for link in soup.select("nav a")] == ["#s-deep", "#s-part", "#s-sub-code", "#s-part-2"]
     assert len(soup.find_all("h1")) == 1
+
+
+def test_a_long_list_is_folded_after_its_first_items(tmp_path: Path) -> None:
+    numbered = "\n".join(f"{number}. item {number}\n   - inner" for number in range(1, 10))
+    _, soup = exported(tmp_path, markdown("\n".join(f"- item {number}" for number in range(8))), markdown(numbered))
+    short, long = soup.select("main .prose")
+    assert not short.select("details")
+    assert len(short.select("li")) == 8
+    shown, more = long.find_all(["ol", "details"], recursive=False)
+    assert len(shown.find_all("li", recursive=False)) == 6
+    assert one(more, "summary").get_text() == "3 more"
+    assert one(more, "ol")["start"] == "7"
+    assert [item.get_text(" ", strip=True) for item in one(more, "ol").find_all("li", recursive=False)][0] == "item 7 inner"
 
 
 def test_markdown_keeps_money_and_fetches_nothing(tmp_path: Path) -> None:

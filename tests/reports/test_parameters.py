@@ -19,6 +19,7 @@ share: float = 0.5
 strict: bool = False
 since: date | None = None  # first day, ISO date
 agents: list[str] = []
+name: str = ""
 plain = 3  # typed by its default
 """
 
@@ -33,15 +34,28 @@ def test_declarations_are_read_with_type_default_and_comment(node: Any) -> None:
     assert first == Parameter("state_dir", "str", '"data/sample"', "the agent's state folder")
     assert second == Parameter("limit_bytes", "int | None", "50 * 1024**2", "the size to forecast")
     assert last == Parameter("plain", "int", "3", "typed by its default")
-    assert [p.name for p in declared_parameters(node)] == ["state_dir", "limit_bytes", "share", "strict", "since", "agents", "plain"]
+    assert [p.name for p in declared_parameters(node)] == [
+        "state_dir",
+        "limit_bytes",
+        "share",
+        "strict",
+        "since",
+        "agents",
+        "name",
+        "plain",
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
-        ("state_dir", "007", "007"),
-        ("state_dir", "none", "none"),
+        ("state_dir", "", ""),
+        ("state_dir", "007", str(Path.cwd() / "007")),
+        ("state_dir", "none", str(Path.cwd() / "none")),
+        ("state_dir", "~/x", str(Path.home() / "x")),
         ("state_dir", Path("/tmp/x"), "/tmp/x"),
+        ("name", "007", "007"),
+        ("name", "none", "none"),
         ("limit_bytes", "42", 42),
         ("limit_bytes", "none", None),
         ("limit_bytes", None, None),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +104,38 @@ def test_an_output_that_is_a_folder_or_no_notebook_gives_one_line(tmp_path: Path
         run_notebook(source, tmp_path / "folder.ipynb", {})
     with pytest.raises(UsageError, match=r"ends in \.ipynb"):
         run_notebook(source, tmp_path / "out.txt", {})
+
+
+def test_an_error_of_ours_in_a_cell_keeps_its_exit_code(tmp_path: Path) -> None:
+    ours = "from pathlib import Path\nfrom sessionlab.errors import UnreadableError\nraise UnreadableError(Path('x'), 'is shut')"
+    source = write(tmp_path / "n.ipynb", code(ours))
+    with pytest.raises(NotebookFailedError, match="UnreadableError: x: is shut") as caught:
+        run_notebook(source, tmp_path / "out.ipynb", {})
+    assert caught.value.exit_code == 10
+
+
+@pytest.mark.parametrize("ignores", [False, True], ids=["ends", "goes-on"])
+def test_an_interrupt_ends_the_kernels_at_once_and_leaves_nothing(ignores: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    wait = "import os, time\nfrom pathlib import Path\nPath(name).write_text(str(os.getpid()))\n"
+    wait += "while True:\n    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        pass" if ignores else "time.sleep(60)"
+    source = write(tmp_path / "n.ipynb", PARAMETERS, code(wait), code("Path(name).unlink()"))
+    seen: list[float] = []
+
+    def interrupt() -> None:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.05)
+        seen.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    jobs = [NotebookJob(source, tmp_path / f"{number}.ipynb", {"name": str(tmp_path / "pid")}) for number in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        run_notebooks(jobs, workers=1)
+    assert time.monotonic() - seen[0] < 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert list(temporary.iterdir()) == []
+    assert not (tmp_path / "1.ipynb").exists()

@@ -124,7 +124,7 @@ def test_default_state_folder_is_openclaws(state: Path, monkeypatch: pytest.Monk
     assert find_state_dir(state / "agents") == state / "agents"
     monkeypatch.delenv("OPENCLAW_STATE_DIR")
     monkeypatch.setenv("HOME", str(state))
-    with pytest.raises(NoStoreError, match=r"there is no such folder; name one with --state-dir or [$]OPENCLAW_STATE_DIR"):
+    with pytest.raises(NoStoreError, match=r"there is no such file or folder; name another with --state-dir or [$]OPENCLAW_STATE_DIR"):
         find_state_dir()
     (state / ".openclaw").mkdir()
     assert find_state_dir() == state / ".openclaw"
@@ -232,7 +232,7 @@ def test_nothing_there_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "idle" / "agents" / "main" / "sessions").mkdir(parents=True)
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "agents").touch()
-    assert no_store(tmp_path / "missing").startswith("there is no such folder")
+    assert no_store(tmp_path / "missing").startswith("there is no such file or folder")
     assert no_store(tmp_path / "fifo") == "is not a folder"
     assert no_store(tmp_path / "empty").startswith("holds no session store; give a state folder")
     assert no_store(tmp_path / "fresh").startswith("has no agents; is this the state folder")

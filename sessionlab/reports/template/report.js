@@ -90,8 +90,27 @@
     }
   });
   for (const { div } of charts) watcher.observe(div);
-  addEventListener("beforeprint", () => { root.dataset.printing = "yes"; drawAll(); });
-  addEventListener("afterprint", () => { delete root.dataset.printing; drawAll(); });
+  // What a list or the header keeps folded is wanted on paper; the data behind the figures is not.
+  const folded = [...document.querySelectorAll(".making, .more")];
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = folded.filter((part) => !part.open);
+    for (const part of opened) part.open = true;
+    root.dataset.printing = "yes";
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    for (const part of opened) part.open = false;
+    delete root.dataset.printing;
+    drawAll();
+  });
+
+  // On a phone the contents would stand between the title and the answer.
+  const wide = matchMedia("(min-width: 75rem)");
+  const contents = document.querySelector(".contents");
+  const placeContents = () => { if (contents) contents.open = wide.matches; };
+  placeContents();
+  wide.addEventListener("change", placeContents);
 
   const button = document.getElementById("code-switch");
   button.addEventListener("click", () => {
