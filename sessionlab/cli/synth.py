@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from sessionlab.cli.output import echo_json, json_option
+from sessionlab.cli.output import command_line, echo_json, json_option
 from sessionlab.units import format_bytes, format_count
 
 
 @click.command("synth")
 @click.argument("folder")
-@click.option("--sessions", type=click.IntRange(min=1), default=300, show_default=True, help="How many sessions in all.")
+@click.option(
+    "--sessions", type=click.IntRange(min=1), default=300, show_default=True, help="How many sessions; fewer than 60 only with --no-flaws."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and options give the same bytes.")
 @click.option("--days", type=click.IntRange(min=1), default=90, show_default=True, help="How many days of history.")
 @click.option("--entry-bytes", type=click.IntRange(min=1), help="Average size of an entry. Default: a few KB, as varied as in real life.")
@@ -55,4 +57,4 @@ def command(
     click.echo(
         f"{path}: {format_count(truth.sessions)} sessions of {len(truth.agents)} agents, stores of {format_bytes(truth.store_bytes)}"
     )
-    click.echo(f"\nNext:\n  sessionlab report growth --state-dir {path} -o growth.html")
+    click.echo(f"\nNext:\n  {command_line('report', 'growth', '--state-dir', path, '-o', 'growth.html')}")

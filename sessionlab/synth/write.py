@@ -6,7 +6,9 @@ events, so that a folder looks lived in, but nothing depends on them.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,7 @@ from sessionlab.synth.truth import FORMAT, TRUTH_FILE, VERSION, AgentTruth, Synt
 DEFAULT_NOW_MS: Final = 1_795_132_800_000
 """2026-11-20T00:00:00Z, the fixed end of a synthetic history."""
 
+_SETTINGS_FILE: Final = "openclaw.json"
 _BACKUP_ENTRIES: Final = 8
 _ARCHIVE_SHARE: Final = 25  # one archive for so many sessions
 
@@ -64,7 +67,7 @@ def write_state(
 
     The folder holds `openclaw.json`, for each agent `agents/<id>/sessions/` with `sessions.json`, transcripts and archives, one backup of
     a store, and `synth.json` with the arguments and the truth. Files are private (0600, folders 0700). Equal arguments give equal bytes,
-    on every Python version. If writing fails half-way, what was written stays and the next run refuses the folder.
+    on every Python version. If writing fails or is interrupted half-way, what was written is removed again.
 
     Args:
         folder: Where to write; made when missing, with its parents. Must be empty.
@@ -92,8 +95,8 @@ def write_state(
         flaws=flaws,
         transcript_bytes=transcript_bytes,
     )
+    is_new = _prepare(folder)
     try:
-        _prepare(folder)
         writer = _StateWriter(
             folder,
             seed=seed,
@@ -116,8 +119,11 @@ def write_state(
             "transcript_bytes": transcript_bytes,
         }
         _write(folder / TRUTH_FILE, _document({"format": FORMAT, "version": VERSION, **arguments, "truth": truth}), now_ms)
-    except OSError as error:
-        raise SynthFolderError(folder, f"cannot be written: {error.strerror or error}", "choose a folder you may write to") from error
+    except BaseException as error:
+        _remove(folder, is_new=is_new)
+        if isinstance(error, OSError):
+            raise _unwritable(folder, error) from error
+        raise
     return truth
 
 
@@ -256,7 +262,7 @@ def _check(
     if sessions < 1:
         raise SynthArgumentError("sessions", sessions, "give at least 1")
     if flaws and sessions < LEAST_SESSIONS:
-        raise SynthArgumentError("sessions", sessions, f"give at least {LEAST_SESSIONS}, or ask for a folder without flaws")
+        raise SynthArgumentError("sessions", sessions, f"give at least {LEAST_SESSIONS}, or a folder without flaws (--no-flaws)")
     if days < 1:
         raise SynthArgumentError("days", days, "give at least 1")
     if now_ms - days * DAY_MS < 0:
@@ -271,13 +277,32 @@ def _check(
             raise SynthArgumentError("agents", agent, "an agent id has lower-case letters, digits, '-' and '_', at most 64")
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, or make sure that it is empty."""
-    if folder.exists() and not folder.is_dir():
-        raise SynthFolderError(folder, "is a file", "give a new or an empty folder")
-    if folder.exists() and any(folder.iterdir()):
-        raise SynthFolderError(folder, "is not empty", "give a new or an empty folder; nothing there was changed")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _unwritable(folder: Path, error: OSError) -> SynthFolderError:
+    return SynthFolderError(folder, f"cannot be written: {error.strerror or error}", "choose a folder you may write to")
+
+
+def _prepare(folder: Path) -> bool:
+    """Make the folder, or make sure that it is empty; return whether it was made."""
+    try:
+        is_new = not folder.exists()
+        if not is_new and not folder.is_dir():
+            raise SynthFolderError(folder, "is a file", "give a new or an empty folder")
+        if not is_new and any(folder.iterdir()):
+            raise SynthFolderError(folder, "is not empty", "give a new or an empty folder; nothing there was changed")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return is_new
+
+
+def _remove(folder: Path, *, is_new: bool) -> None:
+    """Remove what a run that did not come to its end has written, by name: the folder was empty before."""
+    shutil.rmtree(folder / "agents", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for name in (_SETTINGS_FILE, TRUTH_FILE):
+            (folder / name).unlink(missing_ok=True)
+        if is_new:
+            folder.rmdir()
 
 
 def _make_private(top: Path, agents: Sequence[str]) -> None:
@@ -292,7 +317,7 @@ def _write_settings(folder: Path, agents: Sequence[str], now_ms: int) -> None:
         "session": {"dmScope": "per-channel-peer", "maintenance": {"mode": "warn", "pruneAfter": "30d", "maxEntries": 500}},
         "cron": {"sessionRetention": False},
     }
-    _write(folder / "openclaw.json", _document(settings), now_ms)
+    _write(folder / _SETTINGS_FILE, _document(settings), now_ms)
 
 
 def _document(value: object) -> bytes:
