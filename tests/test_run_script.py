@@ -170,10 +170,10 @@ def test_unusable_home_is_replaced_for_setup_and_tests_only(project: Path, home:
     assert run(project, "test", "-k", "x", extra={"HOME": home}).stdout == f"home {project / '.run' / 'home'}\n"
 
 
-def test_report_is_made_from_the_sample_unless_a_state_folder_is_named(project: Path) -> None:
+def test_report_goes_to_its_folder_and_its_source_is_the_command_lines_choice(project: Path) -> None:
     install_python(project, "python3")
     target = project / "reports" / "growth.html"
-    assert run(project, "report", "--hide-code").stdout.startswith(f"<report><growth><--sample><-o><{target}><--hide-code>/|")
+    assert run(project, "report", "--hide-code").stdout.startswith(f"<report><growth><-o><{target}><--hide-code>/|")
     assert run(project, "report", "--state-dir", "x y").stdout.startswith(f"<report><growth><-o><{target}><--state-dir><x y>/|")
     assert target.parent.is_dir()
 

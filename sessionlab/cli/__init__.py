@@ -1,7 +1,8 @@
 """The command line: each command parses, makes one library call and prints. Data goes to stdout, progress and errors to stderr.
 
 Every command takes `--json`, whose object carries `schema_version`. Exit codes: 0 ok, 1 findings, 2 usage, 3 data loss or a store that
-cannot be read as what it claims to be, 4 conflict, 10 no store, 11 locked, 12 unknown format version, 130 interrupted.
+cannot be read as what it claims to be, 4 conflict, 10 no store or none that can be read, 11 locked, 12 unknown format version, 130
+interrupted, 143 terminated.
 Commands are imported when they are called, and heavy packages only inside them: `--help` answers at once.
 """
 
@@ -10,13 +11,17 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import signal
 import sys
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from sessionlab import __version__
 from sessionlab.errors import SessionLabError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _COMMANDS: Final = {
     "info": "Say what stores lie at a path: kind, sessions, bytes, fingerprint.",
@@ -29,8 +34,26 @@ _COMMANDS: Final = {
 }
 
 
+_EXIT_CODES: Final = (
+    "Exit codes: 0 ok, 1 findings or a failed notebook, 2 usage (an output that cannot be written, too), 3 a store that is not what it "
+    "claims to be, 4 two stores that disagree, 10 no store, or none that can be read, 11 locked, 12 unknown format version, "
+    "130 interrupted, 143 terminated."
+)
+_END_SIGNALS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
 class _Commands(click.Group):
     """The commands by name; a command's module is imported only when it is needed."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; the error about an unknown one names those that look like it."""
+        name = args[0]
+        if name not in _COMMANDS:
+            from difflib import get_close_matches  # 5 ms that only a mistake pays
+
+            close = " or ".join(repr(known) for known in get_close_matches(name, _COMMANDS))
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close}?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the commands in the order of the help."""
@@ -50,15 +73,21 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="sessionlab")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (without a command: the stores found).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, whatever the command (without one: the stores found).")
 @click.pass_context
 def main_group(ctx: click.Context, *, as_json: bool) -> None:
     """Measure, query and draw the session stores of AI agents.
 
     Without a command: says which stores $OPENCLAW_STATE_DIR or ~/.openclaw holds, how big they are, and what to do next.
     """
+    ctx.meta["sessionlab.json"] = as_json
     if ctx.invoked_subcommand is None:
         _import_msgspec()
         from sessionlab.cli.info import overview
@@ -69,6 +98,7 @@ def main_group(ctx: click.Context, *, as_json: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:]
+    _listen()
     for stream in (sys.stdout, sys.stderr):
         # A file name need not be UTF-8, and a terminal need not have every letter: shown escaped, never a crash. It stays valid JSON.
         if isinstance(stream, io.TextIOWrapper):
@@ -112,9 +142,27 @@ def _import_msgspec() -> None:
             del sys.modules["typing_extensions"]
 
 
+def _listen() -> None:
+    """Let a request to terminate end the program as Ctrl-C does: what is half done is put away first."""
+    for number in _END_SIGNALS:
+        # A shell lets its background jobs ignore Ctrl-C; they go on to.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+_stopped_by = signal.SIGINT
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    # Kept here, too: DuckDB makes an error of its own of whatever is raised during a query.
+    global _stopped_by  # noqa: PLW0603
+    _stopped_by = signal.Signals(number)
+    raise KeyboardInterrupt
+
+
 def _interrupted() -> NoReturn:
-    click.echo("sessionlab: interrupted", err=True)
-    sys.exit(130)
+    click.echo(f"sessionlab: {_END_SIGNALS[_stopped_by]}", err=True)
+    sys.exit(128 + _stopped_by)
 
 
 def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 import click
 
 from sessionlab import layout
-from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, not_blank, state_dir_option
+from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, not_blank, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
 from sessionlab.stores.opening import StoreLocation, agents_without_store, find_state_dir, locate, open_at
 from sessionlab.units import format_bytes, format_count, format_ms_utc
@@ -65,7 +64,7 @@ def overview(*, as_json: bool) -> None:
     try:
         locations = locate(find_state_dir())
     except NoStoreError as error:
-        if os.environ.get(layout.STATE_DIR_VARIABLE, "").strip() or os.path.lexists(folder):
+        if has_state_dir():
             raise
         if as_json:
             echo_json({"path": str(folder), "stores": []})
@@ -93,6 +92,9 @@ def overview(*, as_json: bool) -> None:
         for store in stores
     ]
     echo_table(rows, right=frozenset({1, 2}), indent="  ")
+    for store in stores:
+        for warning in store.get("warnings", ()):
+            click.echo(f"\n{store['path']}: {warning}")
     _echo_lost(lost)
     _echo_next(folder)
 
@@ -124,6 +126,8 @@ def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]
             "format_version": stats.schema_version,
             "app_version": stats.app_version,
             "snapshot_method": store.snapshot_method,
+            # That a store has no session at all deserves a second look, which costs nothing then.
+            "warnings": [f"{found.message}; {found.advice}" for found in store.check()] if stats.sessions == 0 else [],
         }
         if with_fingerprint:
             facts["fingerprint"] = store.fingerprint().sha256
@@ -163,8 +167,7 @@ def _echo(store: dict[str, Any]) -> None:
     ]
     if "second_store" in store:
         rows.append(["careful", f"a second store lies beside it: {store['second_store']}"])
-    if "note" in store:
-        rows.append(["careful", store["note"]])
+    rows += [["careful", warning] for warning in (*store["warnings"], *([store["note"]] if "note" in store else []))]
     echo_table(rows, indent="  ")
 
 
@@ -174,4 +177,5 @@ def _echo_lost(agents: Sequence[str]) -> None:
 
 
 def _echo_next(folder: Path) -> None:
-    click.echo(f"\nHow it grows, what makes it big, what to do about it:\n  sessionlab report growth --state-dir {folder} -o growth.html")
+    command = command_line("report", "growth", "--state-dir", folder, "-o", "growth.html")
+    click.echo(f"\nHow it grows, what makes it big, what to do about it:\n  {command}")

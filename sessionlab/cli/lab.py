@@ -11,7 +11,7 @@ import click
 
 from sessionlab import resources
 from sessionlab.cli.output import echo_json, json_option
-from sessionlab.errors import UnreadableError
+from sessionlab.errors import UsageError
 
 
 @click.command("lab", context_settings={"ignore_unknown_options": True})
@@ -44,5 +44,5 @@ def _place(folder: str | None) -> Path:
             if not (place / notebook.name).exists():
                 shutil.copyfile(notebook, place / notebook.name)
     except OSError as error:
-        raise UnreadableError(place, f"cannot hold the notebooks ({error.strerror})") from error
+        raise UsageError(f"{place}: cannot hold the notebooks ({error.strerror}); name another folder with --dir") from error
     return place

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 
 import click
 
-from sessionlab.cli.output import agent_option, echo_json, json_option, not_blank, now_option, progress
+from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, not_blank, now_option, output_file, progress
 from sessionlab.units import format_count
 
 
@@ -25,9 +27,10 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
     from sessionlab.lab.mirror import load
     from sessionlab.lab.session import chosen_path, clock_of
 
+    mirror = output_file(output, "-o")
     source = chosen_path(not_blank(path, "PATH"))
     with progress() as on_progress:
-        result = load(source, Path(output).absolute(), agent=agent, now_ms=clock_of(source, now_ms).now_ms, on_progress=on_progress)
+        result = load(source, mirror, agent=agent, now_ms=clock_of(source, now_ms).now_ms, on_progress=on_progress)
     if as_json:
         echo_json({name: getattr(result, name) for name in result.__slots__} | {"path": str(result.path)})
         return
@@ -39,5 +42,20 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
         )
     click.echo(
         f"{format_count(result.agents)} agents, {format_count(result.sessions)} sessions, {format_count(result.events)} events, "
-        f"{format_count(result.problems)} rows in problems"
+        f"{_problems(mirror) if result.problems else 'no problems'}"
     )
+    if result.problems:
+        click.echo(f"\nWhat the problems are:\n  {command_line('query', 'problems', '--mirror', mirror)}")
+
+
+def _problems(mirror: Path) -> str:
+    """Return how many problems a mirror lists, by severity, the worst first."""
+    from sessionlab.lab import queries
+    from sessionlab.lab.mirror import connect
+
+    counts: Counter[str] = Counter()
+    with contextlib.closing(connect(mirror)) as con:
+        for row in queries.as_rows(con, "problems"):
+            counts[row["severity"]] += row["count"]
+    words = (f"{format_count(count)} {severity}{'' if count == 1 or severity == 'info' else 's'}" for severity, count in counts.items())
+    return f"problems: {', '.join(words)}"

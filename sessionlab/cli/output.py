@@ -5,37 +5,92 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from sessionlab import layout
 from sessionlab.errors import UsageError
+from sessionlab.stores.opening import find_state_dir
 
 JSON_SCHEMA_VERSION: Final = 1
 """Raised when a key of any command's JSON changes its meaning or goes away; new keys do not count."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
+
+def _wherever_given(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001  # click's signature
+    """Return whether JSON is wanted: said here, or before this command's name."""
+    wanted = bool(value or ctx.meta.get("sessionlab.json"))
+    ctx.meta["sessionlab.json"] = wanted
+    return wanted
+
+
+json_option = click.option("--json", "as_json", is_flag=True, callback=_wherever_given, help="Print JSON with a schema_version.")
 state_dir_option = click.option(
     "--state-dir", metavar="DIR", help="The state folder of OpenClaw. Default: $OPENCLAW_STATE_DIR, else ~/.openclaw."
 )
+source_option = click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="State folder, agent's folder or store. Default: $OPENCLAW_STATE_DIR, else ~/.openclaw, else the bundled sample.",
+)
+sample_option = click.option("--sample", is_flag=True, help="The bundled sample, whatever else there is.")
 agent_option = click.option("--agent", metavar="ID", help="Only this agent.")
 now_option = click.option("--now-ms", type=int, default=0, metavar="MS", help="The clock, epoch milliseconds. Default: now.")
 
 
 def named_source(state_dir: str | None, *, sample: bool) -> str:
-    """Return what a command is to look at: `--state-dir`, else `$OPENCLAW_STATE_DIR`; "" for the sample, which `sample` asks for.
+    """Return what a command is to look at: `--state-dir`, else the usual state folder; "" for the sample.
+
+    That is for whoever asks for it with `sample`, and, said on stderr, where there is no usual state folder.
 
     Raises:
         UsageError: Both are given, or the folder's name is blank, as that of a shell variable which is not set.
+        NoStoreError: `$OPENCLAW_STATE_DIR` leads nowhere.
     """
     if state_dir is not None:
         if sample:
             raise UsageError("give either --sample or --state-dir, not both")
         return not_blank(state_dir, "--state-dir")
-    return "" if sample else os.environ.get(layout.STATE_DIR_VARIABLE, "").strip()
+    if sample:
+        return ""
+    if has_state_dir():
+        return str(find_state_dir())
+    click.echo(f"There is no {layout.default_state_dir()}: this is the bundled sample. For another folder: --state-dir DIR", err=True)
+    return ""
+
+
+def has_state_dir() -> bool:
+    """Say whether there is a usual state folder: `$OPENCLAW_STATE_DIR` is set, wherever it leads, or `~/.openclaw` is there."""
+    return bool(os.environ.get(layout.STATE_DIR_VARIABLE, "").strip()) or os.path.lexists(layout.default_state_dir())
+
+
+def output_file(text: str, option: str) -> Path:
+    """Return, absolute, a file that a command is to write, before it begins to work for it.
+
+    Raises:
+        UsageError: It is a folder, or its folder does not exist or cannot be written to.
+    """
+    path = Path(not_blank(text, option)).absolute()
+    if os.path.isdir(path):  # noqa: PTH112  # of a name that is too long, Path's raises
+        raise UsageError(f"{path}: is a folder; name a file with {option}")
+    if not os.path.isdir(path.parent):  # noqa: PTH112
+        raise UsageError(f"{path}: cannot be written (there is no such folder); make it first, or name another file with {option}")
+    import tempfile  # 8 ms that a listing need not pay
+
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()  # only trying tells: root may do what a file system cannot
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file with {option}") from error
+    return path
+
+
+def command_line(*words: str | Path) -> str:
+    """Return a command as it can be pasted into a shell."""
+    return shlex.join(["sessionlab", *map(str, words)])
 
 
 def not_blank(text: str, name: str) -> str:

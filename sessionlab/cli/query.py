@@ -5,21 +5,37 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, named_source, now_option, progress
+from sessionlab.cli.output import (
+    agent_option,
+    echo_json,
+    echo_table,
+    json_option,
+    named_source,
+    now_option,
+    progress,
+    sample_option,
+    source_option,
+)
 from sessionlab.errors import UsageError
+from sessionlab.units import format_bytes, format_count, format_usd
+
+if TYPE_CHECKING:
+    from sessionlab.lab.queries import Column, QueryInfo
 
 
 @click.command("query")
 @click.argument("name", required=False)
-@click.option("--state-dir", metavar="DIR", help="State folder, agent's folder or store. Default: $OPENCLAW_STATE_DIR, else the sample.")
-@click.option("--sample", is_flag=True, help="The bundled sample, whatever the environment says.")
+@click.option("--describe", is_flag=True, help="Say which parameters NAME takes and which columns it answers with, and ask nothing.")
+@source_option
+@sample_option
 @click.option("--mirror", metavar="FILE", help="Ask a mirror made by 'sessionlab load' instead.")
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the query; repeatable.")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the query (see --describe); repeatable.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @agent_option
 @now_option
@@ -27,6 +43,7 @@ from sessionlab.errors import UsageError
 def command(
     *,
     name: str | None,
+    describe: bool,
     state_dir: str | None,
     sample: bool,
     mirror: str | None,
@@ -36,19 +53,36 @@ def command(
     now_ms: int,
     as_json: bool,
 ) -> None:
-    """Answer the question NAME; without NAME, list the questions."""
+    """Answer the question NAME; without NAME, list the questions, each with its parameters."""
     from sessionlab.lab import queries
 
+    if as_csv and as_json:
+        raise UsageError("give only one of --csv and --json")
+    if mirror is not None and (sample or state_dir is not None):
+        raise UsageError("give only one of --state-dir, --sample and --mirror")
     if name is None:
-        infos = [queries.describe(name) for name in queries.names()]
-        if as_json:
-            echo_json({"queries": [{"name": info.name, "question": info.question} for info in infos]})
-        else:
-            echo_table([[info.name, info.question] for info in infos])
+        _echo_questions([queries.describe(name) for name in queries.names()], as_json=as_json)
         return
     info = queries.describe(name)
-    values: dict[str, object] = {}
+    if describe:
+        _echo_description(info, as_json=as_json)
+        return
+    values = _values(info, params, agent)
+    source = "" if mirror is not None else named_source(state_dir, sample=sample)
+    takes_clock = any(param.name == "now_ms" for param in info.params)
+    rows = _rows(name, values, state_dir=source, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock=takes_clock)
+    if as_json:
+        echo_json({"query": name, "question": info.question, "columns": [column.name for column in info.columns], "rows": rows})
+    elif as_csv:
+        _echo_csv(info, rows)
+    else:
+        _echo_rows(info, rows)
+
+
+def _values(info: QueryInfo, params: Sequence[str], agent: str | None) -> dict[str, object]:
+    """Return the parameters' values as the query takes them."""
     types = {param.name: param.type for param in info.params}
+    values: dict[str, object] = {}
     for text in params:
         key, sign, value = text.partition("=")
         if not sign:
@@ -56,22 +90,7 @@ def command(
         values[key] = _number(key, value) if types.get(key) == "BIGINT" else value
     if agent is not None and "agent" in types:
         values["agent"] = agent
-    if mirror is not None and (sample or state_dir is not None):
-        raise UsageError("give only one of --state-dir, --sample and --mirror")
-    source = named_source(state_dir, sample=sample)
-    rows = _rows(name, values, state_dir=source, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock="now_ms" in types)
-    columns = [column.name for column in info.columns]
-    if as_json:
-        echo_json({"query": name, "question": info.question, "columns": columns, "rows": rows})
-    elif as_csv:
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        click.echo(buffer.getvalue(), nl=False)
-    else:
-        right = frozenset(place for place, column in enumerate(info.columns) if column.type in ("BIGINT", "DOUBLE"))
-        echo_table([columns, *([_shown(row[column]) for column in columns] for row in rows)], right=right)
+    return values
 
 
 def _rows(
@@ -96,6 +115,58 @@ def _number(key: str, text: str) -> int:
         return int(text)
     except ValueError as error:
         raise UsageError(f"-p {key}={text}: is a whole number") from error
+
+
+def _echo_questions(infos: Sequence[QueryInfo], *, as_json: bool) -> None:
+    if as_json:
+        echo_json({"queries": [_as_json(info) for info in infos]})
+    else:
+        echo_table([[info.name, info.question, " ".join(param.name for param in info.params)] for info in infos])
+
+
+def _echo_description(info: QueryInfo, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(_as_json(info))
+        return
+    types = {"BIGINT": "whole number", "DATE": "day", "VARCHAR": "text"}
+    click.echo(f"{info.question}\n\nParameters, -p NAME=VALUE:")
+    echo_table([[param.name, types[param.type], param.meaning] for param in info.params], indent="  ")
+    click.echo("\nColumns:")
+    echo_table([[column.name, column.unit, column.meaning] for column in info.columns], indent="  ")
+
+
+def _as_json(info: QueryInfo) -> dict[str, Any]:
+    params = [{"name": param.name, "type": param.type, "required": param.required, "meaning": param.meaning} for param in info.params]
+    columns = [{"name": column.name, "type": column.type, "unit": column.unit, "meaning": column.meaning} for column in info.columns]
+    return {"name": info.name, "question": info.question, "parameters": params, "columns": columns}
+
+
+def _echo_csv(info: QueryInfo, rows: Sequence[dict[str, Any]]) -> None:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [column.name for column in info.columns], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    click.echo(buffer.getvalue(), nl=False)
+
+
+def _echo_rows(info: QueryInfo, rows: Sequence[dict[str, Any]]) -> None:
+    """Print a table; a single row, which may have thirty columns, as one line for each."""
+    if len(rows) == 1:
+        echo_table([[column.name, _with_unit(rows[0][column.name], column)] for column in info.columns])
+        return
+    names = [column.name for column in info.columns]
+    right = frozenset(place for place, column in enumerate(info.columns) if column.type in ("BIGINT", "DOUBLE"))
+    echo_table([names, *([_shown(row[name]) for name in names] for row in rows)], right=right)
+
+
+def _with_unit(value: object, column: Column) -> str:
+    """Return a value as a person reads it."""
+    if value is None or column.unit in ("text", "day", "flag"):
+        return _shown(value)
+    if isinstance(value, int) and column.unit == "micro-dollars":
+        return format_usd(value)
+    number = format_count(value) if isinstance(value, int) else _shown(value)
+    return f"{number} {column.unit}" + (f" ({format_bytes(value)})" if isinstance(value, int) and column.unit == "bytes" else "")
 
 
 def _shown(value: object) -> str:

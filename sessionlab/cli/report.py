@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 
@@ -15,25 +14,36 @@ from sessionlab.cli.output import (
     named_source,
     notebook_parameters,
     now_option,
+    output_file,
     progress,
+    sample_option,
+    source_option,
 )
+from sessionlab.errors import UsageError
 from sessionlab.units import format_bytes, parse_size_bytes
 
 
-@click.group("report", invoke_without_command=True)
+class _Reports(click.Group):
+    """The reports by name; options without a name are those of the growth report."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name in where none is given."""
+        own = next((place for place, arg in enumerate(args) if arg != "--json"), len(args))
+        first = args[own] if own < len(args) else ""
+        if first not in ctx.help_option_names and (not first or first.startswith("-")):
+            args = [*args[:own], "growth", *args[own:]]
+        return super().parse_args(ctx, args)
+
+
+@click.group("report", cls=_Reports)
 @json_option
-@click.pass_context
-def command(ctx: click.Context, *, as_json: bool) -> None:
-    """Make a report as one HTML file that opens offline; 'sessionlab report' alone makes the growth report of the sample."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(growth, as_json=as_json)
-    elif as_json:
-        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
+def command(*, as_json: bool) -> None:  # passed on
+    """Make a report as one HTML file that opens offline. Without a name it is growth, with the options of that."""
 
 
 @command.command("growth")
-@click.option("--state-dir", metavar="DIR", help="State folder, agent's folder or store. Default: $OPENCLAW_STATE_DIR, else the sample.")
-@click.option("--sample", is_flag=True, help="The bundled sample, whatever the environment says.")
+@source_option
+@sample_option
 @click.option("-o", "--output", default="growth.html", show_default=True, metavar="FILE", help="The HTML file.")
 @agent_option
 @click.option("--since", metavar="DAY", help="First UTC day shown, such as 2026-09-01.")
@@ -45,38 +55,39 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 @json_option
 def growth(
     *,
-    state_dir: str | None = None,
-    sample: bool = False,
-    output: str = "growth.html",
-    agent: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    limit: str | None = None,
-    now_ms: int = 0,
-    params: tuple[str, ...] = (),
-    keep_notebook: str | None = None,
-    as_json: bool = False,
+    state_dir: str | None,
+    sample: bool,
+    output: str,
+    agent: str | None,
+    since: str | None,
+    until: str | None,
+    limit: str | None,
+    now_ms: int,
+    params: tuple[str, ...],
+    keep_notebook: str | None,
+    as_json: bool,
 ) -> None:
     """Show how a session store grows, what makes it big, and what to do about it."""
-    from sessionlab.lab.choices import checked
     from sessionlab.lab.session import chosen_path
-    from sessionlab.reports.growth import growth_report
 
-    named = named_source(state_dir, sample=sample)
-    source = chosen_path(named)
+    page = output_file(output, "-o")
+    kept = output_file(keep_notebook, "--keep-notebook") if keep_notebook is not None else None
     values = notebook_parameters(params)
+    if "state_dir" in values:
+        raise UsageError("-p state_dir: name the folder with --state-dir")
+    source = chosen_path(named_source(state_dir, sample=sample))
     given = {"agent": agent, "since": since, "until": until, "now_ms": now_ms or None}
     values |= {name: value for name, value in given.items() if value is not None}
     if limit is not None:
         values["limit_bytes"] = parse_size_bytes(limit)
-    # The notebook checks these, too, but only as a failing cell.
-    checked(since=str(values.get("since", "")), until=str(values.get("until", "")))
+    from sessionlab.reports.growth import growth_report  # takes a second or two, which a mistake need not
+
     with progress() as on_stage:
         report = growth_report(
             source,
-            Path(output),
+            page,
             parameters=values,
-            keep_notebook=Path(keep_notebook).absolute() if keep_notebook is not None else None,
+            keep_notebook=kept,
             on_progress=cell_progress(on_stage),
             generated_ms=time.time_ns() // 1_000_000,
         )
@@ -84,6 +95,4 @@ def growth(
         facts = {"path": str(report.html.path), "bytes": report.html.bytes, "figures": report.html.figures, "source": str(source)}
         echo_json(facts | {"record": dict(report.record)})
         return
-    if not named:
-        click.echo("No state folder named: this is the bundled sample. For your own: sessionlab report growth --state-dir ~/.openclaw")
     click.echo(f"{report.html.path}: {report.html.figures} figures, {format_bytes(report.html.bytes)}; open it in a browser")

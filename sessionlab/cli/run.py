@@ -23,7 +23,8 @@ from sessionlab.resources import notebooks_dir
 def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, ...], workers: int, as_json: bool) -> None:
     """Run NOTEBOOKS (files, or names of sessionlab's own such as 01_growth) and keep the executed copies.
 
-    A failing notebook leaves its executed file with the error in it, the others go on, and the exit code is 1.
+    A failing notebook leaves its executed file with the error in it, the others go on, and the exit code is 1, or that of the error
+    when it is one of sessionlab's. A parameter whose name ends in _dir, _file or _path is a path as seen from here.
     """
     from sessionlab.reports.runner import NotebookJob, run_notebooks
 

@@ -95,7 +95,7 @@ def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:
             raise BusyMirrorError(path, str(error)) from error
         raise UsageError(f"{path}: is not a mirror that this DuckDB reads ({str(error).splitlines()[0][:120]})") from error
     except duckdb.Error as error:
-        raise UsageError(f"{path}: is damaged ({str(error).splitlines()[0][:120]}); remove it and load again") from error
+        raise UsageError(f"{path}: is not a mirror of sessionlab's, or a damaged one; name another file") from error
 
 
 def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_progress: Stage | None = None) -> LoadResult:

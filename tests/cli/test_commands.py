@@ -9,48 +9,15 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from sessionlab.cli import _COMMANDS
 from sessionlab.lab import queries
-from sessionlab.resources import sample_dir
 from sessionlab.stores import locate, open_at
+from tests.cli.program import ROOT, SAMPLE, one_line_error, printed_json, sessionlab
 from tests.fixture_states import STATES, STORE, own_state, photo, shared_state
-
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = sample_dir()
-
-
-def sessionlab(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, with a home of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "sessionlab", *map(str, arguments)],
-        cwd=cwd or ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def one_line_error(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """Check that a command failed with one clear line on stderr and nothing else, and return the line."""
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("sessionlab: ")
-    return lines[0]
-
-
-def printed_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    assert document["schema_version"] == 1
-    return document
 
 
 def test_bare_command_names_the_stores_found_and_what_to_do_next() -> None:
@@ -124,7 +91,7 @@ def test_info_honours_the_state_dir_variable() -> None:
 
 
 def test_missing_and_wrong_paths_are_one_line_with_exit_code_ten(tmp_path: Path) -> None:
-    assert "there is no such folder" in one_line_error(sessionlab("info", tmp_path / "nothing"), 10)
+    assert "there is no such file or folder" in one_line_error(sessionlab("info", tmp_path / "nothing"), 10)
     assert "holds no session store" in one_line_error(sessionlab("info", tmp_path), 10)
     assert "no store of agent 'nobody'" in one_line_error(sessionlab("info", SAMPLE, "--agent", "nobody"), 10)
     (tmp_path / "agents").write_text("a file where a folder should be")
@@ -219,7 +186,7 @@ def test_query_lists_the_questions_and_answers_one_in_every_form(tmp_path: Path)
 
 def test_query_refuses_unknown_names_and_values() -> None:
     assert "there are activity_daily" in one_line_error(sessionlab("query", "nothing"), 2)
-    assert "no parameter 'frob'" in one_line_error(sessionlab("query", "bytes_by_kind", "-p", "frob=1"), 2)
+    assert "no parameter 'frob'" in one_line_error(sessionlab("query", "bytes_by_kind", "--sample", "-p", "frob=1"), 2)
     assert "whole number" in one_line_error(sessionlab("query", "biggest_sessions", "-p", "limit=ten"), 2)
     assert "NAME=VALUE" in one_line_error(sessionlab("query", "biggest_sessions", "-p", "limit"), 2)
 
@@ -326,7 +293,7 @@ def test_agents_that_lost_their_store_are_named(tmp_path: Path) -> None:
 def test_bare_command_says_when_the_variable_names_no_state_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "is not a folder" in one_line_error(sessionlab(OPENCLAW_STATE_DIR=str(tmp_path / "file")), 10)
-    assert "there is no such folder" in one_line_error(sessionlab(OPENCLAW_STATE_DIR=str(tmp_path / "gone")), 10)
+    assert "there is no such file or folder" in one_line_error(sessionlab(OPENCLAW_STATE_DIR=str(tmp_path / "gone")), 10)
 
 
 def test_blank_path_is_a_mistake_and_not_the_sample(tmp_path: Path) -> None:
