@@ -290,7 +290,7 @@ def test_tables_are_text_with_units(ask: Ask) -> None:
     assert all(len(frame) and not frame.isna().any().any() for frame in shown.values())
     facts = shown["overview"].set_index("Fact")["Value"]
     assert facts["Sessions"] == "240"
-    assert facts["Transcript events"] == "2,832 (48 copies in forks left out)"
+    assert facts["Transcript events (48 copies in forks left out)"] == "2,832"
     assert shown["problems"]["Where"].tolist() == ["/state/17.jsonl line 9", "Agent:Main:X", ""]
 
 

@@ -90,7 +90,7 @@ def test_the_agent_whose_store_reaches_a_limit_first_is_named(sample: Lab) -> No
     assert f"The store of `research` reaches the next limit first: 200.0 KB is expected on {made['research'].crossings[0].expected}" in said
     assert [made["research"].today, forecast(sample.query("store_bytes_daily").head(3)).today] == [dt.date(2026, 11, 20), None]
     table = tables.agent_limits_table(made)
-    assert list(table.columns) == ["Agent", "Size now", "Growth a week", "200.0 KB", "400.0 KB", "800.0 KB", "10.0 MB"]
+    assert list(table.columns) == ["Agent", "200.0 KB", "400.0 KB", "800.0 KB", "10.0 MB", "Size now", "Growth a week"]
     assert table["200.0 KB"].str.startswith("since 2026-").tolist() == [True, True, False]
     assert findings.agents_words(forecast_agents(sample.query, [2**50])).startswith("No agent's store is expected to reach ")
 

@@ -79,11 +79,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, figure in enumerate(FIGURES):
         figure.update_layout(title=f"Figure about {HOSTILE}", meta={"caption": "A caption.", "alt": f"alt {number}"}, template=TEMPLATE)
         cells.append(code("draw('x')  # comment", outputs=[shown(plotly=json.loads(pio.to_json(figure)))]))
-    cells.append(code("limits", outputs=[shown(text__html=Table(limits_table())._repr_html_())]))
     wide = "<table class=dataframe><thead><tr><th></th>" + "<th>a column</th>" * 30 + "</tr></thead><tbody><tr><th>r</th>"
     cells += [
         code("wide", outputs=[shown(text__html=wide + "<td>1,234,567</td>" * 30 + "</tr></tbody></table>")]),
         code("keys", outputs=[shown(text__html=KEYS)]),
+        code("limits", outputs=[shown(text__html=Table(limits_table())._repr_html_())]),
         code(f"print('{LONG}')", outputs=[shown(text__plain=LONG * 3)]),
         markdown("## Part two\n\n" + LONG),
     ]
@@ -178,11 +178,11 @@ def test_a_table_of_keys_and_sentences_wraps_and_keeps_its_first_column_in_view(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_axis_labels_have_contrast_in_both_schemes(page: Page, scheme: str) -> None:
     page.view(1400, scheme=scheme)
-    page.eval("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.eval("document.querySelectorAll('main details, header details').forEach(d => d.open = true)")
     page.eval("document.documentElement.classList.add('show-code')")
     measured = page.eval(CONTRAST)
     page.eval("document.documentElement.classList.remove('show-code')")
-    page.eval("document.querySelectorAll('details').forEach(d => d.open = false)")
+    page.eval("document.querySelectorAll('main details, header details').forEach(d => d.open = false)")
     for count, least in measured.values():
         assert count > 20
         assert least >= 4.5

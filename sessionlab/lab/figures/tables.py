@@ -29,7 +29,7 @@ def overview_table(overview: pd.DataFrame) -> pd.DataFrame:
         ("Size of the store's files", format_bytes(int(row["store_bytes"]))),
         ("Transcripts", f"{format_count(int(row['transcripts']))}, {format_bytes(int(row['transcript_bytes']))}"),
         ("Archived transcripts", f"{format_count(int(row['archives']))}, {format_bytes(int(row['archive_bytes']))}"),
-        ("Transcript events", _events(int(row["events"]), int(row["copied_events"]))),
+        (f"Transcript events{_left_out(int(row['copied_events']))}", format_count(int(row["events"]))),
         ("Model calls", format_count(int(row["calls"]))),
         ("Tokens", format_count(int(row["total_tokens"]))),
         ("Cost as recorded", format_usd(int(row["cost_microusd"]))),
@@ -107,14 +107,14 @@ def problems_table(problems: pd.DataFrame) -> pd.DataFrame:
 
 
 def agent_limits_table(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
-    """List when each agent's store reaches each limit. Columns: Agent, Size now, Growth a week, and one per limit, such as 10.0 MB."""
+    """List when each agent's store reaches each limit. Columns: Agent, one per limit, such as 10.0 MB, Size now, Growth a week."""
     rows = [
-        {
-            "Agent": agent,
+        {"Agent": agent}
+        | {format_bytes(crossing.limit_bytes): crossing_cell(crossing, made.today) for crossing in made.crossings}
+        | {
             "Size now": format_bytes(made.level_bytes),
             "Growth a week": "unknown" if made.weekly_bytes is None else format_bytes(made.weekly_bytes),
         }
-        | {format_bytes(crossing.limit_bytes): crossing_cell(crossing, made.today) for crossing in made.crossings}
         for agent, made in forecasts.items()
     ]
     return _frame({column: [row[column] for row in rows] for column in rows[0]} if rows else {"Agent": []})
@@ -132,9 +132,8 @@ def advice_table(advice: Sequence[Advice]) -> pd.DataFrame:
     )
 
 
-def _events(counted: int, copied: int) -> str:
-    left_out = f" ({format_count(copied)} {'copy' if copied == 1 else 'copies'} in forks left out)" if copied else ""
-    return f"{format_count(counted)}{left_out}"
+def _left_out(copied: int) -> str:
+    return f" ({format_count(copied)} {'copy' if copied == 1 else 'copies'} in forks left out)" if copied else ""
 
 
 def _number(value: Any, noun: str) -> str:
