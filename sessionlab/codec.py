@@ -8,6 +8,7 @@ This module knows JSON, not session entries.
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import re
 import threading
@@ -30,12 +31,15 @@ _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SIXTY_FOUR_BITS: Final = msgspec.msgpack.Encoder()
+_MOST_DIGITS: Final = 21
+_LEAST_POINT: Final = -6
 _UNSURE: Final = object()
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
-# Two expressions that begin with plain letters are four times as fast as one that does not. Up to e15 the encoder writes digits,
+# Expressions that begin with plain letters are four times as fast as one that does not. Up to e15 the encoder writes digits,
 # from e20 on the integer would not fit 64 bits.
 _POINT_ZERO: Final = re.compile(rb"\.0(?:[,}\]]|\Z)")
 _LARGE_FLOAT: Final = re.compile(rb"e1[6-9](?:[,}\]]|\Z)")
+_EXPONENT: Final = re.compile(rb"e-?[0-9]+(?:[,}\]]|\Z)")
 
 
 def decode_document(data: bytes, *, path: Path, line: int | None = None, advice: str = "") -> Any:
@@ -187,13 +191,26 @@ def invalid(data: Buffer, path: Path, error: Exception) -> InvalidJSONError:
 
 
 def encode_compact(document: Any) -> bytes:
-    """Return the document as UTF-8 JSON without blanks, key order kept."""
-    return _ENCODER.encode(document)
+    """Return the document as `JSON.stringify` writes it: UTF-8, no blanks, key order kept, 1.0 as 1, 1e16 in digits (F.10)."""
+    data = _ENCODER.encode(document)
+    # Hardly a document holds a number that the two write differently, and walking through each would cost more than the rest.
+    if _POINT_ZERO.search(data) or _EXPONENT.search(data):
+        return _ENCODER.encode(_with_javascript_numbers(document))
+    return data
 
 
 def encode_indented(document: Any) -> bytes:
     """Return the document as OpenClaw writes stores: two-space indent, UTF-8 unescaped, key order kept, no newline at the end (F.9)."""
-    return msgspec.json.format(_ENCODER.encode(document), indent=2)
+    return msgspec.json.format(encode_compact(document), indent=2)
+
+
+def copied(document: Any) -> Any:
+    """Return an independent copy of a document made of dicts, lists and plain values."""
+    if isinstance(document, dict):
+        return {name: copied(value) if isinstance(value, dict | list) else value for name, value in document.items()}
+    if isinstance(document, list):
+        return [copied(value) if isinstance(value, dict | list) else value for value in document]
+    return document
 
 
 def canonical_bytes(document: Any) -> bytes:
@@ -242,3 +259,33 @@ def _integral(document: Any) -> Any:
     if isinstance(document, list):
         return [_integral(value) for value in document]
     return document
+
+
+def _with_javascript_numbers(document: Any) -> Any:
+    """Return the document with every float as the text that JavaScript gives it."""
+    if isinstance(document, float) and math.isfinite(document):
+        return msgspec.Raw(javascript_number(document).encode())
+    if isinstance(document, dict):
+        return {name: _with_javascript_numbers(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_with_javascript_numbers(value) for value in document]
+    return document
+
+
+def javascript_number(value: float) -> str:
+    """Return a finite number as JavaScript prints it (ECMA-262, Number::toString): the shortest digits, in full from 1e-6 to below 1e21."""
+    from decimal import Decimal  # hardly a document needs it
+
+    if value == 0:
+        return "0"
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    text, minus = "".join(map(str, digits)), "-" if sign else ""
+    point = len(text) + int(exponent)  # how many digits stand before the decimal point
+    if len(text) <= point <= _MOST_DIGITS:
+        return minus + text.ljust(point, "0")
+    if 0 < point <= _MOST_DIGITS:
+        return f"{minus}{text[:point]}.{text[point:]}"
+    if _LEAST_POINT < point <= 0:
+        return f"{minus}0.{text.rjust(len(text) - point, '0')}"
+    fraction = f".{text[1:]}" if len(text) > 1 else ""
+    return f"{minus}{text[0]}{fraction}e{point - 1:+d}"
