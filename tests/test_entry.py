@@ -16,13 +16,17 @@ from sessionlab.entry import (
     Entry,
     IndexFields,
     SessionSummary,
+    copied,
+    encode,
     field_sizes,
     has_lost_route,
     legacy_fields,
+    merge,
     normalise_legacy,
     summarise,
     summary_of,
 )
+from sessionlab.errors import InvalidEntryError
 
 VALUES: st.SearchStrategy[Any] = (
     st.none()
@@ -255,3 +259,97 @@ def test_size_of_a_field_is_its_value_as_written() -> None:
 def test_only_an_object_has_field_sizes(raw: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         field_sizes(raw)
+
+
+# --- merge and encode
+
+
+NOW_MS = 1_795_132_800_000
+
+
+@pytest.mark.parametrize(
+    ("existing", "patch", "expected"),
+    [
+        ({"sessionId": "a", "updatedAt": 5, "x": 1}, {"y": None}, {"sessionId": "a", "updatedAt": NOW_MS, "x": 1, "y": None}),
+        ({"sessionId": "a", "updatedAt": NOW_MS + 9}, {}, {"sessionId": "a", "updatedAt": NOW_MS + 9}),
+        ({"sessionId": "a"}, {"updatedAt": NOW_MS + 1, "sessionId": "b"}, {"sessionId": "b", "updatedAt": NOW_MS + 1}),
+        ({"sessionId": "a", "x": {"y": 1}}, {"x": msgspec.UNSET, "z": msgspec.UNSET}, {"sessionId": "a", "updatedAt": NOW_MS}),
+        (
+            {"sessionId": "a", "model": "m", "modelProvider": "p"},
+            {"model": " n "},
+            {"sessionId": "a", "model": "n", "updatedAt": NOW_MS},
+        ),
+        (
+            {"sessionId": "a", "model": "m", "modelProvider": "p"},
+            {"model": "m"},
+            {"sessionId": "a", "model": "m", "modelProvider": "p", "updatedAt": NOW_MS},
+        ),
+        (
+            {"sessionId": "a", "model": "m", "modelProvider": "p"},
+            {"model": "n", "modelProvider": " q "},
+            {"sessionId": "a", "model": "n", "modelProvider": "q", "updatedAt": NOW_MS},
+        ),
+        ({"sessionId": "a", "model": "m", "modelProvider": "p"}, {"model": "  "}, {"sessionId": "a", "updatedAt": NOW_MS}),
+        (
+            {"sessionId": "a", "model": "m", "modelProvider": "p"},
+            {"modelProvider": ""},
+            {"sessionId": "a", "model": "m", "updatedAt": NOW_MS},
+        ),
+    ],
+)
+def test_merge_lays_a_patch_over_an_entry(existing: Entry, patch: dict[str, Any], expected: Entry) -> None:
+    before, given_patch = copied(existing), dict(patch)
+    merged = merge(existing, patch, now_ms=NOW_MS)
+    assert merged == expected
+    assert (existing, patch) == (before, given_patch)
+
+
+def test_merge_gives_a_new_session_an_id() -> None:
+    first, second = merge(None, {"label": "x"}, now_ms=NOW_MS), merge({"sessionId": " "}, {}, now_ms=NOW_MS)
+    assert first | {"sessionId": ""} == {"label": "x", "sessionId": "", "updatedAt": NOW_MS}
+    assert len(first["sessionId"]) == len(second["sessionId"]) == 36
+    assert first["sessionId"] != second["sessionId"]
+
+
+def test_merge_can_leave_the_activity_as_it_is() -> None:
+    assert merge({"sessionId": "a", "updatedAt": 5}, {"updatedAt": 9}, now_ms=NOW_MS, keep_activity=True)["updatedAt"] == 5
+    assert merge({"sessionId": "a"}, {}, now_ms=NOW_MS, keep_activity=True)["updatedAt"] == NOW_MS
+
+
+def test_a_copy_is_independent() -> None:
+    entry: Entry = {"a": {"b": [{"c": 1}]}}
+    copy = copied(entry)
+    copy["a"]["b"][0]["c"] = 2
+    copy["a"]["b"].append(3)
+    assert entry == {"a": {"b": [{"c": 1}]}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ([1], "is an array, not an object"),
+        (None, "is null, not an object"),
+        ({"updatedAt": 1}, "has no sessionId"),
+        ({"sessionId": " "}, "has no sessionId"),
+        ({"sessionId": 5}, "has no sessionId"),
+        ({"sessionId": "x", "v": float("nan")}, "would give back as something else"),
+        ({"sessionId": "x", "v": float("inf")}, "would give back as something else"),
+        ({"sessionId": "x", "v": (1,)}, "would give back as something else"),
+        ({"sessionId": "x", "v": {5: 1}}, "would give back as something else"),
+        ({"sessionId": "x", "v": b"x"}, "would give back as something else"),
+        ({"sessionId": "x", "v": "\ud800"}, "cannot be written as JSON"),
+        ({"sessionId": "x", "v": object()}, "cannot be written as JSON"),
+        ({"sessionId": "x", "v": 2**64}, "integer of 20 digits is out of range"),
+    ],
+)
+def test_an_entry_that_would_not_survive_is_refused(entry: Any, reason: str) -> None:
+    with pytest.raises(InvalidEntryError, match=reason) as caught:
+        encode("agent:main:main", entry)
+    assert str(caught.value).startswith("entry of 'agent:main:main': ")
+    assert caught.value.exit_code == 2
+
+
+def test_an_entry_that_survives_is_encoded_as_it_is() -> None:
+    entry = {"sessionId": "x", "unknown": {"é": [None, True, 1.5, 2.0, -(2**63), 2**64 - 1]}, "": ""}
+    expected = '{"sessionId":"x","unknown":{"é":[null,true,1.5,2,-9223372036854775808,18446744073709551615]},"":""}'
+    assert encode("k", entry) == expected.encode()

@@ -1,7 +1,7 @@
 """The store contract: what every session store promises, and the records it speaks in.
 
-This is the reading half. A store maps a *session key* to a *session entry* (a plain JSON object, unknown fields kept).
-Guards and checks that every backend shares live here, so that a backend only says how its bytes are laid out.
+This is the reading half; `writing` has the other. A store maps a *session key* to a *session entry* (a plain JSON object, unknown fields
+kept). Guards and checks that every backend shares live here, so that a backend only says how its bytes are laid out.
 """
 
 from __future__ import annotations
@@ -152,3 +152,10 @@ def fingerprint_of(digests: Iterable[tuple[str, bytes]]) -> Fingerprint:
     for key, digest in ordered:
         total.update(key + b"\0" + digest)
     return Fingerprint(len(ordered), total.hexdigest())
+
+
+def newest_first(summaries: Iterable[SessionSummary]) -> Iterator[SessionSummary]:
+    """Return summaries in the order of every listing: latest update first, those without one last, then by key."""
+    return iter(
+        sorted(summaries, key=lambda summary: (-(summary.updated_ms if summary.updated_ms is not None else -(1 << 62)), summary.key))
+    )

@@ -22,7 +22,7 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_digest, summarise
 from sessionlab.errors import CorruptStoreError, InvalidJSONError, NoStoreError, UnreadableError
-from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of
+from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of, newest_first
 from sessionlab.stores.checks import blocked_key_problem, entry_problems, worst_first
 
 _INDEX: Final = msgspec.json.Decoder(dict[str, IndexFields])
@@ -81,9 +81,7 @@ class JSONFileStore(SessionStore):
         return None if raw is None else self._decode(key, bytes(raw))
 
     def summaries(self) -> Iterator[SessionSummary]:
-        found = [summarise(key, fields) for key, fields in self._index().items()]
-        found.sort(key=lambda summary: (-(summary.updated_ms if summary.updated_ms is not None else -(1 << 62)), summary.key))
-        return iter(found)
+        return newest_first(summarise(key, fields) for key, fields in self._index().items())
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         for key, raw in self.raw_items():

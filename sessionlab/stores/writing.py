@@ -1,0 +1,195 @@
+"""The writing half of the store contract, and the guards that every backend shares.
+
+Keys are trimmed and lower-cased on every path (F.14, C.6) and refused when hostile; entries are refused when JSON would not give them back.
+What a backend adds is how its bytes are laid out, and the lock: the methods whose names begin with an underscore.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sessionlab import entry as entries
+from sessionlab import keys
+from sessionlab.entry import Entry
+from sessionlab.stores.base import SessionStore
+from sessionlab.stores.snapshot import Snapshot
+
+Patch = Mapping[str, Any]
+"""Fields to set in an entry; one whose value is `msgspec.UNSET` is removed."""
+
+
+class Written(NamedTuple):
+    """An entry that may be stored, and the same as compact JSON."""
+
+    entry: Entry
+    data: bytes
+
+
+class WritableStore(SessionStore):
+    """A session store that is written to, by any number of threads and processes at once.
+
+    Every reading method answers from what is stored at that moment. Every writing method works on one consistent state under the store's
+    lock. When it returns, what it did is as durable as the store promises; when it raises, the store is as it was. A store that cannot be
+    read is never overwritten: writing raises `CorruptStoreError`, too.
+
+    Raises, besides what reading raises: `InvalidKeyError` and `InvalidEntryError` for what may not be stored; `StoreLockedError` when the
+    lock is not had in time; `UnwritableError` when the system refuses.
+    """
+
+    def get(self, key: str) -> Entry | None:
+        """Return the entry of a session, or `None` when there is none. Of spellings that differ in case only, the newest counts."""
+        return self._get(keys.normalise(key))
+
+    def updated_at(self, key: str) -> int | None:
+        """Return when a session was last updated, epoch ms, `None` for none or one that does not say. Reads one entry, lists nothing."""
+        entry = self.get(key)
+        return None if entry is None else entries.summary_of(key, entry).updated_ms
+
+    def update(self, key: str, change: Callable[[Entry], Patch | None], *, now_ms: int) -> Entry | None:
+        """Read, change and write one entry under the lock.
+
+        Args:
+            key: The session.
+            change: Called at most once, with a copy of the entry. What it returns is laid over the entry by `entry.merge`; for `None`
+                nothing is written.
+            now_ms: The clock; `updatedAt` becomes this unless it is later already.
+
+        Returns:
+            The entry as it is stored now. `None`, and `change` is not called, when there is no such session.
+        """
+        key = keys.checked(keys.normalise(key))
+        with self._locked():
+            before = self._get(key)
+            if before is None:
+                return None
+            patch = change(entries.copied(before))
+            if patch is None:
+                return before
+            after = entries.merge(before, patch, now_ms=now_ms)
+            self._apply({key: Written(after, entries.encode(key, after))}, frozenset())
+            return after
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Store an entry under a key, whole, in place of the one that may be there. What is read back equals it, field for field."""
+        key = keys.checked(keys.normalise(key))
+        written = Written(entry, entries.encode(key, entry))
+        with self._locked():
+            self._apply({key: written}, frozenset())
+
+    def delete(self, key: str) -> bool:
+        """Remove a session, in all its spellings; say whether there was one."""
+        with self._locked():
+            return self._apply({}, frozenset({keys.normalise(key)}))
+
+    def load(self) -> Snapshot:
+        """Return every session of one consistent state; what the caller changes in it is not stored until it is saved."""
+        return self._load()
+
+    def save(self, content: Mapping[str, Entry]) -> bool:
+        """Make the store hold exactly these sessions; say whether that changed anything. Without a difference nothing is written.
+
+        Keys that differ in spelling only are one session: the newest entry counts, the last of equally old ones. Sessions keep their
+        places in the store, new ones come last; another order alone is no difference.
+        """
+        with self._locked():
+            if isinstance(content, Snapshot) and self._still_holds(content):
+                changed, removed = content.changed(), content.removed()
+            else:
+                stored = self._load()
+                wanted = normalised(content)
+                changed = {key: entry for key, entry in wanted.items() if key not in stored or stored[key] != entry}
+                removed = frozenset(key for key in stored if key not in wanted)
+            return self._write(changed, removed) is not None
+
+    def transform(self, change: Callable[[Snapshot], None], *, base: Snapshot | None = None) -> Snapshot:
+        """Let `change` alter a copy of the whole store in place, and save that, all under the lock.
+
+        Args:
+            change: Gets every session. When it, or the save, raises, neither the store nor `base` has changed.
+            base: What the caller loaded before. It is used in place of loading when it is still what is stored and the caller has changed
+                nothing in it, and is then brought up to date; the outcome on disk is the same with and without it (E.22 to E.29).
+
+        Returns:
+            What the store holds now; `base` itself when it was used.
+        """
+        with self._locked():
+            usable = base is not None and self._still_holds(base) and not base.changed() and not base.removed()
+            current = base if base is not None and usable else self._load()
+            draft = current.draft()
+            change(draft)
+            removed = draft.removed()
+            written = self._write(draft.changed(), removed)
+            if written is not None:
+                if any(key != keys.normalise(key) for key in (*written, *current)):
+                    return self._load()  # spellings were merged: what is stored is not what the draft shows
+                current.accept({key: one.data for key, one in written.items()}, removed, origin=self._state())
+            return current
+
+    def _write(self, changed: Mapping[str, Entry], removed: frozenset[str]) -> dict[str, Written] | None:
+        """Check and write a difference under the lock; `None` when there was nothing to write."""
+        written = {key: Written(entry, entries.encode(key, entry)) for key, entry in normalised(changed).items()}
+        if not written and not removed:
+            return None
+        self._apply(written, removed)
+        return written
+
+    @abstractmethod
+    def _locked(self) -> AbstractContextManager[None]:
+        """Hold the store's lock: one writer at a time, first come, first served.
+
+        Raises:
+            StoreLockedError: It was not had in time.
+        """
+
+    @abstractmethod
+    def _get(self, key: str) -> Entry | None:
+        """Return the entry of a normalised key, whatever the spelling it is stored under."""
+
+    @abstractmethod
+    def _load(self) -> Snapshot:
+        """Return every session, with `_state()` of what was read as its origin."""
+
+    @abstractmethod
+    def _state(self) -> object:
+        """Return a note of the state that is stored now, for `_still_holds`."""
+
+    @abstractmethod
+    def _still_holds(self, snapshot: Snapshot) -> bool:
+        """Say, under the lock, whether what is stored is still what the snapshot was loaded from. When in doubt, no."""
+
+    @abstractmethod
+    def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
+        """Write these entries and remove those keys in one durable step, under the lock; say whether anything was changed.
+
+        Args:
+            written: Normalised key -> entry; other spellings of these keys that are stored are removed.
+            removed: Keys to remove, with the other spellings of those that are normalised. Removing what is not there writes nothing.
+        """
+
+
+def normalised(content: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return sessions under their normalised keys; of several spellings of one key the newest entry counts, the last of equally old ones.
+
+    Raises:
+        InvalidKeyError: A key may not be stored.
+    """
+    result: dict[str, Entry] = {}
+    for spelling, entry in content.items():
+        key = keys.checked(keys.normalise(spelling))
+        if key not in result or age_ms(key, entry) >= age_ms(key, result[key]):
+            result[key] = entry
+    return result
+
+
+def age_ms(key: str, entry: Entry) -> int:
+    """Return when an entry was last updated, for telling the newer of two; one that does not say is older than all others."""
+    try:
+        updated_ms = entries.summary_of(key, entry).updated_ms
+    except msgspec.ValidationError:
+        updated_ms = None  # no entry at all: refused later, with a reason
+    return updated_ms if updated_ms is not None else -(1 << 62)
