@@ -12,6 +12,7 @@ import pytest
 from sessionlab import synth
 from sessionlab.lab.insert import create_tables
 from sessionlab.lab.mirror import connect, load_into
+from sessionlab.units import format_bytes
 from tests.fixture_states import STATES, shared_state
 
 DATA = Path(__file__).parents[2] / "data"
@@ -93,13 +94,14 @@ def test_the_notes_on_the_sample_are_true() -> None:
     truth = synth.read_truth(DATA / "sample")
     files = [path for path in (DATA / "sample").rglob("*") if path.is_file()]
     assert f"{truth.sessions} sessions" in notes
-    assert f"{len(files)} files" in notes
+    assert f"{len(files)} files, {format_bytes(sum(path.stat().st_size for path in files))}" in notes
     assert f"{truth.live.usage.cost_microusd / 1e6:.6f} USD over {truth.live.calls:,} calls in the live transcripts" in notes
     assert f"{truth.everything.usage.cost_microusd / 1e6:.6f} USD with the {truth.archives.files} archives" in notes
     copied = truth.live.naive_usage.cost_microusd - truth.live.usage.cost_microusd
     assert f"({truth.live.copied_calls} calls, {copied / 1e6:.6f} USD" in notes
     assert f"`now_ms` {truth.now_ms}" in notes
     for name, agent in truth.agents.items():
-        assert re.search(rf"\| {name} \| {agent.sessions} \|.*?\| {round(agent.store_bytes / 1000)} kB \| {agent.live.files},", notes), name
+        sizes = f"{format_bytes(agent.store_bytes)} | {agent.live.files}, {format_bytes(agent.live.bytes)} |"
+        assert re.search(rf"\| {name} \| {agent.sessions} \|[^|]*\| {re.escape(sizes)}", notes), name
     for kind, count in truth.kinds.items():
         assert f"{kind} {count}" in notes
