@@ -10,7 +10,8 @@ from typing import Final
 from sessionlab import transcripts
 from sessionlab.bench.measure import Measurement, medians_ms
 from sessionlab.lab import queries
-from sessionlab.lab.mirror import connect, load
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load
 from sessionlab.synth import write_state
 
 _NOW_MS: Final = 1795132800000

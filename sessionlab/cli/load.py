@@ -51,7 +51,7 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
 def _problems(mirror: Path) -> str:
     """Return how many problems a mirror lists, by severity, the worst first."""
     from sessionlab.lab import queries
-    from sessionlab.lab.mirror import connect
+    from sessionlab.lab.connection import connect
 
     counts: Counter[str] = Counter()
     with contextlib.closing(connect(mirror)) as con:

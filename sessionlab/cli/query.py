@@ -97,7 +97,7 @@ def _rows(
     name: str, values: dict[str, object], *, state_dir: str, mirror: str | None, agent: str | None, now_ms: int, takes_clock: bool
 ) -> list[dict[str, Any]]:
     from sessionlab.lab import queries
-    from sessionlab.lab.mirror import connect
+    from sessionlab.lab.connection import connect
     from sessionlab.lab.session import clock_of, open_lab
 
     if mirror is not None:

@@ -298,8 +298,6 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
                 advice="OpenClaw 2026.8+ reads the SQLite store only: an older one ran after the move. Import the file, or set it aside",
                 count=count,
             )
-    if location.note:
-        yield Problem(code="store_choice", severity="warning", message=location.note, path=str(location.path))
     usual = location.root / "sessions" if location.root is not None else location.sessions_dir
     if usual.resolve() != location.sessions_dir.resolve():
         left = [file for file in scan_folder(usual) if is_transcript(file) or file.name == layout.JSON_STORE]

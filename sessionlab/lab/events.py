@@ -18,7 +18,7 @@ from sessionlab.lab.collect import AgentSnapshot, TranscriptSource
 from sessionlab.lab.columns import LABEL_COLUMNS, EventBatch, Label, ParseJob, TranscriptFacts, parse
 from sessionlab.lab.copies import mark_copies
 from sessionlab.lab.insert import insert_events, insert_rows, shown_path
-from sessionlab.lab.reading import ReadingPlan
+from sessionlab.lab.load_plan import ReadingPlan
 from sessionlab.lab.transcript_problems import transcript_problems
 from sessionlab.lab.workers import parse_all
 from sessionlab.stores.base import Problem, SessionStore

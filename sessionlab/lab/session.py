@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sessionlab import layout, resources
 from sessionlab.errors import UsageError
 from sessionlab.lab import mirror, queries
+from sessionlab.lab.connection import connect
 from sessionlab.stores.opening import find_state_dir
 from sessionlab.units import format_ms_utc
 
@@ -114,7 +115,7 @@ def open_lab(state_dir: str | Path = "", *, agent: str = "", now_ms: int = 0, on
     """
     path = chosen_path(state_dir)
     clock = clock_of(path, now_ms)
-    con = mirror.connect()
+    con = connect()
     try:
         mirror.load_into(con, path, agent=agent or None, now_ms=clock.now_ms, on_progress=on_progress)
     except BaseException:

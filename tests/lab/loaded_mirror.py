@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from sessionlab import synth
-from sessionlab.lab.mirror import LoadResult, connect, load, load_into
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import LoadResult, load, load_into
 from tests.lab.states import event
 
 NOW_MS = synth.DEFAULT_NOW_MS

@@ -16,7 +16,8 @@ import pytest
 from sessionlab import synth
 from sessionlab.errors import CorruptStoreError, NoStoreError, SessionLabError, UnreadableError, UnsupportedSchemaError
 from sessionlab.lab import queries
-from sessionlab.lab.mirror import connect, load, load_into
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load, load_into
 from tests.fixture_states import SQLITE_STATES, STORE, own_state
 from tests.lab.states import event, header, write_store, write_transcript
 

@@ -17,7 +17,8 @@ import zstandard
 from sessionlab import synth
 from sessionlab.errors import UnreadableError, UsageError
 from sessionlab.lab import mirror
-from sessionlab.lab.mirror import connect, load, load_into
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load, load_into
 from tests.fixture_states import STORE, own_state
 from tests.lab.states import event, header, long_ago, settle, write_store, write_transcript
 from tests.stores.changed_database import freeze
@@ -327,3 +328,9 @@ def test_what_lies_in_the_usual_folder_though_the_store_is_elsewhere_is_named(st
     (state / "agents/main/sessions/sessions.json").replace(elsewhere / "main.json")
     (state / "openclaw.json").write_text(f'{{"session": {{"store": "{elsewhere}/{{agentId}}.json"}}}}', encoding="utf-8")
     assert rows(state, "SELECT severity, count FROM problems WHERE code = 'usual_folder_ignored'") == [("warning", 1)]
+
+
+def test_how_a_store_was_chosen_is_told_once(state: Path) -> None:
+    (state / "agents" / "other").symlink_to("main")
+    found = rows(state, "SELECT severity, message FROM problems WHERE code = 'store_choice'")
+    assert found == [("warning", "agent other has the same store through a link: counted once")]

@@ -10,8 +10,9 @@ import duckdb
 import pytest
 
 from sessionlab import synth
+from sessionlab.lab.connection import connect
 from sessionlab.lab.insert import create_tables
-from sessionlab.lab.mirror import connect, load_into
+from sessionlab.lab.mirror import load_into
 from sessionlab.units import format_bytes
 from tests.fixture_states import STATES, shared_state
 

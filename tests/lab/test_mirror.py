@@ -12,7 +12,8 @@ import pytest
 from sessionlab import synth
 from sessionlab.errors import UsageError
 from sessionlab.lab import queries
-from sessionlab.lab.mirror import connect, load, load_into
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load, load_into
 from sessionlab.lab.session import open_lab
 from tests.fixture_states import SQLITE_STATES, STATES, own_state, shared_state
 from tests.lab.loaded_mirror import NOW_MS, SAMPLE, contents, from_scratch, loaded, look, scalar, sessions

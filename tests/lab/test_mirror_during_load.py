@@ -13,7 +13,8 @@ import pytest
 
 from sessionlab.errors import CorruptStoreError, SessionLabError
 from sessionlab.lab import mirror
-from sessionlab.lab.mirror import connect, load
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load
 from tests.lab.loaded_mirror import NOW_MS, SAMPLE, append, contents, from_scratch, loaded, look, look_inside, scalar, sessions
 from tests.lab.states import write_store
 

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from sessionlab.errors import UsageError
-from sessionlab.lab.mirror import BusyMirrorError, connect
+from sessionlab.lab.connection import BusyMirrorError, connect
 from tests.lab.loaded_mirror import append, loaded, look
 
 

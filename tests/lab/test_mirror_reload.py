@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from sessionlab.lab.mirror import connect, load
+from sessionlab.lab.connection import connect
+from sessionlab.lab.mirror import load
 from tests.fixture_states import SQLITE_STATES, STATES, STORE, own_state, shared_state
 from tests.lab.loaded_mirror import NOW_MS, append, contents, from_scratch, loaded, look, scalar, sessions
 from tests.lab.states import event, header, long_ago, settle, write_store, write_transcript

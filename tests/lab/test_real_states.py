@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from sessionlab.lab import mirror, queries
+from sessionlab.lab.connection import connect
 from tests.fixture_states import STATES, expected, shared_state, truth
 
 NOW_MS: Final = 1_795_132_800_000
@@ -45,7 +46,7 @@ PROBLEMS: Final = {
 def mirrors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrors]:
     found = {}
     for name in STATES:
-        found[name] = mirror.connect()
+        found[name] = connect()
         mirror.load_into(found[name], shared_state(name, tmp_path_factory), now_ms=NOW_MS)
     yield found
     for con in found.values():
