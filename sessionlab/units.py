@@ -133,15 +133,3 @@ def format_age_ms(ms: int) -> str:
     if ms < 2 * MS_PER_DAY:
         return f"{ms // MS_PER_HOUR} h"
     return f"{ms // MS_PER_DAY:,} d"
-
-
-def day_of_ms(ms: int) -> dt.date:
-    """Return the UTC calendar day that holds the instant `ms`.
-
-    Raises:
-        UsageError: The instant lies outside the years 1 to 9999.
-    """
-    try:
-        return (_EPOCH + dt.timedelta(milliseconds=ms)).date()
-    except OverflowError:
-        raise UsageError(f"{ms} ms since 1970 is no calendar day between the years 1 and 9999; check the clock that wrote it") from None

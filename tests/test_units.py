@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from sessionlab.errors import UsageError
 from sessionlab.units import (
     DurationUnit,
-    day_of_ms,
     format_age_ms,
     format_bytes,
     format_count,
@@ -200,14 +197,3 @@ def test_instant_for_people(ms: int, text: str) -> None:
 )
 def test_age_for_people(ms: int, text: str) -> None:
     assert format_age_ms(ms) == text
-
-
-def test_day_turns_at_utc_midnight() -> None:
-    assert day_of_ms(1_795_132_799_999) == dt.date(2026, 11, 19)
-    assert day_of_ms(1_795_132_800_000) == dt.date(2026, 11, 20)
-    assert day_of_ms(-1) == dt.date(1969, 12, 31)
-
-
-def test_day_outside_the_calendar_is_refused() -> None:
-    with pytest.raises(UsageError, match="check the clock that wrote it"):
-        day_of_ms(10**18)
