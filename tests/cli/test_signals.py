@@ -43,7 +43,7 @@ def test_report_ends_soon_and_leaves_nothing(number: signal.Signals, word: str, 
         tmp=temporary,
     )
     assert (found, [line for line in lines if line]) == (code, [f"sessionlab: {word}"])
-    assert seconds < 2
+    assert seconds < 5  # about 1 on an idle machine; the rest of the report would take 10
     assert list(pages.iterdir()) == []
     assert list(temporary.iterdir()) == []
 

@@ -134,7 +134,7 @@ def test_an_interrupt_ends_the_kernels_at_once_and_leaves_nothing(ignores: bool,
     jobs = [NotebookJob(source, tmp_path / f"{number}.ipynb", {"name": str(tmp_path / "pid")}) for number in range(3)]
     with pytest.raises(KeyboardInterrupt):
         run_notebooks(jobs, workers=1)
-    assert time.monotonic() - seen[0] < 2
+    assert time.monotonic() - seen[0] < 5  # about 1 on an idle machine
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert list(temporary.iterdir()) == []
