@@ -230,7 +230,7 @@ def _leftover_problems(snapshot: AgentSnapshot, leftovers: list[str], grown: lis
             severity="warning",
             message=f"lines that a transcript file has more than the database has events of it, not counted: {file.name}",
             path=file.path,
-            advice="an older OpenClaw wrote on after the import, or the import stopped at a bad line; keep the file",
+            advice="keep the file: an older OpenClaw wrote on after the import, or the import stopped at a bad line",
             count=further,
         )
 
@@ -268,7 +268,7 @@ def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
             severity="warning",
             message=f"transcripts that belong to no session: {_some(orphans)}",
             path=where,
-            advice="their usage is counted; archive them when nobody needs them",
+            advice="archive them when nobody needs them; their usage is counted",
             count=len(orphans),
         )
     if snapshot.missing:
@@ -277,7 +277,7 @@ def _source_problems(snapshot: AgentSnapshot) -> Iterator[Problem]:
             severity="warning",
             message=f"sessions without a transcript: {_some(sorted(snapshot.missing))}",
             path=where,
-            advice="their history is gone; the entries can be removed with 'openclaw sessions cleanup --fix-missing'",
+            advice="remove the entries with 'openclaw sessions cleanup --fix-missing'; their history is gone",
             count=len(snapshot.missing),
         )
 
@@ -295,7 +295,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
                 severity="error",
                 message=f"sessions in {location.rival.name} beside the SQLite store, not counted here",
                 path=str(location.rival),
-                advice="OpenClaw 2026.8+ reads the SQLite store only: an older one ran after the move. Import the file, or set it aside",
+                advice="import the file, or set it aside: OpenClaw 2026.8+ reads the SQLite store only, and an older one ran after the move",
                 count=count,
             )
     usual = location.root / "sessions" if location.root is not None else location.sessions_dir
@@ -307,7 +307,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
                 severity="warning",
                 message=f"files in the usual folder, not counted, as session.store names another: {_some([file.name for file in left])}",
                 path=str(usual),
-                advice="they are from before the setting, or it is wrong; move them, or set them aside",
+                advice="move them, or set them aside: they are from before the setting, or it is wrong",
                 count=len(left),
             )
     archive = [file for file in files if file.part == "import archive"]
@@ -317,7 +317,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
             severity="info",
             message="original files of the SQLite import, kept beside the store; what they hold is counted in the store only",
             path=str(Path(archive[0].path).parent),
-            advice="they are the way back; remove them only when you are sure that you will not need it",
+            advice="remove them only when you are sure that you will not go back: they are the way",
             count=len(archive),
         )
 

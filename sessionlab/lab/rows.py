@@ -66,7 +66,7 @@ def insert_problems(
             message="updatedAt lies in the future",
             path=str(snapshot.location.path),
             key=summary.key,
-            advice="the clock of the machine was wrong; this session looks fresh to every age rule until then",
+            advice="set the time right: the clock of the machine was wrong, and until then the session looks fresh to every age rule",
         )
         for summary in snapshot.summaries
         if summary.updated_ms is not None and summary.updated_ms > now_ms

@@ -19,7 +19,7 @@ def transcript_problems(source: TranscriptSource, facts: TranscriptFacts) -> Ite
             message=f"the transcript {facts.error}",
             path=where,
             key=key,
-            advice=f"{facts.events} events before that are counted; make the file readable and load again",
+            advice=f"make the file readable and load again; {facts.events} events before that are counted",
         )
     for line in facts.bad:
         if line.is_unfinished:
@@ -30,7 +30,7 @@ def transcript_problems(source: TranscriptSource, facts: TranscriptFacts) -> Ite
                 path=where,
                 line=line.number,
                 key=key,
-                advice="not counted yet; load again later",
+                advice="load again later; it is not counted yet",
             )
         else:
             yield Problem(
@@ -40,7 +40,7 @@ def transcript_problems(source: TranscriptSource, facts: TranscriptFacts) -> Ite
                 path=where,
                 line=line.number,
                 key=key,
-                advice="set aside; all other lines are counted. OpenClaw's SQLite import drops what follows it",
+                advice="mend the line before OpenClaw's SQLite import, which drops what follows it; all other lines are counted",
             )
     further = facts.bad_lines - sum(not line.is_unfinished for line in facts.bad)
     if further > 0:
@@ -52,7 +52,7 @@ def transcript_problems(source: TranscriptSource, facts: TranscriptFacts) -> Ite
             message="events with a field of the wrong type, or half a surrogate pair",
             path=where,
             key=key,
-            advice="the rest of each event is counted",
+            advice="nothing needs doing: the rest of each event is counted",
             count=facts.odd_lines,
         )
     if facts.untimed:
@@ -62,6 +62,6 @@ def transcript_problems(source: TranscriptSource, facts: TranscriptFacts) -> Ite
             message="events without a readable time",
             path=where,
             key=key,
-            advice="counted in totals, missing in figures by day",
+            advice="nothing needs doing: they are in all totals, and missing in figures by day",
             count=facts.untimed,
         )
