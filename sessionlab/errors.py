@@ -159,3 +159,13 @@ class UncertainWriteError(StoreError):
     """A write failed so late that only reading the store again tells whether the old or the new state is in it; one of them is, whole."""
 
     exit_code = 3
+
+
+class BusyMirrorError(SessionLabError):
+    """Another program holds the mirror's file open for writing."""
+
+    exit_code = 11
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: is open in another program ({reason.splitlines()[0][:120]}); close it, or name another mirror")

@@ -9,7 +9,9 @@ import pytest
 
 from sessionlab import errors
 from sessionlab.errors import (
+    BusyMirrorError,
     CorruptStoreError,
+    InvalidEntryError,
     InvalidJSONError,
     InvalidKeyError,
     NoStoreError,
@@ -19,8 +21,11 @@ from sessionlab.errors import (
     SettingsError,
     SplitStoreError,
     StoreError,
+    StoreLockedError,
+    UncertainWriteError,
     UnreadableError,
     UnsupportedSchemaError,
+    UnwritableError,
     UsageError,
 )
 
@@ -58,6 +63,15 @@ CASES: list[tuple[SessionLabError, int, str]] = [
         "/a: two stores hold sessions: /a/x (2) and /a/y (3); name the one you mean",
     ),
     (InvalidKeyError("a\nb", "holds a control character"), 2, "session key 'a\\nb': holds a control character"),
+    (
+        InvalidEntryError("agent:main:" + "x" * 90, "has no sessionId"),
+        2,
+        f"entry of {'agent:main:' + 'x' * 66 + '...'!r}: has no sessionId",
+    ),
+    (StoreLockedError(HERE, "timeout waiting for session store lock"), 11, f"{HERE}: timeout waiting for session store lock"),
+    (UnwritableError(HERE, "cannot be written (No space left on device)"), 10, f"{HERE}: cannot be written (No space left on device)"),
+    (UncertainWriteError(HERE, "may not survive a power cut"), 3, f"{HERE}: may not survive a power cut"),
+    (BusyMirrorError(HERE, "locked\nby 7"), 11, f"{HERE}: is open in another program (locked); close it, or name another mirror"),
 ]
 
 

@@ -295,7 +295,7 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
                 severity="error",
                 message=f"sessions in {location.rival.name} beside the SQLite store, not counted here",
                 path=str(location.rival),
-                advice="import the file, or set it aside: OpenClaw 2026.8+ reads the SQLite store only, and an older one ran after the move",
+                advice="import the file, or set it aside: an older OpenClaw ran after the move, and 2026.8+ reads the SQLite store only",
                 count=count,
             )
     usual = location.root / "sessions" if location.root is not None else location.sessions_dir

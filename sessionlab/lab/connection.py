@@ -8,20 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.errors import BusyMirrorError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
-
-
-class BusyMirrorError(SessionLabError):
-    """Another program holds the mirror's file open for writing."""
-
-    exit_code = 11
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: is open in another program ({reason.splitlines()[0][:120]}); close it, or name another mirror")
 
 
 def connect(path: Path | None = None) -> duckdb.DuckDBPyConnection:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sessionlab import __version__, layout
-from sessionlab.errors import CorruptStoreError, UnreadableError, UsageError
+from sessionlab.errors import CorruptStoreError, UsageError
 from sessionlab.lab.collect import AgentSnapshot, share_out, snapshot_agent
 from sessionlab.lab.connection import connect, fact, schema_version
 from sessionlab.lab.events import load_events
@@ -89,9 +89,9 @@ def load(path: Path, mirror: Path, *, agent: str | None = None, now_ms: int, on_
             result = _write(fresh, source, old=old, now_ms=now_ms, on_progress=on_progress)
             fresh.replace(mirror)
         except OSError as error:
-            raise UnreadableError(mirror, f"cannot be written ({error.strerror})") from error
+            raise UsageError(f"{mirror}: cannot be written ({error.strerror})") from error
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise UnreadableError(mirror, f"cannot be written ({str(error).splitlines()[0][:200]})") from error
+            raise UsageError(f"{mirror}: cannot be written ({str(error).splitlines()[0][:200]})") from error
     return dataclasses.replace(result, path=mirror)
 
 

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from sessionlab import synth
-from sessionlab.errors import UnreadableError, UsageError
+from sessionlab.errors import UsageError
 from sessionlab.lab import mirror
 from sessionlab.lab.connection import connect
 from sessionlab.lab.mirror import load, load_into
@@ -305,7 +305,7 @@ def test_a_mirror_that_cannot_lie_there_is_refused(name: str, state: Path, tmp_p
 
 
 def test_a_mirror_that_duckdb_cannot_write_is_one_line(state: Path) -> None:
-    with pytest.raises(UnreadableError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be written"):
         load(state, Path("/proc/m.duckdb"), now_ms=NOW_MS)
 
 

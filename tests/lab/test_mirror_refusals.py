@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sessionlab.errors import UsageError
-from sessionlab.lab.connection import BusyMirrorError, connect
+from sessionlab.errors import BusyMirrorError, UsageError
+from sessionlab.lab.connection import connect
 from tests.lab.loaded_mirror import append, loaded, look
 
 
