@@ -7,7 +7,6 @@ version from 2026.2 to 2026.9), the normalisation of legacy names, the fields th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -97,6 +96,10 @@ class IndexFields(codec.Counted, gc=False, rename="camel"):
     delivery: Any = None
 
 
+INDEX_NAMES: Final = frozenset({*IndexFields.__struct_encode_fields__, "lastTo", "lastAccountId"})
+"""Every field that `summary_of`, `last_route` and `merge` look at: an entry without its other fields has the same summary."""
+
+
 def summary_of(key: str, entry: Mapping[str, Any]) -> SessionSummary:
     """Return the index columns of one decoded entry; see `SessionSummary` for their meaning."""
     return summarise(key, msgspec.convert(entry, IndexFields))
@@ -137,6 +140,12 @@ def summarise(key: str, fields: IndexFields) -> SessionSummary:
         thread_id=_thread(fields.last_thread_id) or route_thread,
         archived=_whole(fields.archived_at) is not None,
     )
+
+
+def last_route(entry: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Return (channel, recipient, account) of the route last used, as the JSON era's own fields say."""
+    channel = _text(entry.get("lastChannel")) or _text(entry.get("lastProvider"))
+    return channel, _text(entry.get("lastTo")), _text(entry.get("lastAccountId"))
 
 
 def normalise_legacy(entry: Entry) -> Entry:
@@ -215,12 +224,11 @@ def encode(key: str, entry: Any) -> bytes:
     if not isinstance(entry.get("sessionId"), str) or not entry["sessionId"].strip():
         raise InvalidEntryError(key, "has no sessionId")
     try:
-        data = codec.encode_compact(entry)
-        if codec.decode_document(data, path=Path()) == entry:
-            return data
-        reason = "holds what JSON would give back as something else (NaN, a tuple, a key that is no text, ...)"
+        return codec.encode_faithful(entry)
     except InvalidJSONError as error:
         reason = error.reason
+    except codec.UnfaithfulError:
+        reason = "holds what JSON would give back as something else (NaN, a tuple, a key that is no text, ...)"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = f"cannot be written as JSON ({str(error)[:120]})"
     raise InvalidEntryError(key, reason)
