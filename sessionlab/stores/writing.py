@@ -74,6 +74,13 @@ class WritableStore(SessionStore):
             self._apply({key: Written(after, entries.encode(key, after))}, frozenset())
             return after
 
+    def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
+        """Lay fields over one entry that exists, as `update` does with a patch known beforehand; say whether there is such a session.
+
+        The cheap way to write what changes with every message: a backend need not read the fields that are not named.
+        """
+        return self.update(key, lambda _entry: fields, now_ms=now_ms) is not None
+
     def put(self, key: str, entry: Entry) -> None:
         """Store an entry under a key, whole, in place of the one that may be there. What is read back equals it, field for field."""
         key = keys.checked(keys.normalise(key))
