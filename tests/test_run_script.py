@@ -117,6 +117,14 @@ def test_pip_takes_over_where_uv_fails_and_says_so(project: Path) -> None:
     assert f"--no-build-isolation -e {project}" in asked(project)
 
 
+@pytest.mark.parametrize(("extra", "times"), [({}, 0), ({"PYTHONDONTWRITEBYTECODE": "1"}, 1)])
+def test_packages_are_compiled_where_python_may_not_keep_what_it_compiles(project: Path, extra: dict[str, str], times: int) -> None:
+    install_python(project, "python3")
+    done = run(project, "setup", extra=extra)
+    assert done.returncode == 0, done.stderr
+    assert asked(project).count("-m compileall") == times
+
+
 def test_second_run_asks_python_nothing(project: Path) -> None:
     install_python(project, "python3")
     assert run(project, "setup").returncode == 0
