@@ -7,7 +7,6 @@ This module knows JSON, not session entries.
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 import re
@@ -31,7 +30,17 @@ class UnfaithfulError(ValueError):
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
-_RAW_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+class _Name:
+    """A member's name, which equals no other: a dictionary of them keeps every member, those of one name as well."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_RAW_MEMBERS: Final = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=lambda _type, text: _Name(text))
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -110,10 +119,12 @@ def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
         InvalidJSONError: Not an object, malformed, or a duplicate name.
     """
     try:
-        members = _RAW_MEMBERS.decode(data)
-        refuse_duplicates(data, members, path=path)
+        written = _RAW_MEMBERS.decode(data)
     except _DECODER_ERRORS as error:
         raise invalid(data, path, error) from error
+    members = {name.text: value for name, value in written.items()}
+    if len(members) != len(written):
+        name_duplicate(data, path=path)
     return members
 
 
@@ -147,34 +158,9 @@ class _Tally(threading.local):
 _tally = _Tally()
 
 
-class _Member(Counted, gc=False):
-    """Any JSON object, nothing of it kept."""
-
-
-_COUNTING: Final = msgspec.json.Decoder(dict[str, _Member])
-
-
 def built_count() -> int:
     """Return how many `Counted` were built on this thread so far."""
     return _tally.built
-
-
-def refuse_duplicates(data: Buffer, members: dict[str, Any], *, path: Path) -> None:
-    """Raise when the object in `data` writes a member name twice, of which a decoder keeps only the last.
-
-    Raises:
-        InvalidJSONError: Naming the repeated key.
-    """
-    before = built_count()
-    try:
-        _COUNTING.decode(data)
-    except msgspec.ValidationError:
-        # A member that is no object cannot be counted. What is inside the members is not our business, so no strict reading yet.
-        written = len(_NAMES_ONLY.decode(bytes(data).decode("utf-8", "replace")))
-    else:
-        written = built_count() - before
-    if written != len(members):
-        name_duplicate(data, path=path)
 
 
 def name_duplicate(data: Buffer, *, path: Path) -> None:
@@ -276,7 +262,6 @@ def json_type_name(value: object) -> str:
     return next(name for kind, name in _TYPE_NAMES if isinstance(value, kind))
 
 
-_NAMES_ONLY: Final = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)
 _TYPE_NAMES: Final[tuple[tuple[type, str], ...]] = (
     (bool, "a boolean"),
     (int, "a number"),
