@@ -1,0 +1,383 @@
+"""The directory store `sessions.d`: one file per session, so that an update costs the same whatever the store's size (openclaw#51946).
+
+Names: `directory_names`. Stamp: `directory_state`. One file: `directory_documents`. Looking in: `directory_folder`, `directory_reading`.
+Writing: `directory_change`, `directory_founding`. Here they are put together to the store's contract.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from sessionlab import codec, keys, layout
+from sessionlab.entry import Entry, SessionSummary, canonical_digest
+from sessionlab.errors import CorruptStoreError, InvalidKeyError, StoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
+from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
+from sessionlab.stores import directory_documents as documents
+from sessionlab.stores import directory_names as names
+from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of, newest_first
+from sessionlab.stores.directory_change import LOCK_NAME, Change
+from sessionlab.stores.directory_checks import examine_store
+from sessionlab.stores.directory_folder import ENTRIES, Folder, Stamp
+from sessionlab.stores.directory_founding import found, founding
+from sessionlab.stores.directory_reading import Seen, list_names, read_state
+from sessionlab.stores.directory_spool import Spool
+from sessionlab.stores.directory_state import LAYOUT_VERSION
+from sessionlab.stores.snapshot import Snapshot
+from sessionlab.stores.writing import WritableStore, Written, age_ms
+
+_ADVICE: Final = "mend it or move it away by hand"
+
+
+class _Held(NamedTuple):
+    """The lock, while a thread of this process has it; `folder` is `None` when there is no store yet."""
+
+    thread: int
+    folder: Folder | None
+    sound: set[str]
+
+
+class _Listing(NamedTuple):
+    """What a listing came to: of which state, what each file gave, and the rows in order."""
+
+    stamp: Stamp
+    files: Mapping[str, Seen[SessionSummary | CorruptStoreError]]
+    rows: tuple[SessionSummary, ...]
+    bad: tuple[CorruptStoreError, ...]
+
+
+class DirectoryStore(WritableStore):
+    """A `sessions.d` folder; see `WritableStore` for the contract. POSIX only.
+
+    A missing folder is an empty store, and the first write makes it; a folder that is there but is no active store (C.7) is an error and
+    never an empty one. Sessions come in the order of their keys.
+
+    A file that is meant for a session and holds none is reported, never skipped (a deviation from C.8): `items`, `load`, `fingerprint` and
+    whatever touches that session raise `CorruptStoreError` with its name. `summaries` lists all other sessions, and raises that then;
+    `count` counts it. `check` reports every such file. Changes of other sessions go on and leave it untouched. Links, folders and files of
+    other names in `entries` are no sessions, and keys that JavaScript reserves are never loaded: `check` reports them.
+
+    Whole-store saves are one step, for readers too. One consistent state is read without the lock where that is possible.
+    A listing keeps its rows in memory, about 1 kB each, and reads only files that are new since the last one of this object; when the
+    version has not changed, none (C.16). A program that writes entries must change `state.json` as the format says; the time of the
+    folder is looked at besides.
+    """
+
+    kind = "directory"
+    snapshot_method = "read in place, one version"
+
+    def __init__(self, path: Path, *, agent_id: str | None = None, timeout_ms: float = DEFAULT_TIMEOUT_MS) -> None:
+        """Name a store; nothing is opened yet.
+
+        Args:
+            path: The folder `sessions.d`, whatever its name.
+            agent_id: The agent it belongs to; by default read off the path (`agents/<id>/...`), else "main".
+            timeout_ms: How long a writer waits for the lock.
+        """
+        self.path = path
+        self.agent_id = agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT
+        self.timeout_ms = timeout_ms
+        self._lock = KernelLock(path / LOCK_NAME, timeout_ms)
+        self._held: _Held | None = None
+        self._listed: _Listing | None = None
+        self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
+
+    def updated_at(self, key: str) -> int | None:
+        """As the contract says; opens one file and builds none of its big fields (C.19)."""
+        found = [documents.summary(name, data, path=self._file(name)) for name, data in self._read(keys.normalise(key))]
+        times = [row.updated_ms for row in found if row.updated_ms is not None]
+        return max(times, default=None)
+
+    def summaries(self) -> Iterator[SessionSummary]:
+        """As the contract says; when a file holds no session, all others come first and the error after them."""
+        listing = self._list()
+        if listing is None:
+            return
+        yield from listing.rows
+        if listing.bad:
+            raise _all_of(listing.bad)
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        for key, raw in self.raw_items():
+            yield key, self._decode(key, raw)
+
+    def raw_items(self) -> Iterator[tuple[str, bytes]]:
+        with Spool() as spool:
+            stored = self._read_all(spool)
+            for key in sorted(stored):
+                yield key, spool.take(stored[key])
+
+    def count(self) -> int:
+        with self._opened() as folder:
+            return 0 if folder is None else len(list_names(folder, lock=self._reading_lock))
+
+    def stats(self) -> StoreStats:
+        with self._opened() as folder:
+            if folder is None:
+                return StoreStats(kind=self.kind, path=str(self.path), sessions=0, store_bytes=0)
+            size = 0
+            for descriptor in (folder.descriptor, folder.entries):
+                with os.scandir(descriptor) as listing:
+                    for file in listing:
+                        with contextlib.suppress(FileNotFoundError):
+                            size += file.stat(follow_symlinks=False).st_size if file.is_file(follow_symlinks=False) else 0
+            sessions = len(list_names(folder, lock=self._reading_lock))
+        return StoreStats(kind=self.kind, path=str(self.path), sessions=sessions, store_bytes=size, schema_version=LAYOUT_VERSION)
+
+    def check(self) -> tuple[Problem, ...]:
+        return self._examine([])
+
+    def examine(self) -> tuple[Fingerprint, tuple[Problem, ...]]:
+        digests: list[tuple[str, bytes]] = []
+        problems = self._examine(digests)
+        has_bad = any(problem.code in ("bad_entry", "invalid_store") for problem in problems)
+        return (self.fingerprint() if has_bad else fingerprint_of(digests)), problems
+
+    def fingerprint(self) -> Fingerprint:
+        return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
+
+    def close(self) -> None:
+        """Let go of the lock file and of what listings keep. The store can be used again."""
+        self._lock.close()
+        self._listed = self._spelled = None
+
+    def _get(self, key: str) -> Entry | None:
+        found = []
+        for name, data in self._read(key):
+            found.append(documents.decode(name, data, path=self._file(name)))
+            if self._held is not None and self._held.thread == threading.get_ident():
+                self._held.sound.add(name)
+        return max(found, key=lambda one: age_ms(*one))[1] if found else None
+
+    def _load(self) -> Snapshot:
+        with self._opened() as folder:
+            if folder is None:
+                return Snapshot({}, decode=self._decode, origin=None)
+
+            def keep(name: str, data: bytes) -> tuple[str, msgspec.Raw]:
+                return documents.split(name, data, path=self._file(name))
+
+            state = read_state(folder, keep, known={}, lock=self._reading_lock)
+        content = dict(sorted(seen.value for seen in state.files.values()))
+        return Snapshot(content, decode=self._decode, origin=state.stamp)
+
+    def _state(self) -> object:
+        if self._held is not None and self._held.folder is None and self._held.thread == threading.get_ident():
+            return None  # the lock of a store just founded is not ours: another process may have changed it already
+        with self._opened() as folder:
+            return None if folder is None else folder.stamp()
+
+    def _still_holds(self, snapshot: Snapshot) -> bool:
+        origin = snapshot.origin
+        return isinstance(origin, Stamp) and origin.is_settled and origin == self._state()
+
+    def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
+        files = {_name(key): documents.document(key, one.data) for key, one in written.items()}
+        held = self._held
+        folder = held.folder if held is not None else None
+        if held is None or folder is None:
+            if files:
+                found(self.path, files)
+            return bool(files)
+        spellings = self._spellings(folder)
+        gone: set[str] = set()
+        for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
+            with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
+                gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
+        self._refuse_bad(folder, gone - held.sound, written=files.keys())
+        gone = {name for name in gone - files.keys() if folder.holds(name)}
+        if not files and not gone:
+            return False
+        is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
+        with Change(folder) as change:
+            change.apply(files, gone, is_normal=is_normal)
+        held.sound.clear()
+        return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        while True:
+            with contextlib.ExitStack() as stack:
+                folder = Folder.open(self.path)
+                if folder is None:
+                    stack.enter_context(founding(self.path, timeout_ms=self.timeout_ms))
+                    if os.path.lexists(self.path):
+                        continue
+                else:
+                    stack.enter_context(folder)
+                    folder.refuse_unsafe()
+                    try:
+                        stack.enter_context(self._lock.held())
+                    except UnwritableError:
+                        if folder.is_current():
+                            raise
+                        continue
+                    if not folder.is_current():
+                        continue  # moved away, or replaced, while we waited
+                self._held = _Held(threading.get_ident(), folder, set())
+                try:
+                    yield
+                finally:
+                    self._held = None
+                return
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Folder | None]:
+        """Give the folder as it is now; the one that is locked, to the thread that holds the lock. `None` when there is none."""
+        held = self._held
+        if held is not None and held.folder is not None and held.thread == threading.get_ident():
+            yield held.folder
+            return
+        folder = Folder.open(self.path)
+        if folder is None:
+            yield None
+            return
+        with folder:
+            yield folder
+
+    @contextlib.contextmanager
+    def _reading_lock(self) -> Iterator[None]:
+        """Keep writers away while the store is read, unless this thread does that already. Nothing is made for it."""
+        held = self._held
+        if held is not None and held.thread == threading.get_ident():
+            yield
+            return
+        if not (self.path / LOCK_NAME).exists():
+            raise UnreadableError(self.path, "is changed all the time by a program that is not sessionlab", advice="stop it, or try again")
+        with self._lock.held():
+            yield
+
+    def _read(self, key: str) -> list[tuple[str, bytes]]:
+        """Return (name, content) of the files of a normalised key, in whatever spelling."""
+        if key in keys.BLOCKED_KEYS:
+            return []
+        try:
+            wanted = [names.encode(key)]
+        except UnicodeEncodeError:
+            return []
+        with self._opened() as folder:
+            if folder is None:
+                return []
+            wanted += [names.encode(spelling) for spelling in self._spellings(folder).get(key, ())]
+            with folder.journal() as journal:
+                read = [(name, folder.read(name, journal)) for name in wanted]
+        return [(name, found[0]) for name, found in read if found is not None]
+
+    def _spellings(self, folder: Folder) -> Mapping[str, tuple[str, ...]]:
+        """Return normalised key -> its other spellings in the store. Only where another program has written this takes a listing."""
+        if folder.state().is_normal:
+            return {}
+        stamp = folder.stamp()
+        if self._spelled is not None and self._spelled[0] == stamp:
+            return self._spelled[1]
+        found: dict[str, tuple[str, ...]] = {}
+        with folder.journal() as journal:
+            for name in sorted(list_names(folder, lock=self._reading_lock)):
+                key = names.decode(name)
+                if key is None:
+                    read = folder.read(name, journal)
+                    with contextlib.suppress(CorruptStoreError):  # no spelling of anything; whoever reads it says so
+                        key = documents.split(name, read[0], path=self._file(name))[0] if read is not None else None
+                if key is not None and key != keys.normalise(key):
+                    found[keys.normalise(key)] = (*found.get(keys.normalise(key), ()), key)
+        if stamp.is_settled:
+            self._spelled = stamp, found
+        return found
+
+    def _refuse_bad(self, folder: Folder, wanted: set[str], *, written: AbstractSet[str]) -> None:
+        """Raise when one of these files is no sound session: nothing is written over it, and it is not removed."""
+        with folder.journal() as journal:
+            for name in sorted(wanted):
+                read = folder.read(name, journal)
+                if read is not None:
+                    documents.split(name, read[0], path=self._file(name))
+                elif name in written and folder.is_blocked_up(name):
+                    raise UnwritableError(self._file(name), "is no regular file, where a session's file is to be", advice=_ADVICE)
+
+    def _list(self) -> _Listing | None:
+        with self._opened() as folder:
+            if folder is None:
+                return None
+            last = self._listed
+            if last is not None and last.stamp.is_settled and folder.stamp() == last.stamp:
+                return last
+            state = read_state(folder, self._summarise, known=last.files if last is not None else {}, lock=self._reading_lock)
+        values = [seen.value for seen in state.files.values()]
+        bad = tuple(value for value in values if isinstance(value, CorruptStoreError))
+        rows = tuple(newest_first(value for value in values if isinstance(value, SessionSummary)))
+        self._listed = _Listing(state.stamp, state.files, rows, bad)
+        return self._listed
+
+    def _summarise(self, name: str, data: bytes) -> SessionSummary | CorruptStoreError:
+        try:
+            return documents.summary(name, data, path=self._file(name))
+        except CorruptStoreError as error:
+            return error
+
+    def _read_all(self, spool: Spool) -> dict[str, tuple[int, int]]:
+        """Put the bytes of every entry of one state into a spool; return key -> place in it."""
+
+        def keep(name: str, data: bytes) -> tuple[str, tuple[int, int]]:
+            key, raw = documents.split(name, data, path=self._file(name))
+            return key, spool.put(memoryview(raw))
+
+        with self._opened() as folder:
+            if folder is None:
+                return {}
+            return dict(seen.value for seen in read_state(folder, keep, known={}, lock=self._reading_lock).files.values())
+
+    def _examine(self, digests: list[tuple[str, bytes]]) -> tuple[Problem, ...]:
+        try:
+            with self._opened() as folder:
+                return () if folder is None else examine_store(folder, digests, lock=self._reading_lock)
+        except UnsupportedSchemaError:
+            raise
+        except CorruptStoreError as error:
+            reason, line = documents.problem_of(error)
+            return (Problem(code="invalid_store", severity="error", message=reason, path=str(error.path), line=line, advice=error.advice),)
+
+    def _decode(self, key: str, raw: bytes) -> Entry:
+        return codec.decode_entry(raw, path=self._file(_name(key)), key=key)
+
+    def _file(self, name: str) -> Path:
+        return self.path / ENTRIES / name
+
+
+def is_active(path: Path) -> bool:
+    """Say whether an active directory store lies at a path (C.7).
+
+    Raises:
+        UnreadableError: The system does not let us see it.
+        UnsupportedSchemaError: It is one, of a layout that we do not know.
+    """
+    try:
+        folder = Folder.open(path)
+        if folder is None:
+            return False
+        with folder:
+            folder.state()
+    except CorruptStoreError:
+        return False
+    return True
+
+
+def _name(key: str) -> str:
+    try:
+        return names.encode(key)
+    except UnicodeEncodeError as error:
+        raise InvalidKeyError(key, "holds half of a surrogate pair") from error
+
+
+def _all_of(errors: tuple[CorruptStoreError, ...]) -> StoreError:
+    """Return one error for all files that hold no session."""
+    if len(errors) == 1:
+        return errors[0]
+    first = min(errors, key=lambda error: str(error.path))
+    return CorruptStoreError(first.path, f"{first.reason} (and {len(errors) - 1} more such files)", advice=first.advice)

@@ -1,0 +1,276 @@
+"""Changing a directory store, under its lock: a crash anywhere leaves the old state or the new one, and no cache believes the other.
+
+One session: its new file is written and forced to disk, the stamp says that a change is going on, one rename makes it the session's, the
+folder is forced to disk, the stamp gets its next version. That the mark comes first is the answer to C.17: who finds it does not trust
+what it remembers, and whoever takes the lock after a crash gives the store its next version.
+
+Several sessions: a journal. All new files are written into a folder, with a note of what is to be removed, and forced to disk; one rename
+of that folder decides. From then on every reader looks there first, the files move to their places, and whoever takes the lock after a
+crash moves the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from sessionlab.errors import StoreError, UncertainWriteError
+from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, refused
+from sessionlab.stores import directory_state
+from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, Folder, Journal, listed
+from sessionlab.stores.directory_state import STATE_NAME, State
+
+LOCK_NAME: Final = "lock"
+NEW_ENTRY: Final = "entry.new"
+NEW_STATE: Final = "state.new"
+NEW_JOURNAL: Final = "journal.new"
+USUAL: Final = frozenset({STATE_NAME, ENTRIES, LOCK_NAME})
+"""What lies in the folder of a store that nobody is changing."""
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ADVICE: Final = "read the store again before going on"
+
+
+class Change:
+    """One change of an open store. Making it finishes what a program that died left half done; then `apply` is called once."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Begin.
+
+        Raises:
+            UnwritableError: The system refuses; the store is as it was.
+        """
+        self.folder = folder
+        self.state: State
+        self._state_file = self._length = -1
+        with self._refusing():
+            self._open_state()
+            try:
+                self._recover()
+            except BaseException:
+                self._close_state()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close_state()
+
+    def apply(self, files: Mapping[str, bytes], removed: AbstractSet[str], *, is_normal: bool) -> None:
+        """Make these files the sessions' of their names, and remove those, in one step.
+
+        Args:
+            files: Name -> content.
+            removed: Names of files that are there.
+            is_normal: Whether every key in the store is trimmed and lower-cased afterwards.
+
+        Raises:
+            UnwritableError: The system refuses; the store is as it was.
+            UncertainWriteError: It refused so late that the store may hold the new state, whole.
+        """
+        if len(files) + len(removed) == 1:
+            self._apply_one(files, removed)
+            with self._deciding():
+                os.fsync(self.folder.entries)
+                self._bump(self.state.version + 1, is_normal=is_normal)
+        else:
+            version = self.state.version + 1
+            self._decide(files, removed, version)
+            # All of it is on disk and every reader sees it, so it is done, even when the system refuses to move it now: then the next
+            # writer does.
+            with contextlib.suppress(OSError, StoreError), self.folder.journal() as journal:
+                if journal is not None:
+                    self._arrive(journal, is_normal=is_normal)
+        if not self.folder.is_current():
+            reason = "was moved away while it was written, and what is in its place now is not what was written"
+            raise UncertainWriteError(self.folder.path, reason, advice=_ADVICE)
+
+    def _apply_one(self, files: Mapping[str, bytes], removed: AbstractSet[str]) -> None:
+        """Do what has become visible when this returns, and has not happened when it raises."""
+        folder = self.folder
+        with self._refusing(), _gone_after_error(folder.descriptor, NEW_ENTRY):
+            for name, data in files.items():
+                write_new(folder.descriptor, NEW_ENTRY, data)
+                with self._marked():
+                    os.rename(NEW_ENTRY, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.entries)
+            for name in removed:
+                with self._marked():
+                    os.unlink(name, dir_fd=folder.entries)
+
+    def _decide(self, files: Mapping[str, bytes], removed: AbstractSet[str], version: int) -> None:
+        """Write the journal of a change and give it its name, by which the change is made."""
+        folder = self.folder.descriptor
+        with self._refusing():
+            try:
+                os.mkdir(NEW_JOURNAL, PRIVATE_FOLDER, dir_fd=folder)
+                with open_folder(NEW_JOURNAL, folder) as journal:
+                    for name, data in files.items():
+                        write_new(journal, name, data)
+                    write_new(journal, MANIFEST, msgspec.json.encode({"version": version, "removed": sorted(removed)}))
+                    os.fsync(journal)
+                with self._marked():
+                    os.rename(NEW_JOURNAL, JOURNAL, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove_tree(NEW_JOURNAL, folder)
+                raise
+        with self._deciding():
+            os.fsync(folder)
+
+    def _arrive(self, journal: Journal, *, is_normal: bool) -> None:
+        """Move what a journal holds to its place, and remove what it says. Done twice it does the same.
+
+        The version goes up before the journal goes, so that no reader finds things as they were before it came.
+        """
+        folder = self.folder
+        for name in journal.removed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder.entries)
+        for name in sorted(journal.waiting):
+            os.rename(name, name, src_dir_fd=journal.descriptor, dst_dir_fd=folder.entries)
+        os.fsync(folder.entries)
+        os.fsync(journal.descriptor)
+        self._bump(max(journal.version, self.state.version + 1), is_normal=is_normal)
+        self._remove_journal()
+
+    def _remove_journal(self) -> None:
+        """Remove a journal that has nothing left to move, for good: it must not come back and remove a session that was put since."""
+        folder = self.folder.descriptor
+        with open_folder(JOURNAL, folder) as journal, contextlib.suppress(FileNotFoundError):
+            os.unlink(MANIFEST, dir_fd=journal)
+        os.rmdir(JOURNAL, dir_fd=folder)
+        os.fsync(folder)
+
+    def _recover(self) -> None:
+        """Finish or clear away what a program that died left."""
+        folder = self.folder
+        left = set(listed(folder.descriptor)) - USUAL
+        if JOURNAL in left:
+            with folder.journal() as journal:
+                if journal is not None and (journal.waiting or journal.version > self.state.version):
+                    if not self.state.is_changing:
+                        self._set(self.state._replace(is_changing=True))
+                    self._arrive(journal, is_normal=self.state.is_normal)
+                else:
+                    self._remove_journal()
+        for name in left & {NEW_ENTRY, NEW_STATE}:
+            os.unlink(name, dir_fd=folder.descriptor)
+        if NEW_JOURNAL in left:
+            remove_tree(NEW_JOURNAL, folder.descriptor)
+        if self.state.is_changing:
+            self._bump(self.state.version + 1, is_normal=self.state.is_normal)
+
+    @contextlib.contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Say in the stamp that a change is going on; take that back when it has not happened."""
+        before = self.state
+        self._set(before._replace(is_changing=True))
+        try:
+            yield
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._set(self.state._replace(is_changing=False))
+            raise
+
+    def _bump(self, version: int, *, is_normal: bool) -> None:
+        """Give the store a version. The mark goes last, by a write of one byte, which no reader sees half."""
+        self._set(State(version, time.time_ns() // 1_000_000, is_changing=True, is_normal=is_normal))
+        self._set(self.state._replace(is_changing=False))
+
+    def _set(self, state: State) -> None:
+        """Write the state file: in place where that is safe (see `directory_state`), else as a new file."""
+        state = state._replace(is_own=True)
+        text = state.text()
+        if self.state.is_own and len(text) == self._length and os.fstat(self._state_file).st_nlink == 1:
+            start = self._length - 1 if state._replace(is_changing=self.state.is_changing) == self.state else 0
+            if os.pwrite(self._state_file, text[start:], start) != len(text) - start:
+                raise OSError(5, "a state file was written in part")
+        else:
+            folder = self.folder.descriptor
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(NEW_STATE, dir_fd=folder)
+            with _gone_after_error(folder, NEW_STATE):
+                write_new(folder, NEW_STATE, text)
+                os.rename(NEW_STATE, STATE_NAME, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+            self._close_state()
+            self._open_state()
+        self.state = state
+
+    def _open_state(self) -> None:
+        self._state_file = os.open(STATE_NAME, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.folder.descriptor)
+        raw = os.pread(self._state_file, directory_state.MAX_BYTES, 0)
+        self._length = len(raw)
+        self.state = directory_state.parse(raw, path=self.folder.path / STATE_NAME)
+
+    def _close_state(self) -> None:
+        descriptor, self._state_file = self._state_file, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise refused(self.folder.path, error) from error
+
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = f"was changed, but whether that survives a loss of power is uncertain ({error.strerror})"
+            raise UncertainWriteError(self.folder.path, reason, advice=_ADVICE) from error
+
+
+@contextlib.contextmanager
+def open_folder(name: str, parent: int) -> Iterator[int]:
+    """Open a real folder inside an open one."""
+    descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def write_new(folder: int, name: str, data: bytes) -> None:
+    """Write a private file that is not there yet into an open folder, and force it to disk."""
+    descriptor = os.open(name, _NEW, PRIVATE_FILE, dir_fd=folder)
+    try:
+        waiting = memoryview(data)
+        while waiting:
+            waiting = waiting[os.write(descriptor, waiting) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(name: str, parent: int) -> None:
+    """Remove a folder of files inside an open one; nothing when it is not there. A folder in it makes this fail."""
+    try:
+        with open_folder(name, parent) as folder:
+            for file in listed(folder):
+                os.unlink(file, dir_fd=folder)
+        os.rmdir(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+
+
+@contextlib.contextmanager
+def _gone_after_error(folder: int, name: str) -> Iterator[None]:
+    """Remove a temporary file when what it was for raises."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise

@@ -1,0 +1,138 @@
+"""The file of one session in the directory store: `{"sessionKey": key, "entry": {...}}`, indented by two (C.1, C.3).
+
+Written that way always. Read, too, is the bare entry of the format's first version, whose key is in the file name (C.9).
+A file whose name is meant for a session and which holds none is an error here, never a session less: a deviation from C.8.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from sessionlab import codec
+from sessionlab.entry import Entry, IndexFields, SessionSummary, summarise
+from sessionlab.errors import CorruptStoreError, InvalidJSONError
+from sessionlab.stores import directory_names as names
+
+_ADVICE: Final = "mend it or move it away by hand: nothing writes over it"
+
+
+class _Wrapped(msgspec.Struct, gc=False, rename="camel"):
+    """A document, its entry not looked into."""
+
+    session_key: str | msgspec.UnsetType = msgspec.UNSET
+    entry: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Indexed(msgspec.Struct, gc=False, rename="camel"):
+    """A document, of whose entry only what a listing needs is read."""
+
+    session_key: str | msgspec.UnsetType = msgspec.UNSET
+    entry: IndexFields | msgspec.UnsetType = msgspec.UNSET
+
+
+_WRAPPED: Final = msgspec.json.Decoder(_Wrapped)
+_INDEXED: Final = msgspec.json.Decoder(_Indexed)
+_BARE: Final = msgspec.json.Decoder(IndexFields)
+_REFUSALS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def document(key: str, data: bytes) -> bytes:
+    """Return the file of a session, whose entry is given as compact JSON."""
+    return msgspec.json.format(b'{"sessionKey":' + msgspec.json.encode(key) + b',"entry":' + data + b"}", indent=2)
+
+
+def split(name: str, data: bytes, *, path: Path) -> tuple[str, msgspec.Raw]:
+    """Return the key in a file and its entry's bytes as they are; what is inside the entry is not checked but for its form.
+
+    Args:
+        name: The file's name, to which the key must belong.
+        data: What is in it.
+        path: The file, for messages.
+
+    Raises:
+        CorruptStoreError: It holds no session, or that of another name.
+    """
+    try:
+        wrapped = _WRAPPED.decode(data)
+    except _REFUSALS:
+        _refuse(name, data, path)
+    key, raw = wrapped.session_key, wrapped.entry
+    if isinstance(key, str) and isinstance(raw, msgspec.Raw):
+        # Where a name is written twice the decoder would choose one: the strict one refuses, or finds the other inside the entry.
+        is_plain = data.count(b'"sessionKey"') == 1 and data.count(b'"entry"') == 1
+        if not is_plain:
+            codec.decode_object(data, path=path, advice=_ADVICE)
+    else:
+        key, raw = _bare_key(name, data, path), msgspec.Raw(data.strip())
+    if bytes(memoryview(raw)[:1]) != b"{":
+        raise CorruptStoreError(path, f"the entry of {key[:80]!r} is not an object", advice=_ADVICE)
+    _agree(name, key, path)
+    return key, raw
+
+
+def decode(name: str, data: bytes, *, path: Path) -> tuple[str, Entry]:
+    """Return the key and the entry in a file, read strictly; arguments and errors as of `split`."""
+    if not data.strip():
+        _refuse(name, data, path)
+    content = codec.decode_object(data, path=path, what="the file", advice=_ADVICE)
+    key, entry = content.get("sessionKey"), content.get("entry")
+    if not (isinstance(key, str) and "entry" in content):
+        key, entry = _bare_key(name, data, path), content
+    if not isinstance(entry, dict):
+        raise CorruptStoreError(path, f"the entry of {key[:80]!r} is {codec.json_type_name(entry)}, not an object", advice=_ADVICE)
+    _agree(name, key, path)
+    return key, entry
+
+
+def summary(name: str, data: bytes, *, path: Path) -> SessionSummary:
+    """Return the index columns of the session in a file, its big fields not built; arguments and errors as of `split`."""
+    before = codec.built_count()
+    try:
+        indexed = _INDEXED.decode(data)
+        key, fields = indexed.session_key, indexed.entry
+        if not (isinstance(key, str) and isinstance(fields, IndexFields)):
+            key, fields = _bare_key(name, data, path), _BARE.decode(data)
+    except _REFUSALS:
+        _refuse(name, data, path)
+    if codec.built_count() - before != 1:
+        decode(name, data, path=path)  # "entry" is written twice, at least
+    _agree(name, key, path)
+    return summarise(key, fields)
+
+
+def _bare_key(name: str, data: bytes, path: Path) -> str:
+    """Return the key of a file that holds an entry without wrapping, by its name (C.9)."""
+    key = names.decode(name)
+    if key is None or b'"sessionId"' not in data:
+        reason = "is neither a session with its key, nor an entry whose key is in the file name"
+        raise CorruptStoreError(path, reason, advice=_ADVICE)
+    return key
+
+
+def _agree(name: str, key: str, path: Path) -> None:
+    """Refuse a file that holds another session than its name says."""
+    try:
+        expected = names.encode(key)
+    except UnicodeEncodeError as error:
+        raise CorruptStoreError(path, "holds a key that is no text", advice=_ADVICE) from error
+    if expected != name:
+        raise CorruptStoreError(path, f"holds the session {key[:80]!r}, which does not belong under this name", advice=_ADVICE)
+
+
+def _refuse(name: str, data: bytes, path: Path) -> NoReturn:
+    """Say what is wrong with a file that a fast decoder refused."""
+    if not data.strip():
+        raise CorruptStoreError(path, "is blank", advice=_ADVICE)
+    content: Any = codec.decode_object(data, path=path, what="the file", advice=_ADVICE)
+    entry = content.get("entry", content)
+    what = codec.json_type_name(entry)
+    reason = f"its entry is {what}, not an object" if not isinstance(entry, dict) else f"holds no session that belongs under {name}"
+    raise CorruptStoreError(path, reason, advice=_ADVICE)
+
+
+def problem_of(error: CorruptStoreError) -> tuple[str, int | None]:
+    """Return (reason, line) of what is wrong with a file."""
+    return error.reason, error.line if isinstance(error, InvalidJSONError) else None
