@@ -124,6 +124,7 @@ def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
         raise invalid(data, path, error) from error
     members = {name.text: value for name, value in written.items()}
     if len(members) != len(written):
+        written, members = {}, {}  # a mapped file cannot be closed while an error's frame borrows from it
         name_duplicate(data, path=path)
     return members
 

@@ -24,6 +24,7 @@ from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_diges
 from sessionlab.errors import CorruptStoreError, InvalidJSONError, NoStoreError, UnreadableError
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of, newest_first
 from sessionlab.stores.checks import blocked_key_problem, entry_problems, worst_first
+from sessionlab.stores.json_state import is_session
 
 _INDEX: Final = msgspec.json.Decoder(dict[str, IndexFields])
 _ONE_INDEX: Final = msgspec.json.Decoder(IndexFields)
@@ -43,7 +44,9 @@ class JSONFileStore(SessionStore):
         self.path = path
         self.agent_id = agent_id
         self._descriptor = descriptor
-        self._identity = _identity(descriptor)
+        self.found = os.fstat(descriptor)
+        """What the system said about the file when it was opened."""
+        self._identity = _identity(self.found)
         self._count: int | None = None
 
     @classmethod
@@ -91,6 +94,35 @@ class JSONFileStore(SessionStore):
         for key, raw in self._members().items():
             yield key, bytes(raw)
 
+    def content(self) -> bytes:
+        """Return the whole file."""
+        size, place, pieces = self._size, 0, []
+        while place < size:
+            piece = os.pread(self._descriptor, size - place, place)
+            if not piece:
+                break
+            pieces.append(piece)
+            place += len(piece)
+        self._unchanged()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def spellings(self, key: str) -> dict[str, bytes]:
+        """Return what is stored of one session: under the normalised key, and under those that differ in case or blanks only."""
+        if self._size == 0:
+            return {}
+        self._unchanged()
+        with mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as data:
+            found = self._cut(data, key)
+        self._unchanged()
+        return found
+
+    def _cut(self, data: mmap.mmap, key: str) -> dict[str, bytes]:
+        """Cut one session out of the mapped file; what borrows the mapping is gone when this returns."""
+        if not data[:4096].strip() and not self.content().strip():
+            return {}
+        members = codec.split_members(data, path=self.path)
+        return {name: bytes(raw) for name, raw in members.items() if keys.normalise(name) == key and is_session(name, raw)}
+
     def count(self) -> int:
         if self._count is None:
             self._index()
@@ -112,7 +144,7 @@ class JSONFileStore(SessionStore):
 
     def _check(self, see: Callable[[str, Entry], None]) -> tuple[Problem, ...]:
         """Return what is wrong, and show every sound entry to `see`."""
-        data = self._read()
+        data = self.content()
         where = str(self.path)
         if not data.strip():
             return (
@@ -175,7 +207,7 @@ class JSONFileStore(SessionStore):
             except msgspec.ValidationError:
                 index = self._tolerant_index()
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                if not data[:4096].strip() and not self._read().strip():
+                if not data[:4096].strip() and not self.content().strip():
                     self._count = 0
                     return {}
                 raise codec.invalid(data, self.path, error) from error
@@ -200,36 +232,24 @@ class JSONFileStore(SessionStore):
 
     def _members(self) -> dict[str, msgspec.Raw]:
         """Return key -> the entry's bytes of every session, in file order."""
-        data = self._read()
+        data = self.content()
         if not data.strip():
             return {}
         members = codec.split_members(data, path=self.path)
-        return {key: raw for key, raw in members.items() if _is_object(raw) and keys.normalise(key) not in keys.BLOCKED_KEYS}
+        return {key: raw for key, raw in members.items() if is_session(key, raw)}
 
     def _decode(self, key: str, raw: bytes) -> Entry:
         """Decode one entry; an error names the line in the file, not in the entry."""
         try:
             return codec.decode_entry(raw, path=self.path, key=key)
         except InvalidJSONError:
-            data = self._read()
+            data = self.content()
             lines = codec.member_lines(data, codec.split_members(data, path=self.path))
             return codec.decode_entry(raw, path=self.path, key=key, line=lines[key])
 
-    def _read(self) -> bytes:
-        """Return the whole file."""
-        size, place, pieces = self._size, 0, []
-        while place < size:
-            piece = os.pread(self._descriptor, size - place, place)
-            if not piece:
-                break
-            pieces.append(piece)
-            place += len(piece)
-        self._unchanged()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
     def _unchanged(self) -> None:
         """Raise when the open file was written in place since it was opened. OpenClaw replaces the file; an editor may not."""
-        if _identity(self._descriptor) != self._identity:
+        if _identity(os.fstat(self._descriptor)) != self._identity:
             raise CorruptStoreError(self.path, "was changed in place while it was being read", advice="run it again")
 
 
@@ -250,6 +270,5 @@ def _bad_entry(error: InvalidJSONError, key: str, *, first_line: int, is_object:
     )
 
 
-def _identity(descriptor: int) -> tuple[int, int]:
-    found = os.fstat(descriptor)
+def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns

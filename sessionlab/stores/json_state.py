@@ -1,0 +1,148 @@
+"""One state of a `sessions.json`: which file it was, and the bytes of every member of it.
+
+What is not changed is carried over as it is written, indentation and all; nothing here decodes an entry.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from sessionlab import codec, keys
+
+Member = bytes | msgspec.Raw
+
+_CLOCK_STEP_NS: Final = 20_000_000
+"""More than the steps in which kernels stamp files: 1 to 10 ms."""
+_COARSE_STEP_NS: Final = 2_000_000_000
+"""The same for file systems that keep whole seconds only."""
+
+
+class Identity(NamedTuple):
+    """By what a file is known again: another file, or the same after a change, differs in one of these."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Identity:
+        """Take the identity from what the system says about a file."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def is_settled(self) -> bool:
+        """Say whether the file's last change is so long ago that another one now would show in its times."""
+        step_ns = _CLOCK_STEP_NS if self.changed_ns % 1_000_000_000 else _COARSE_STEP_NS
+        return time.time_ns() - self.changed_ns > step_ns
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a store file holds at one moment.
+
+    Attributes:
+        members: Key -> the value's bytes as they lie in the file, in its order; what is no session (no object, or a name that JavaScript
+            reserves) among them.
+        identity: Which file it was; `None` for none at all.
+        is_certain: Whether equal identity proves that the file still holds this. It does not for a file that was changed a moment before
+            it was read, unless sessionlab itself wrote it, with a time to the nanosecond.
+        is_indented: Whether the file is written as `JSON.stringify(store, null, 2)` writes it, as far as a cheap look tells: the frame to
+            the byte, and the inside of three members.
+    """
+
+    members: Mapping[str, Member]
+    identity: Identity | None
+    is_certain: bool = True
+    is_indented: bool = True
+
+    @classmethod
+    def of_file(cls, data: bytes, found: os.stat_result, *, path: Path) -> State:
+        """Cut what was read.
+
+        Args:
+            data: The whole file. The state borrows it.
+            found: What the system said about the file before it was read.
+            path: Where it lies, for messages.
+
+        Raises:
+            InvalidJSONError: It is not a JSON object.
+        """
+        members = codec.split_members(data, path=path) if data.strip() else {}
+        identity = Identity.of(found)
+        return cls(members, identity, is_certain=identity.is_settled(), is_indented=_is_indented(members, len(data)))
+
+    @cached_property
+    def sessions(self) -> Mapping[str, Member]:
+        """The members that are sessions."""
+        return {key: value for key, value in self.members.items() if is_session(key, value)}
+
+    @cached_property
+    def _variants(self) -> frozenset[str]:
+        """The normalised keys of members that are spelled otherwise; hardly a store has one."""
+        return frozenset(normal for key in self.members if (normal := keys.normalise(key)) != key)
+
+    def sessions_of(self, key: str) -> dict[str, bytes]:
+        """Return what is stored of one session, spelling -> its bytes: under the normalised key, and where case or blanks differ."""
+        spellings = [key] if key not in self._variants else [name for name in self.members if keys.normalise(name) == key]
+        return {name: bytes(self.sessions[name]) for name in spellings if name in self.sessions}
+
+    def replaced(self, written: Mapping[str, bytes], removed: frozenset[str]) -> dict[str, Member]:
+        """Return the members with some replaced or added, and some left out, as OpenClaw would write them."""
+        members = {
+            key: value if self.is_indented or key in written else _nested(bytes(value))
+            for key, value in self.members.items()
+            if key not in removed
+        }
+        members.update(written)
+        return members
+
+    def is_written_as(self, data: bytes) -> bool:
+        """Say whether a file with these bytes would be this state. Not seen of one that is not indented as usual."""
+        place = 0
+        for piece in pieces(self.members):
+            if data[place : place + len(piece)] != bytes(piece):
+                return False
+            place += len(piece)
+        return place == len(data)
+
+
+def is_session(key: str, value: Member) -> bool:
+    """Say whether a member is a session: an object, under a name that JavaScript does not reserve."""
+    return bytes(memoryview(value)[:1]) == b"{" and keys.normalise(key) not in keys.BLOCKED_KEYS
+
+
+def pieces(members: Mapping[str, Member]) -> Iterator[memoryview]:
+    """Yield what `JSON.stringify(store, null, 2)` writes, from members that are written so themselves."""
+    before = b"{\n  "
+    for key, value in members.items():
+        yield memoryview(before + msgspec.json.encode(key) + b": ")
+        yield memoryview(value)
+        before = b",\n  "
+    yield memoryview(b"\n}" if members else b"{}")
+
+
+def indented(compact: bytes) -> bytes:
+    """Return an entry, given as compact JSON, as it is written as a member of the store."""
+    return _nested(compact)
+
+
+def _nested(value: bytes) -> bytes:
+    """Write a JSON value with two-space indentation, one level deep. A line break within a string is written as a code."""
+    return msgspec.json.format(value, indent=2).replace(b"\n", b"\n  ")
+
+
+def _is_indented(members: Mapping[str, Member], size: int) -> bool:
+    if sum(map(len, pieces(members))) != size:
+        return False
+    names = list(members)
+    looked_at = {names[place] for place in (0, len(names) // 2, -1)} if names else set()
+    return all(_nested(bytes(members[name])) == bytes(members[name]) for name in looked_at)
