@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,12 +29,9 @@ class PlainStore(MemoryStore):
 
     @property
     def _content(self) -> Mapping[str, bytes]:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        data = self._read()
+        if data is None:
             return {}
-        except OSError as error:
-            raise CorruptStoreError(self.path, f"is no file that can be read ({error.strerror})") from error
         members = {key: bytes(raw) for key, raw in codec.split_members(data, path=self.path).items()}
         for key, raw in members.items():
             self._decode(key, raw)
@@ -41,31 +39,49 @@ class PlainStore(MemoryStore):
 
     @_content.setter
     def _content(self, content: Mapping[str, bytes]) -> None:
-        if not hasattr(self, "path") or self.path == Path(":memory:"):
-            return
-        data = b"{" + b",".join(codec.encode_compact(key) + b":" + raw for key, raw in content.items()) + b"}"
-        staged = self.path.with_name(f".{self.path.name}.tmp")
+        if hasattr(self, "_timeout_ms"):  # not while the base class makes an empty one
+            self._replace(content)
+
+    def _read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CorruptStoreError(self.path, f"is no file that can be read ({error.strerror})") from error
+
+    def _replace(self, content: Mapping[str, bytes]) -> None:
         if self.path.is_symlink():
             raise UnwritableError(self.path, "is a link")
+        data = b"{" + b",".join(codec.encode_compact(key) + b":" + raw for key, raw in content.items()) + b"}"
+        staged = self.path.with_name(f".{self.path.name}.{uuid.uuid4()}.tmp")
         with self._refusals():
-            file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 os.fchmod(file, 0o600)
                 place = 0
                 while place < len(data):
                     place += os.write(file, data[place:])
-                os.fsync(file)
+                self._sync(file)
             finally:
                 os.close(file)
             staged.rename(self.path)
         try:
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
+                self._sync(folder)
             finally:
                 os.close(folder)
         except OSError as error:
             raise UncertainWriteError(self.path, "the folder could not be synced") from error
+
+    def _sync(self, file: int) -> None:
+        os.fsync(file)
+
+    def _tidy(self) -> None:
+        """Remove what one that was killed has left behind."""
+        for staged in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            staged.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -73,7 +89,7 @@ class PlainStore(MemoryStore):
             yield
         except OSError as error:
             with contextlib.suppress(OSError):
-                self.path.with_name(f".{self.path.name}.tmp").unlink(missing_ok=True)
+                self._tidy()
             raise UnwritableError(self.path, f"cannot be written ({error.strerror})") from error
 
     @contextlib.contextmanager
@@ -91,8 +107,8 @@ class PlainStore(MemoryStore):
                     if time.monotonic() >= deadline:
                         raise StoreLockedError(self.path, "is locked") from error
                     time.sleep(0.001)
-            with contextlib.suppress(OSError):
-                self.path.with_name(f".{self.path.name}.tmp").unlink(missing_ok=True)
+            with self._refusals():
+                self._tidy()
             yield
         finally:
             os.close(file)

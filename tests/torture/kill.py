@@ -1,0 +1,90 @@
+"""T1: a process that writes is killed before every system call that touches the store. The store holds the old or the new state."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from os import cpu_count
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tests.torture import tracing
+from tests.torture.backends import Backend
+from tests.torture.operations import Operation, Stage
+from tests.torture.tracing import ACKNOWLEDGED, Point
+
+_PROGRAM: Final = """
+{body}
+print({acknowledged!r}, flush=True)
+store.close()
+"""
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass
+class Tally:
+    """What came of the accidents of one sort, on one backend and operation."""
+
+    backend: str
+    operation: str
+    sort: str
+    points: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def kill_everywhere(backend: Backend, operation: Operation, folder: Path, *, sample: int | None = None) -> Tally:
+    """Kill the operation before each of its calls, or before about `sample` of them, evenly spread, always the same.
+
+    Args:
+        backend: The store.
+        operation: What is being done when the process dies.
+        folder: An empty folder to work in.
+        sample: How many points at most; `None` for all.
+    """
+    stage = Stage(backend, operation, folder)
+    program = folder / "program.py"
+    program.write_text(backend.script(_PROGRAM.format(body=operation.body, acknowledged=ACKNOWLEDGED)), encoding="utf-8")
+    with stage.copy() as copy:
+        found = tracing.points(program, copy / backend.file_name, tracing.CHANGING)
+        assert found, "the program touches no file of the store"
+        assert stage.inspect(copy, acknowledged=True) == "new"
+    tally = Tally(backend.name, operation.name, "kill", points=len(found), counts={"old": 0, "new": 0})
+
+    def one(point: Point) -> tuple[str, str]:
+        with stage.copy() as copy:
+            try:
+                outcome = tracing.kill(program, copy / backend.file_name, point)
+                return stage.inspect(copy, acknowledged=outcome.acknowledged), ""
+            except Exception as error:  # noqa: BLE001 - whatever a store raises after an accident is a failure of its
+                return "failed", f"killed before {point}: {type(error).__name__}: {error}"
+
+    count(tally, at_once(one, sampled(found, sample, seed=f"{backend.name} {operation.name}")))
+    return tally
+
+
+def sampled(items: Sequence[_Item], number: int | None, *, seed: str) -> list[_Item]:
+    """Return that many items, one by chance out of each of as many equal parts; all of them for `None`, or when there are no more."""
+    if number is None or len(items) <= number:
+        return list(items)
+    chance = random.Random(seed)
+    edges = [round(place * len(items) / number) for place in range(number + 1)]
+    return [items[chance.randrange(low, high)] for low, high in pairwise(edges)]
+
+
+def at_once(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """Do the work for every item, as many at a time as there are processors."""
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        return list(pool.map(work, items))
+
+
+def count(tally: Tally, results: list[tuple[str, str]]) -> None:
+    """Add results, each (what came of it, the failure's words or "")."""
+    for what, failure in results:
+        tally.counts[what] = tally.counts.get(what, 0) + 1
+        if failure:
+            tally.failures.append(failure)
