@@ -57,12 +57,14 @@ class State:
             it was read, unless sessionlab itself wrote it, with a time to the nanosecond.
         is_indented: Whether the file is written as `JSON.stringify(store, null, 2)` writes it, as far as a cheap look tells: the frame to
             the byte, and the inside of three members.
+        data: The file's bytes, where they were read: the members borrow them anyway.
     """
 
     members: Mapping[str, Member]
     identity: Identity | None
     is_certain: bool = True
     is_indented: bool = True
+    data: bytes | None = None
 
     @classmethod
     def of_file(cls, data: bytes, found: os.stat_result, *, path: Path) -> State:
@@ -78,7 +80,7 @@ class State:
         """
         members = codec.split_members(data, path=path) if data.strip() else {}
         identity = Identity.of(found)
-        return cls(members, identity, is_certain=identity.is_settled(), is_indented=_is_indented(members, len(data)))
+        return cls(members, identity, is_certain=identity.is_settled(), is_indented=_is_indented(members, len(data)), data=data)
 
     @cached_property
     def sessions(self) -> Mapping[str, Member]:
@@ -106,10 +108,12 @@ class State:
         return members
 
     def is_written_as(self, data: bytes) -> bool:
-        """Say whether a file with these bytes would be this state. Not seen of one that is not indented as usual."""
+        """Say whether a file with these bytes is this state."""
+        if self.data is not None:
+            return data == self.data
         place = 0
         for piece in pieces(self.members):
-            if data[place : place + len(piece)] != bytes(piece):
+            if not data.startswith(bytes(piece), place):
                 return False
             place += len(piece)
         return place == len(data)

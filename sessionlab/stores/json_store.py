@@ -210,7 +210,8 @@ class JSONStore(WritableStore):
             with self._reader() as reader:
                 if reader is None or not known.is_written_as(reader.content()):
                     return False
-                known = dataclasses.replace(known, identity=Identity.of(reader.found))
+                found = Identity.of(reader.found)
+            known = snapshot.origin = dataclasses.replace(known, identity=found, is_certain=found.is_settled())
         self._held = known
         return True
 
