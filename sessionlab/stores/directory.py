@@ -82,18 +82,13 @@ class DirectoryStore(WritableStore):
             timeout_ms: How long a writer waits for the lock.
         """
         self.path = path
+        self._entries = path / ENTRIES
         self.agent_id = agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT
         self.timeout_ms = timeout_ms
         self._lock = KernelLock(path / LOCK_NAME, timeout_ms)
         self._held: _Held | None = None
         self._listed: _Listing | None = None
         self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
-
-    def updated_at(self, key: str) -> int | None:
-        """As the contract says; opens one file and builds none of its big fields (C.19)."""
-        found = [documents.summary(name, data, path=self._file(name)) for name, data in self._read(keys.normalise(key))]
-        times = [row.updated_ms for row in found if row.updated_ms is not None]
-        return max(times, default=None)
 
     def summaries(self) -> Iterator[SessionSummary]:
         """As the contract says; when a file holds no session, all others come first and the error after them."""
@@ -154,7 +149,9 @@ class DirectoryStore(WritableStore):
             found.append(documents.decode(name, data, path=self._file(name)))
             if self._held is not None and self._held.thread == threading.get_ident():
                 self._held.sound.add(name)
-        return max(found, key=lambda one: age_ms(*one))[1] if found else None
+        if len(found) > 1:
+            return max(found, key=lambda one: age_ms(*one))[1]
+        return found[0][1] if found else None
 
     def _load(self) -> Snapshot:
         with self._opened() as folder:
@@ -347,7 +344,7 @@ class DirectoryStore(WritableStore):
         return codec.decode_entry(raw, path=self._file(_name(key)), key=key)
 
     def _file(self, name: str) -> Path:
-        return self.path / ENTRIES / name
+        return self._entries / name
 
 
 def is_active(path: Path) -> bool:

@@ -12,6 +12,7 @@ crash moves the rest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,7 @@ class Change:
         self.folder = folder
         self.state: State
         self._state_file = self._length = -1
+        self._is_in_place = False
         with self._refusing():
             self._open_state()
             try:
@@ -188,11 +190,11 @@ class Change:
     def _set(self, state: State) -> None:
         """Write the state file: in place where that is safe (see `directory_state`), else as a new file."""
         state = state._replace(is_own=True)
-        text = state.text()
-        if self.state.is_own and len(text) == self._length and os.fstat(self._state_file).st_nlink == 1:
-            start = self._length - 1 if state._replace(is_changing=self.state.is_changing) == self.state else 0
-            if os.pwrite(self._state_file, text[start:], start) != len(text) - start:
-                raise OSError(5, "a state file was written in part")
+        is_mark = self._is_in_place and state._replace(is_changing=self.state.is_changing) == self.state
+        text = state.trailer() if is_mark else state.text()
+        if is_mark or (self._is_in_place and len(text) == self._length):
+            if os.pwrite(self._state_file, text, self._length - len(text)) != len(text):
+                raise OSError(errno.EIO, "a state file was written in part")
         else:
             folder = self.folder.descriptor
             with contextlib.suppress(FileNotFoundError):
@@ -209,7 +211,9 @@ class Change:
         self._state_file = os.open(STATE_NAME, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.folder.descriptor)
         raw = os.pread(self._state_file, directory_state.MAX_BYTES, 0)
         self._length = len(raw)
-        self.state = directory_state.parse(raw, path=self.folder.path / STATE_NAME)
+        self.state = directory_state.parse(raw, store=self.folder.path)
+        # One that has a second name is not written in place: what lies under that name is not ours.
+        self._is_in_place = self.state.is_own and os.fstat(self._state_file).st_nlink == 1
 
     def _close_state(self) -> None:
         descriptor, self._state_file = self._state_file, -1

@@ -16,6 +16,8 @@ from sessionlab.entry import Entry, IndexFields, SessionSummary, summarise
 from sessionlab.errors import CorruptStoreError, InvalidJSONError
 from sessionlab.stores import directory_names as names
 
+_START: Final = b'{\n  "sessionKey": %b,\n  "entry": '
+_END: Final = b"\n}"
 _ADVICE: Final = "mend it or move it away by hand: nothing writes over it"
 
 
@@ -61,10 +63,10 @@ def split(name: str, data: bytes, *, path: Path) -> tuple[str, msgspec.Raw]:
         _refuse(name, data, path)
     key, raw = wrapped.session_key, wrapped.entry
     if isinstance(key, str) and isinstance(raw, msgspec.Raw):
-        # Where a name is written twice the decoder would choose one: the strict one refuses, or finds the other inside the entry.
-        is_plain = data.count(b'"sessionKey"') == 1 and data.count(b'"entry"') == 1
-        if not is_plain:
-            codec.decode_object(data, path=path, advice=_ADVICE)
+        # Where a name is written twice the decoder chooses one. In a file as we write it nothing lies beside the two: no need to look.
+        start = _START % msgspec.json.encode(key)
+        if not data.startswith(start) or len(start) + len(memoryview(raw)) + len(_END) != len(data):
+            codec.decode_object(data, path=path, what="the file", advice=_ADVICE)
     else:
         key, raw = _bare_key(name, data, path), msgspec.Raw(data.strip())
     if bytes(memoryview(raw)[:1]) != b"{":

@@ -76,7 +76,7 @@ class Folder:
         except FileNotFoundError:
             return None
         try:
-            entries = _open_folder(Path(ENTRIES), descriptor, path / ENTRIES)
+            entries = _open_folder(ENTRIES, descriptor, path)
         except FileNotFoundError as error:
             os.close(descriptor)
             raise CorruptStoreError(path, f"is no session store: it has no folder {ENTRIES}", advice="move it away by hand") from error
@@ -114,18 +114,17 @@ class Folder:
 
     def raw_state(self) -> bytes:
         """Return `state.json` as it is."""
-        path = self.path / STATE_NAME
         try:
             descriptor = os.open(STATE_NAME, READ, dir_fd=self.descriptor)
         except FileNotFoundError as error:
             raise CorruptStoreError(self.path, f"is no session store: it has no {STATE_NAME}", advice="restore it from a backup") from error
         except OSError as error:
             if error.errno == errno.ELOOP:
-                raise CorruptStoreError(path, "is a symbolic link, not a file") from error
-            raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+                raise CorruptStoreError(self.path / STATE_NAME, "is a symbolic link, not a file") from error
+            raise UnreadableError(self.path / STATE_NAME, f"cannot be read ({error.strerror})") from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise CorruptStoreError(path, "is not a regular file")
+                raise CorruptStoreError(self.path / STATE_NAME, "is not a regular file")
             return os.read(descriptor, directory_state.MAX_BYTES)
         finally:
             os.close(descriptor)
@@ -137,12 +136,12 @@ class Folder:
             CorruptStoreError: It is missing or says nothing.
             UnsupportedSchemaError: It is of another layout.
         """
-        return directory_state.parse(self.raw_state(), path=self.path / STATE_NAME)
+        return directory_state.parse(self.raw_state(), store=self.path)
 
     def stamp(self) -> Stamp:
         """Return what tells the present state from any other. One that is not settled tells nothing beyond the moment."""
         raw = self.raw_state()
-        state = directory_state.parse(raw, path=self.path / STATE_NAME)
+        state = directory_state.parse(raw, store=self.path)
         entries = os.fstat(self.entries)
         try:
             journal = os.stat(JOURNAL, dir_fd=self.descriptor, follow_symlinks=False).st_ino
@@ -158,19 +157,19 @@ class Folder:
         Raises:
             CorruptStoreError: There is one that cannot be read.
         """
-        path = self.path / JOURNAL
         try:
-            descriptor = _open_folder(Path(JOURNAL), self.descriptor, path)
+            descriptor = _open_folder(JOURNAL, self.descriptor, self.path)
         except FileNotFoundError:
             yield None
             return
+        path = self.path / JOURNAL
         try:
             waiting = frozenset(name for name in listed(descriptor) if names.is_entry(name))
-            data = read_file(descriptor, MANIFEST, path=path / MANIFEST)
-            if data is None:  # all of it arrived a moment ago
+            found = _read_with_identity(descriptor, MANIFEST, self.path, JOURNAL)
+            if found is None:  # all of it arrived a moment ago
                 yield None
                 return
-            content = codec.decode_object(data, path=path / MANIFEST)
+            content = codec.decode_object(found[0], path=path / MANIFEST)
             version, removed = content.get("version"), content.get("removed")
             if not isinstance(version, int) or not isinstance(removed, list):
                 raise CorruptStoreError(path / MANIFEST, "is not what it should be", advice="restore the store from a backup")
@@ -187,10 +186,10 @@ class Folder:
             if name in journal.removed:
                 return None
             if name in journal.waiting:
-                found = _read_with_identity(journal.descriptor, name, self.path / JOURNAL / name)
+                found = _read_with_identity(journal.descriptor, name, self.path, JOURNAL)
                 if found is not None:
                     return found
-        return _read_with_identity(self.entries, name, self.path / ENTRIES / name)
+        return _read_with_identity(self.entries, name, self.path, ENTRIES)
 
     def holds(self, name: str) -> bool:
         """Say whether `entries` has a regular file of this name, which may be removed (C.45)."""
@@ -209,13 +208,14 @@ class Folder:
             return None
 
 
-def _open_folder(name: Path, parent: int | None, path: Path) -> int:
+def _open_folder(name: Path | str, parent: int | None, store: Path) -> int:
     """Open a real folder; raises `FileNotFoundError` when there is nothing, and an error of ours for all else."""
     try:
         return os.open(name, OPEN_FOLDER, dir_fd=parent)
     except FileNotFoundError:
         raise
     except OSError as error:
+        path = store / name
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
             is_link = stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
             what = "a symbolic link" if is_link else "no folder"
@@ -228,13 +228,8 @@ def listed(folder: int) -> list[str]:
     return os.listdir(folder)
 
 
-def read_file(folder: int, name: str, *, path: Path) -> bytes | None:
-    """Return a regular file in an open folder; `None` when there is none."""
-    found = _read_with_identity(folder, name, path)
-    return None if found is None else found[0]
-
-
-def _read_with_identity(folder: int, name: str, path: Path) -> tuple[bytes, Identity] | None:
+def _read_with_identity(folder: int, name: str, store: Path, part: str) -> tuple[bytes, Identity] | None:
+    """Return a regular file in an open folder; `None` when there is none. Store and part name the folder in messages only."""
     try:
         descriptor = os.open(name, READ, dir_fd=folder)
     except FileNotFoundError:
@@ -242,7 +237,7 @@ def _read_with_identity(folder: int, name: str, path: Path) -> tuple[bytes, Iden
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return None
-        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+        raise UnreadableError(store / part / name, f"cannot be read ({error.strerror})") from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -252,7 +247,7 @@ def _read_with_identity(folder: int, name: str, path: Path) -> tuple[bytes, Iden
         if len(data) != found.st_size:
             data += _rest(descriptor)
     except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})") from error
+        raise UnreadableError(store / part / name, f"cannot be read ({error.strerror})") from error
     finally:
         os.close(descriptor)
     return data, Identity(found.st_ino, found.st_size, found.st_mtime_ns)

@@ -30,6 +30,7 @@ TRAILERS: Final = {b"\n": (False, True), b" ": (True, True), b"\t": (False, Fals
 """Last byte -> (is being changed, every key is normalised)."""
 
 _TRAILER_OF: Final = {meaning: byte for byte, meaning in TRAILERS.items()}
+_TEXT: Final = b'{\n  "kind": "%b",\n  "layoutVersion": %d,\n  "version": %%d,\n  "updatedAt": %%d\n}' % (KIND.encode(), LAYOUT_VERSION)
 _OWN: Final = re.compile(
     rb'\{\n  "kind": "openclaw-session-store-directory",\n  "layoutVersion": 1,\n'
     rb'  "version": ([1-9][0-9]{0,15}),\n  "updatedAt": ([0-9]{1,16})\n\}([\n \t\r])\Z'
@@ -55,12 +56,15 @@ class State(NamedTuple):
 
     def text(self) -> bytes:
         """Return the state as a file."""
-        document = {"kind": KIND, "layoutVersion": LAYOUT_VERSION, "version": self.version, "updatedAt": self.updated_ms}
-        return codec.encode_indented(document) + _TRAILER_OF[self.is_changing, self.is_normal]
+        return _TEXT % (self.version, self.updated_ms) + self.trailer()
+
+    def trailer(self) -> bytes:
+        """Return the one character behind the document."""
+        return _TRAILER_OF[self.is_changing, self.is_normal]
 
 
-def parse(raw: bytes, *, path: Path) -> State:
-    """Read a state file.
+def parse(raw: bytes, *, store: Path) -> State:
+    """Read the state file of a store.
 
     Raises:
         CorruptStoreError: It is not what the format asks for.
@@ -69,6 +73,7 @@ def parse(raw: bytes, *, path: Path) -> State:
     own = _OWN.match(raw)
     if own is not None:
         return State(int(own[1]), int(own[2]), *TRAILERS[own[3]])
+    path = store / STATE_NAME
     document = codec.decode_object(raw, path=path)
     if document.get("kind") != KIND:
         raise CorruptStoreError(path, f"is not the state of a session store (kind {str(document.get('kind'))[:40]!r})")
