@@ -70,12 +70,16 @@ def is_agent_id(text: str) -> bool:
 
 
 def refusal(key: str) -> str | None:
-    """Return why a key may not be stored, or `None` when it may: blank, blocked, too long, or with control characters."""
+    """Return why a key may not be stored, or `None` when it may: blank, blocked, too long, with control characters or no text."""
     if not key.strip():
         return "is blank"
     if normalise(key) in BLOCKED_KEYS:
         return "is a name that JavaScript objects reserve"
-    if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+    try:
+        length = len(key.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair"
+    if length > MAX_KEY_BYTES:
         return f"is longer than {MAX_KEY_BYTES} bytes"
     if _CONTROL.search(key):
         return "holds a control character"

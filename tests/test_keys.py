@@ -144,6 +144,7 @@ def test_other_agent_ids_are_refused(agent: str) -> None:
         ("agent:main:\0", "control character"),
         ("agent:main:a\nb", "control character"),
         ("agent:main:\x7f", "control character"),
+        ("agent:main:\ud800", "half of a surrogate pair"),
         ("agent:main:" + "x" * 10_000, "longer than 4096 bytes"),
         ("é" * 2049, "longer than 4096 bytes"),
     ],

@@ -219,7 +219,6 @@ class SemanticsContract:
         assert not filled.delete(key)
         self.unchanged(filled, small_store())
 
-    @pytest.mark.xfail(strict=True, reason="keys.refusal lets half of a surrogate pair pass, which no file and no digest can carry")
     def test_key_that_utf_8_cannot_carry_is_refused(self, filled: WritableStore) -> None:
         with pytest.raises(InvalidKeyError):
             filled.put("agent:main:\ud800", session())
