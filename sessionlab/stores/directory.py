@@ -18,7 +18,7 @@ import msgspec
 
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, SessionSummary, canonical_digest
-from sessionlab.errors import CorruptStoreError, InvalidKeyError, StoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
+from sessionlab.errors import CorruptStoreError, StoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
@@ -176,7 +176,7 @@ class DirectoryStore(WritableStore):
         return isinstance(origin, Stamp) and origin.is_settled and origin == self._state()
 
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
-        files = {_name(key): documents.document(key, one.data) for key, one in written.items()}
+        files = {names.encode(key): documents.document(key, one.data) for key, one in written.items()}
         held = self._held
         folder = held.folder if held is not None else None
         if held is None or folder is None:
@@ -341,7 +341,7 @@ class DirectoryStore(WritableStore):
             return (Problem(code="invalid_store", severity="error", message=reason, path=str(error.path), line=line, advice=error.advice),)
 
     def _decode(self, key: str, raw: bytes) -> Entry:
-        return codec.decode_entry(raw, path=self._file(_name(key)), key=key)
+        return codec.decode_entry(raw, path=self._file(names.encode(key)), key=key)
 
     def _file(self, name: str) -> Path:
         return self._entries / name
@@ -363,13 +363,6 @@ def is_active(path: Path) -> bool:
     except CorruptStoreError:
         return False
     return True
-
-
-def _name(key: str) -> str:
-    try:
-        return names.encode(key)
-    except UnicodeEncodeError as error:
-        raise InvalidKeyError(key, "holds half of a surrogate pair") from error
 
 
 def _all_of(errors: tuple[CorruptStoreError, ...]) -> StoreError:
