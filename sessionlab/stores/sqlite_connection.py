@@ -1,0 +1,242 @@
+"""The connections of one SQLite store: one for each thread, more for what is streamed; none outlives its thread, a fork, or the file.
+
+A database at rest (no `-wal` beside it) is read as immutable, which writes nothing and takes no locks, and what was read counts only if the
+file is still the same afterwards. As soon as somebody writes, `-wal` and `-shm` are there, and reading goes through them as SQLite does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sessionlab.errors import CorruptStoreError, UnreadableError, UnwritableError
+from sessionlab.storage import files
+from sessionlab.stores import sqlite_schema
+from sessionlab.stores.sqlite_opening import Durability, FileState, Opened, inode_of, open_file, refusal
+
+_SETTLE_S: Final = 0.02
+"""A file written longer ago than this has another mtime after the next write: file systems count in steps of up to 10 ms."""
+
+_MOST_TRIES: Final = 20
+_FOR_EVER_MS: Final = (1 << 31) - 1
+_Answer = TypeVar("_Answer")
+
+
+class Connections:
+    """The connections of a store object to one database file."""
+
+    def __init__(self, path: Path, *, file: Path, timeout_ms: float, durability: Durability) -> None:
+        """Open nothing yet.
+
+        Args:
+            path: The store, for messages.
+            file: The database, links followed.
+            timeout_ms: How long to wait for writers that do not take the store's lock; 0 or infinite for ever.
+            durability: "commit" forces every commit to disk, "process" leaves that to the system.
+        """
+        self.path = path
+        self.file = file
+        self._log = Path(f"{file}-wal")
+        self._busy_ms = int(timeout_ms) if 0 < timeout_ms < _FOR_EVER_MS else _FOR_EVER_MS
+        self._durability: Durability = durability
+        self._local = threading.local()
+        self._idle: list[Opened] = []
+        self._all: weakref.WeakSet[Opened] = weakref.WeakSet()
+
+    def close(self) -> None:
+        """Close every connection, those of other threads included. The next question opens another."""
+        for opened in list(self._all):
+            opened.close()
+        self._all.clear()
+        self._idle.clear()
+        self._local = threading.local()
+
+    def ask(self, question: Callable[[Opened | None], _Answer]) -> _Answer:
+        """Return what a question finds in one committed state of the database; it gets `None` when there is no file.
+
+        Raises: see `refusal`.
+        """
+        for attempt in range(_MOST_TRIES):
+            opened = self.current(live=attempt == _MOST_TRIES - 1)
+            try:
+                with opened.in_use if opened else contextlib.nullcontext():
+                    answer = question(opened)
+            except sqlite3.Error as error:
+                if self._still_counts(opened):
+                    raise refusal(self.path, error) from error
+            except CorruptStoreError:
+                if self._still_counts(opened):
+                    raise
+            else:
+                if self._still_counts(opened):
+                    return answer
+        raise UnreadableError(self.path, "kept changing while it was read", advice="try again")
+
+    def stream(self, query: str, *, batch: int, largest_at_rest: int) -> Iterator[list[tuple[object, ...]]]:
+        """Yield the rows of a query in lists, all of one committed state. The connection is not shared meanwhile.
+
+        Args:
+            query: The statement, without parameters.
+            batch: Rows in a list.
+            largest_at_rest: Up to this size, in bytes, a file at rest is read at once, writing nothing beside it.
+        """
+        state = self._state()
+        if state is None:
+            return
+        if state.size <= largest_at_rest:
+            rows = self.ask(lambda opened: opened.connection.execute(query).fetchall() if opened else [])
+            yield from (rows[place : place + batch] for place in range(0, len(rows), batch))
+            return
+        opened = self._borrowed(state)
+        try:
+            with opened.in_use:
+                cursor = opened.connection.execute(query)
+                while rows := cursor.fetchmany(batch):
+                    if not self._still_counts(opened):
+                        raise UnreadableError(self.path, "was changed while it was read", advice="try again")
+                    yield rows
+                cursor.close()
+        except sqlite3.Error as error:
+            raise refusal(self.path, error) from error
+        else:
+            self._idle.append(opened)
+
+    def current(self, *, live: bool = False) -> Opened | None:
+        """Return this thread's connection to the file that is there now; `None` when there is none.
+
+        Args:
+            live: Open it as writers do.
+        """
+        opened: Opened | None = getattr(self._local, "opened", None)
+        state = self._state()
+        if state is None:
+            self._local.opened = None
+            return None
+        if opened is not None and self._is_usable(opened, state) and (opened.is_live or not (live or self._log.exists())):
+            return opened
+        self._local.opened = None
+        self._local.opened = self._open(state, live=live or self._log.exists())
+        return self._local.opened  # type: ignore[no-any-return]  # a thread's own
+
+    def roll_back(self) -> None:
+        """End the transaction of this thread's connection, if one is still open, without its changes."""
+        opened: Opened | None = getattr(self._local, "opened", None)
+        try:
+            if opened is not None and opened.process == os.getpid() and opened.connection.in_transaction:
+                opened.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._local.opened = None  # closing it ends the transaction as well
+
+    def has_kept_log(self, opened: Opened) -> bool:
+        """Say whether a commit is where others see it; see `_drop_stale`."""
+        return opened.log_inode == inode_of(self._log)
+
+    def size(self) -> int:
+        """Return the bytes of the database and its log."""
+        total = 0
+        for file in (self.file, self._log):
+            with contextlib.suppress(FileNotFoundError):
+                total += file.stat().st_size
+        return total
+
+    def is_at_rest_as(self, origin: object) -> bool:
+        """Say whether nothing was committed since a file at rest was read; `origin` is what `Opened.origin` returned then."""
+        if not isinstance(origin, FileState) or self._state() != origin:
+            return False
+        try:
+            return self._log.stat().st_size == 0
+        except FileNotFoundError:
+            return True
+
+    def make(self) -> Opened:
+        """Make the database where there is none, whole or not at all, and return this thread's connection. Only under the store's lock."""
+        files.make_folder(self.file.parent)
+        files.remove_leftovers(self.file, of=(self.file.name,))
+        temporary = files.temporary_path(self.file)
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE))
+            temporary.chmod(files.PRIVATE_FILE)
+            connection = sqlite3.connect(temporary, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = MEMORY")
+                sqlite_schema.define(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+            temporary.rename(self.file)
+        except OSError as error:
+            raise files.refused(self.path, error) from error
+        except sqlite3.Error as error:
+            raise refusal(self.path, error, is_write=True) from error
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(OSError):
+                    Path(f"{temporary}{suffix}").unlink()
+        files.fsync_folder(self.file.parent, written=self.path)
+        opened = self.current(live=True)
+        if opened is None:
+            raise UnwritableError(self.path, "disappeared while it was being made", advice="find out who removes it")
+        return opened
+
+    def _state(self) -> FileState | None:
+        """Look at the file; `None` when there is none.
+
+        Raises:
+            CorruptStoreError: There is a log without a database.
+            UnreadableError: The system refuses, or a link leads nowhere.
+        """
+        try:
+            found = os.stat(self.file)  # noqa: PTH116 - on every path; pathlib takes as long again
+        except FileNotFoundError:
+            if self.path.is_symlink():
+                raise UnreadableError(self.path, "is a link that leads nowhere", advice="remove it, or restore what it led to") from None
+            if self._log.exists():
+                reason = f"is gone, but its log {self._log.name} is there, which may hold sessions"
+                raise CorruptStoreError(self.path, reason, advice="restore the database from a backup, or move the log away") from None
+            return None
+        except OSError as error:
+            raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
+        return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _is_usable(self, opened: Opened, state: FileState) -> bool:
+        """Say whether a connection is this process's, open, and leads to the files that are there; when at rest, unchanged."""
+        if opened.process != os.getpid() or opened.is_closed:
+            return False
+        if not opened.is_live:
+            return opened.state == state
+        return opened.state[:2] == state[:2] and opened.log_inode == inode_of(self._log)
+
+    def _still_counts(self, opened: Opened | None) -> bool:
+        """Say whether what was read is one committed state: always, except of a file at rest that has been written since."""
+        return opened is None or opened.is_live or self._state() == opened.state
+
+    def _borrowed(self, state: FileState) -> Opened:
+        """Return a connection for one stream."""
+        while self._idle:
+            opened = self._idle.pop()
+            if opened.is_live and self._is_usable(opened, state):
+                return opened
+        try:
+            return self._open(state, live=True)
+        except UnreadableError:
+            if self._log.exists():
+                raise
+            return self._open(state, live=False)  # a folder that we may not write in: it stays at rest, or `stream` notices
+
+    def _open(self, state: FileState, *, live: bool) -> Opened:
+        if not live:
+            while 0 <= time.time() - state.mtime_ns / 1e9 < _SETTLE_S:
+                time.sleep(_SETTLE_S / 4)
+        try:
+            opened = open_file(self.path, self.file, state, live=live, busy_ms=self._busy_ms, durability=self._durability)
+        except sqlite3.Error as error:
+            raise refusal(self.path, error) from error
+        self._all.add(opened)
+        return opened

@@ -1,0 +1,195 @@
+"""The format of `sessions.sqlite`: tables, version, and how a file is recognised, made and upgraded. After openclaw#58550.
+
+The `sessions` table has that proposal's columns and indexes, and those that a listing needs besides: `started_at`, `ended_at`, `chat_type`,
+`context_tokens`, `compaction_count`, `parent_key`, `session_file`. Where it differs:
+
+- `entry_json` lies in `documents`, and big fields of it in `big_fields`, so that a listing reads neither, and changing one field does not
+  write the others. Columns are an index only, made from the entry, which alone is the truth (B.5).
+- `updated_at` may be NULL: an entry need not say. `created_at` is what the entry says, not `startedAt`, which has a column of its own.
+- `session_key` is one spelling by constraint: what SQLite can tell (spaces, ASCII letters) no program can store twice.
+  Nor can it store a reserved key.
+
+A big field has a digest of its own: storing equal values once is one more column away, and not built.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sessionlab.entry import SessionSummary, last_route, summary_of
+from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
+
+APPLICATION_ID: Final = 0x534C4231
+"""`SLB1`, in the header of every database of ours."""
+
+VERSION: Final = 1
+
+SCHEMA: Final = (
+    """
+    CREATE TABLE sessions (
+        id INTEGER PRIMARY KEY,
+        session_key TEXT NOT NULL UNIQUE
+            CHECK (session_key = lower(trim(session_key)) AND session_key NOT IN ('__proto__', 'prototype', 'constructor')),
+        session_id TEXT NOT NULL,
+        updated_at INTEGER,
+        created_at INTEGER,
+        started_at INTEGER,
+        ended_at INTEGER,
+        status TEXT,
+        chat_type TEXT,
+        channel TEXT,
+        label TEXT,
+        display_name TEXT,
+        model_provider TEXT,
+        model TEXT,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        total_tokens INTEGER,
+        context_tokens INTEGER,
+        compaction_count INTEGER,
+        parent_key TEXT,
+        session_file TEXT,
+        last_thread_id TEXT,
+        archived INTEGER NOT NULL DEFAULT 0,
+        last_channel TEXT,
+        last_to TEXT,
+        last_account_id TEXT,
+        message_count INTEGER
+    )
+    """,
+    "CREATE INDEX idx_sessions_updated_at ON sessions (updated_at DESC, session_key)",
+    "CREATE INDEX idx_sessions_channel ON sessions (channel)",
+    "CREATE INDEX idx_sessions_status ON sessions (status)",
+    "CREATE INDEX idx_sessions_last_channel ON sessions (last_channel)",
+    "CREATE INDEX idx_sessions_archived ON sessions (archived)",
+    "CREATE TABLE documents (id INTEGER PRIMARY KEY REFERENCES sessions ON DELETE CASCADE, entry_json TEXT NOT NULL)",
+    """
+    CREATE TABLE big_fields (
+        session INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        value TEXT NOT NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX idx_big_fields_session ON big_fields (session, place)",
+)
+UPGRADES: Mapping[int, Sequence[str]] = {}
+"""Version -> the statements that lead from it to the next one."""
+
+COLUMNS: Final = (
+    *("session_id", "updated_at", "created_at", "started_at", "ended_at", "status", "chat_type", "channel", "label", "display_name"),
+    *("model_provider", "model", "input_tokens", "output_tokens", "total_tokens", "context_tokens", "compaction_count", "parent_key"),
+    *("session_file", "last_thread_id", "archived", "last_channel", "last_to", "last_account_id"),
+)
+"""The columns that are made from an entry, in the order of `columns_of`; those up to `archived` make a summary."""
+
+_SUMMARY: Final = ("session_key", *COLUMNS[: COLUMNS.index("archived") + 1])
+SELECT_SUMMARIES: Final = (
+    f"SELECT {', '.join(_SUMMARY)} FROM sessions INDEXED BY idx_sessions_updated_at ORDER BY updated_at DESC, session_key"
+)
+
+
+def columns_of(key: str, entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the columns say of an entry."""
+    one = summary_of(key, entry)
+    return (
+        *(one.session_id, one.updated_ms, one.created_ms, one.started_ms, one.ended_ms, one.status, one.chat_type, one.channel, one.label),
+        *(one.display_name, one.model_provider, one.model, one.input_tokens, one.output_tokens, one.total_tokens, one.context_tokens),
+        *(one.compaction_count, one.parent_key, one.session_file, one.thread_id, int(one.archived), *last_route(entry)),
+    )
+
+
+def summary_of_row(row: tuple[Any, ...]) -> SessionSummary:
+    """Return the summary in a row of `SELECT_SUMMARIES`."""
+    # Spelled out: through keyword arguments from a dict it takes three times as long.
+    (
+        key,
+        sid,
+        updated,
+        created,
+        started,
+        ended,
+        status,
+        chat,
+        channel,
+        label,
+        display,
+        provider,
+        model,
+        i,
+        o,
+        t,
+        c,
+        n,
+        parent,
+        f,
+        thread,
+        a,
+    ) = row
+    return SessionSummary(
+        key=key,
+        session_id=sid,
+        updated_ms=updated,
+        created_ms=created,
+        started_ms=started,
+        ended_ms=ended,
+        status=status,
+        chat_type=chat,
+        channel=channel,
+        label=label,
+        display_name=display,
+        model_provider=provider,
+        model=model,
+        input_tokens=i,
+        output_tokens=o,
+        total_tokens=t,
+        context_tokens=c,
+        compaction_count=n,
+        parent_key=parent,
+        session_file=f,
+        thread_id=thread,
+        archived=a != 0,
+    )
+
+
+def recognise(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format version of a database, reading only.
+
+    Raises:
+        CorruptStoreError: It is not one of ours, or was never finished.
+        UnsupportedSchemaError: It is newer than this sessionlab.
+        sqlite3.Error: It cannot be read.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise CorruptStoreError(path, "is a database, but not a session store of sessionlab", advice="move it away, or name another file")
+    if version > VERSION:
+        raise UnsupportedSchemaError(path, found=version, supported=f"1 to {VERSION}" if VERSION > 1 else "1")
+    if version < 1:
+        raise CorruptStoreError(path, "has no format version: it was never finished", advice="restore it from a backup")
+    return int(version)
+
+
+def define(connection: sqlite3.Connection) -> None:
+    """Make the tables in an empty database, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a database to today's version inside the transaction that is open; none is written when it has it."""
+    version = recognise(connection, path)
+    while version < VERSION:
+        for statement in UPGRADES[version]:
+            connection.execute(statement)
+        version += 1
+        connection.execute(f"PRAGMA user_version = {version}")
