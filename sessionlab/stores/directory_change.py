@@ -86,9 +86,8 @@ class Change:
         else:
             version = self.state.version + 1
             self._decide(files, removed, version)
-            # All of it is on disk and every reader sees it, so it is done, even when the system refuses to move it now: then the next
-            # writer does.
-            with contextlib.suppress(OSError, StoreError), self.folder.journal() as journal:
+            # All of it is on disk, and every reader sees it. When the system refuses to move it now, the next writer does.
+            with self._deciding(), self.folder.journal() as journal:
                 if journal is not None:
                     self._arrive(journal, is_normal=is_normal)
         if not self.folder.is_current():
@@ -231,8 +230,9 @@ class Change:
     def _deciding(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            reason = f"was changed, but whether that survives a loss of power is uncertain ({error.strerror})"
+        except (OSError, StoreError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.reason
+            reason = f"was changed, but the disk refused something afterwards ({why}): the change may not survive a loss of power"
             raise UncertainWriteError(self.folder.path, reason, advice=_ADVICE) from error
 
 

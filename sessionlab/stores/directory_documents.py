@@ -99,8 +99,8 @@ def summary(name: str, data: bytes, *, path: Path) -> SessionSummary:
             key, fields = _bare_key(name, data, path), _BARE.decode(data)
     except _REFUSALS:
         _refuse(name, data, path)
-    if codec.built_count() - before != 1:
-        decode(name, data, path=path)  # "entry" is written twice, at least
+    if codec.built_count() - before != 1 or not data.startswith(_START % msgspec.json.encode(key)):
+        decode(name, data, path=path)  # an entry is written twice, or it may be that a key is
     _agree(name, key, path)
     return summarise(key, fields)
 
@@ -108,7 +108,8 @@ def summary(name: str, data: bytes, *, path: Path) -> SessionSummary:
 def _bare_key(name: str, data: bytes, path: Path) -> str:
     """Return the key of a file that holds an entry without wrapping, by its name (C.9)."""
     key = names.decode(name)
-    if key is None or b'"sessionId"' not in data:
+    content = codec.decode_object(data, path=path, what="the file", advice=_ADVICE)
+    if key is None or not isinstance(content.get("sessionId"), str):
         reason = "is neither a session with its key, nor an entry whose key is in the file name"
         raise CorruptStoreError(path, reason, advice=_ADVICE)
     return key

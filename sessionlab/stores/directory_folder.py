@@ -126,6 +126,8 @@ class Folder:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise CorruptStoreError(self.path / STATE_NAME, "is not a regular file")
             return os.read(descriptor, directory_state.MAX_BYTES)
+        except OSError as error:
+            raise UnreadableError(self.path / STATE_NAME, f"cannot be read ({error.strerror})") from error
         finally:
             os.close(descriptor)
 
