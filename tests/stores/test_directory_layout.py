@@ -166,14 +166,8 @@ def test_bad_file_is_reported_and_never_hides_the_others(store: DirectoryStore, 
     replace(bad, BAD[name])
     fresh = DirectoryStore(store.path)
     for each in (store, fresh, fresh):
-        rows = []
-        try:
-            rows.extend(each.summaries())
-            rows += [row.key for row in each.summaries()]
-        except CorruptStoreError as error:
-            assert bad.name in str(error)
-        else:
-            assert name == "not-utf-8"  # a listing does not look into entries
+        with pytest.raises(CorruptStoreError, match=bad.name):
+            list(each.summaries())
     for attempt in (
         lambda: dict(store.load()),
         lambda: list(store.items()),
