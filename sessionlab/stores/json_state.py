@@ -5,6 +5,7 @@ What is not changed is carried over as it is written, indentation and all; nothi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from sessionlab import codec, keys
+from sessionlab.errors import InvalidJSONError
 
 Member = bytes | msgspec.Raw
 
@@ -100,7 +102,7 @@ class State:
     def replaced(self, written: Mapping[str, bytes], removed: frozenset[str]) -> dict[str, Member]:
         """Return the members with some replaced or added, and some left out, as OpenClaw would write them."""
         members = {
-            key: value if self.is_indented or key in written else _nested(bytes(value))
+            key: value if self.is_indented or key in written else _anew(bytes(value))
             for key, value in self.members.items()
             if key not in removed
         }
@@ -134,14 +136,16 @@ def pieces(members: Mapping[str, Member]) -> Iterator[memoryview]:
     yield memoryview(b"\n}" if members else b"{}")
 
 
-def indented(compact: bytes) -> bytes:
-    """Return an entry, given as compact JSON, as it is written as a member of the store."""
-    return _nested(compact)
-
-
-def _nested(value: bytes) -> bytes:
-    """Write a JSON value with two-space indentation, one level deep. A line break within a string is written as a code."""
+def indented(value: bytes) -> bytes:
+    """Return a JSON value as it is written as a member of the store. A line break within a string is written as a code."""
     return msgspec.json.format(value, indent=2).replace(b"\n", b"\n  ")
+
+
+def _anew(value: bytes) -> bytes:
+    """Write a member as OpenClaw would after reading it; of one that cannot be read strictly only the blanks change."""
+    with contextlib.suppress(InvalidJSONError):
+        value = codec.encode_compact(codec.decode_document(value, path=Path()))
+    return indented(value)
 
 
 def _is_indented(members: Mapping[str, Member], size: int) -> bool:
@@ -149,4 +153,4 @@ def _is_indented(members: Mapping[str, Member], size: int) -> bool:
         return False
     names = list(members)
     looked_at = {names[place] for place in (0, len(names) // 2, -1)} if names else set()
-    return all(_nested(bytes(members[name])) == bytes(members[name]) for name in looked_at)
+    return all(indented(bytes(members[name])) == bytes(members[name]) for name in looked_at)

@@ -139,11 +139,12 @@ class JSONStore(WritableStore):
         return self._state_of(self._identity())
 
     def _state_of(self, identity: Identity | None) -> State:
+        if self._is_writing() and self._held is not None:
+            return self._held  # what the change is based on; `_replace` makes sure that it is still there
+        state = self._cache.get(identity) or self._read()
         if self._is_writing():
-            if self._held is None or self._held.identity != identity:
-                self._held = self._cache.get(identity) or self._read()
-            return self._held
-        return self._cache.get(identity) or self._read()
+            self._held = state
+        return state
 
     def _read(self) -> State:
         """Read the file, and keep it if it may be kept."""
@@ -190,8 +191,11 @@ class JSONStore(WritableStore):
             make_folder(self.path.parent)
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._lock.held())
-            if self.path.is_symlink():  # others may know the store by its own name
-                stack.enter_context(StoreLock(Path(os.path.realpath(self.path)), self._lock.timeout_ms).held())
+            if self.path.is_symlink():
+                target = Path(os.path.realpath(self.path))
+                if target.is_symlink():
+                    raise UnreadableError(self.path, "is a link that leads in a circle")
+                stack.enter_context(StoreLock(target, self._lock.timeout_ms).held())  # others may know the store by its own name
             self._writer = threading.get_ident()
             try:
                 yield
