@@ -52,7 +52,7 @@ class StateCache:
     def put(self, state: State) -> None:
         """Keep a state in place of the last, if it may be kept."""
         identity = state.identity
-        may_keep = identity is not None and state.is_certain and self.takes(identity.size)
+        may_keep = identity is not None and self.takes(identity.size) and state.is_certain
         self._kept = (state, self._clock()) if may_keep else None
 
     def takes(self, size_bytes: int) -> bool:

@@ -70,6 +70,7 @@ class JSONStore(WritableStore):
         self._cache = StateCache(path)
         self._writer = 0  # the thread that holds the lock through this object
         self._held: State | None = None  # what that thread knows to be stored
+        self._own: Identity | None = None  # the file that was written last
         self._is_swept = False
 
     def summaries(self) -> Iterator[SessionSummary]:
@@ -152,6 +153,8 @@ class JSONStore(WritableStore):
             if reader is None:
                 return _NOTHING
             state = State.of_file(reader.content(), reader.found, path=self.path)
+        if state.identity == self._own:
+            state = dataclasses.replace(state, is_certain=True)
         self._cache.put(state)
         return state
 
@@ -240,5 +243,6 @@ class JSONStore(WritableStore):
             reason = "was changed by a program that does not take the lock; nothing was written"
             raise UnwritableError(self.path, reason, advice="find out which one it is, then run it again")
         found = replace_file(self.path, list(pieces(after.members)), durable=self.durable)
-        self._held = State(after.members, Identity.of(found))
+        self._own = Identity.of(found)
+        self._held = State(after.members, self._own)
         self._cache.put(self._held)
