@@ -107,7 +107,7 @@ class SQLiteStore(WritableStore):
             if stored is None:
                 return None
             patch = change(stored.entry(key, self.path))
-            before = stored.entry(key, self.path)  # anew: the caller may have changed what it was given
+            before = stored.entry(key, self.path, is_verified=True)  # anew: the caller may have changed what it was given
             if patch is None:
                 return before
             laid = self._lay_over(key, patch, now_ms=now_ms)
@@ -124,8 +124,8 @@ class SQLiteStore(WritableStore):
 
     def raw(self, key: str) -> bytes | None:
         """Return a session's entry as JSON, byte for byte as stored and not decoded; `None` when there is no such session."""
-        stored = self._stored(keys.normalise(key))
-        return None if stored is None else stored.raw(key, self.path)
+        key = keys.normalise(key)
+        return self._connections.ask(lambda opened: sqlite_rows.read_raw(opened.connection, key, self.path) if opened else None)
 
     def close(self) -> None:
         self._connections.close()
@@ -179,7 +179,8 @@ class SQLiteStore(WritableStore):
     def _locked(self) -> Iterator[None]:
         if self._copy is not None:
             raise UnwritableError(self.path, "is shown as a private copy, for reading only", advice="open the store itself")
-        make_folder(self._connections.file.parent)
+        if not self._connections.file.parent.is_dir():
+            make_folder(self._connections.file.parent)
         with self._lock.held():
             opened = self._writer = self._connections.current(live=True)
             try:

@@ -43,7 +43,8 @@ class Connections:
         """
         self.path = path
         self.file = file
-        self._log = Path(f"{file}-wal")
+        self._log = f"{file}-wal"
+        self._file_name = str(file)
         self._busy_ms = int(timeout_ms) if 0 < timeout_ms < _FOR_EVER_MS else _FOR_EVER_MS
         self._durability: Durability = durability
         self._local = threading.local()
@@ -119,10 +120,10 @@ class Connections:
         if state is None:
             self._local.opened = None
             return None
-        if opened is not None and self._is_usable(opened, state) and (opened.is_live or not (live or self._log.exists())):
+        if opened is not None and self._is_usable(opened, state) and (opened.is_live or not (live or inode_of(self._log) is not None)):
             return opened
         self._local.opened = None
-        self._local.opened = self._open(state, live=live or self._log.exists())
+        self._local.opened = self._open(state, live=live or inode_of(self._log) is not None)
         return self._local.opened  # type: ignore[no-any-return]  # a thread's own
 
     def roll_back(self) -> None:
@@ -141,9 +142,9 @@ class Connections:
     def size(self) -> int:
         """Return the bytes of the database and its log."""
         total = 0
-        for file in (self.file, self._log):
+        for name in (self._file_name, self._log):
             with contextlib.suppress(FileNotFoundError):
-                total += file.stat().st_size
+                total += Path(name).stat().st_size
         return total
 
     def is_at_rest_as(self, origin: object) -> bool:
@@ -151,7 +152,7 @@ class Connections:
         if not isinstance(origin, FileState) or self._state() != origin:
             return False
         try:
-            return self._log.stat().st_size == 0
+            return Path(self._log).stat().st_size == 0
         except FileNotFoundError:
             return True
 
@@ -193,12 +194,12 @@ class Connections:
             UnreadableError: The system refuses, or a link leads nowhere.
         """
         try:
-            found = os.stat(self.file)  # noqa: PTH116 - on every path; pathlib takes as long again
+            found = os.stat(self._file_name)  # noqa: PTH116 - on every path; pathlib takes as long again
         except FileNotFoundError:
             if self.path.is_symlink():
                 raise UnreadableError(self.path, "is a link that leads nowhere", advice="remove it, or restore what it led to") from None
-            if self._log.exists():
-                reason = f"is gone, but its log {self._log.name} is there, which may hold sessions"
+            if inode_of(self._log) is not None:
+                reason = f"is gone, but its log {self._log} is there, which may hold sessions"
                 raise CorruptStoreError(self.path, reason, advice="restore the database from a backup, or move the log away") from None
             return None
         except OSError as error:
@@ -226,7 +227,7 @@ class Connections:
         try:
             return self._open(state, live=True)
         except UnreadableError:
-            if self._log.exists():
+            if inode_of(self._log) is not None:
                 raise
             return self._open(state, live=False)  # a folder that we may not write in: it stays at rest, or `stream` notices
 

@@ -87,9 +87,13 @@ def patched(key: str, slim: bytes, before: Entry, merged: Mapping[str, Any]) -> 
         InvalidEntryError: What the merge brought may not be stored.
     """
     fresh = {name: value for name, value in merged.items() if name not in before or value is not before[name]}
-    brought = _MEMBERS.decode(entries.encode(key, {"sessionId": merged.get("sessionId"), **fresh}))
-    stored = _MEMBERS.decode(slim)
-    return _packed({name: brought[name] if name in fresh else stored[name] for name in merged})
+    document = _packed(_MEMBERS.decode(entries.encode(key, {"sessionId": merged.get("sessionId"), **fresh})))
+    brought = {one.name: one for one in document.big}
+    stored, slim_brought = _MEMBERS.decode(slim), _MEMBERS.decode(document.slim)
+    members = {name: slim_brought[name] if name in fresh else stored[name] for name in merged}
+    kept = {name for name, value in before.items() if value == [] and name not in fresh and stored[name] == _MARK}
+    big = [brought.get(name) or BigField(name) for name in merged if name in brought or name in kept] if brought or kept else ()
+    return Document(_ENCODER.encode(members), tuple(big))
 
 
 def _packed(members: Mapping[str, msgspec.Raw]) -> Document:
@@ -102,7 +106,5 @@ def _packed(members: Mapping[str, msgspec.Raw]) -> Document:
             big.append(BigField(name, digest_of(value), value))
             slim[name] = _MARK
         else:
-            if raw == _MARK:
-                big.append(BigField(name))
             slim[name] = raw
     return Document(_ENCODER.encode(slim), tuple(big))

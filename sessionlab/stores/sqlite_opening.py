@@ -48,7 +48,7 @@ class Opened:
         self.state = state
         self.is_live = is_live
         self.process = os.getpid()
-        self.log_inode = inode_of(Path(f"{file}-wal")) if is_live else None
+        self.log_inode = inode_of(f"{file}-wal") if is_live else None
         self.in_use = threading.Lock()
         self.is_closed = False
         self._token = object()  # never equal to another's, as an address might be
@@ -149,7 +149,7 @@ def _drop_stale(path: Path, file: Path) -> None:
     other processes know that we are there, and the one that closes last removes the log. What a connection writes into such a log is
     lost, and SQLite shares the log's index between a process's connections. All that was committed before is in the database by then.
     """
-    log_inode = inode_of(Path(f"{file}-wal"))
+    log_inode = inode_of(f"{file}-wal")
     for other in list(_everywhere):
         is_ours = other.process == os.getpid() and other.is_live and not other.is_closed and other.file == file
         if not is_ours or other.log_inode == log_inode:
@@ -198,7 +198,7 @@ def refusal(path: Path, error: sqlite3.Error, *, is_write: bool = False, is_comm
     return CorruptStoreError(path, f"SQLite cannot read it ({error})", advice="restore it from a backup")
 
 
-def inode_of(path: Path) -> int | None:
+def inode_of(path: str) -> int | None:
     """Return a file's inode; `None` when there is none."""
     try:
         return os.stat(path).st_ino  # noqa: PTH116 - on every path; pathlib takes as long again

@@ -20,6 +20,9 @@ _PARTS: Final = "CAST(documents.entry_json AS BLOB), big_fields.name, big_fields
 _TABLES: Final = "sessions LEFT JOIN documents ON documents.id = sessions.id LEFT JOIN big_fields ON big_fields.session = sessions.id"
 SELECT_ONE: Final = f"SELECT {_PARTS} FROM {_TABLES} WHERE sessions.session_key = ? ORDER BY big_fields.place"
 SELECT_ALL: Final = f"SELECT sessions.session_key, {_PARTS} FROM {_TABLES} ORDER BY sessions.id, big_fields.place"
+_SELECT_RAW: Final = f"""
+    SELECT CAST(documents.entry_json AS BLOB), CAST(big_fields.value AS BLOB) FROM {_TABLES} WHERE session_key = ? ORDER BY place
+"""
 _SELECT_SLIM: Final = f"""
     SELECT sessions.id, CAST(documents.entry_json AS BLOB), {", ".join(COLUMNS)}
     FROM sessions LEFT JOIN documents ON documents.id = sessions.id WHERE session_key = ?
@@ -44,8 +47,8 @@ class Stored(NamedTuple):
     slim: bytes
     big: tuple[BigField, ...]
 
-    def entry(self, key: str, path: Path) -> Entry:
-        """Decode it, strictly.
+    def entry(self, key: str, path: Path, *, is_verified: bool = False) -> Entry:
+        """Decode it, strictly unless that was done before.
 
         A big value was found to be strict JSON when it was written: that it has its digest still takes a sixth of finding that out again.
 
@@ -56,7 +59,7 @@ class Stored(NamedTuple):
         if sqlite_document.mark_count(self.slim) != len(self.big):
             raise _not_as_written(key, path)
         for name, digest, value in self.big:
-            if entry.get(name) != [] or sqlite_document.digest_of(value) != digest:
+            if entry.get(name) != [] or not (is_verified or sqlite_document.digest_of(value) == digest):
                 raise _not_as_written(key, path)
             entry[name] = _DECODER.decode(value)
         return entry
@@ -84,6 +87,25 @@ def read(connection: sqlite3.Connection, key: str, path: Path) -> Stored | None:
     except UnicodeEncodeError:  # half a surrogate pair: nothing can be stored under it
         return None
     return _stored(rows, key, path) if rows else None
+
+
+def read_raw(connection: sqlite3.Connection, key: str, path: Path) -> bytes | None:
+    """Return one session's JSON as it was stored; `None` when there is none.
+
+    Raises:
+        CorruptStoreError: A part of it is missing.
+    """
+    try:
+        rows = connection.execute(_SELECT_RAW, (key,)).fetchall()
+    except UnicodeEncodeError:  # half a surrogate pair: nothing can be stored under it
+        return None
+    if not rows:
+        return None
+    values = [value for _, value in rows if value is not None]
+    data = sqlite_document.joined(rows[0][0] or sqlite_document.MARK, values)
+    if data is None:
+        raise _not_as_written(key, path)
+    return data
 
 
 def grouped(batches: Iterable[list[tuple[Any, ...]]], path: Path) -> Iterator[tuple[str, Stored]]:

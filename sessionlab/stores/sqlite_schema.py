@@ -169,7 +169,7 @@ def recognise(connection: sqlite3.Connection, path: Path) -> int:
     if application != APPLICATION_ID:
         raise CorruptStoreError(path, "is a database, but not a session store of sessionlab", advice="move it away, or name another file")
     if version > VERSION:
-        raise UnsupportedSchemaError(path, found=version, supported=f"1 to {VERSION}" if VERSION > 1 else "1")
+        raise UnsupportedSchemaError(path, found=version, supported=f"1 to {VERSION}")
     if version < 1:
         raise CorruptStoreError(path, "has no format version: it was never finished", advice="restore it from a backup")
     return int(version)
@@ -187,7 +187,9 @@ def define(connection: sqlite3.Connection) -> None:
 
 def upgrade(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a database to today's version inside the transaction that is open; none is written when it has it."""
-    version = recognise(connection, path)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise UnsupportedSchemaError(path, found=version, supported=f"1 to {VERSION}")
     while version < VERSION:
         for statement in UPGRADES[version]:
             connection.execute(statement)

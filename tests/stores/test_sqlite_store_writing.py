@@ -1,0 +1,361 @@
+"""How the SQLite store writes: what differs and nothing else, whole or not at all, and seen by every other connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sessionlab import codec
+from sessionlab.entry import Entry, summary_of
+from sessionlab.errors import CorruptStoreError, StoreLockedError, UnwritableError
+from sessionlab.stores import sqlite_document
+from sessionlab.stores.memory import MemoryStore
+from sessionlab.stores.sqlite import SQLiteStore
+from tests.stores.sample_entries import ALPHA, BETA, ENTRIES, GAMMA, NOW_MS, session, small_store
+from tests.stores.sqlite_files import MARK, entries, plain
+from tests.torture.backends import SQLITE, SQLITE_PROCESS
+
+BIG = {"prompt": "é" * 2_000, "skills": [{"name": f"s{place}"} for place in range(9)]}
+REPORT = [["report", number, 1.5, None] for number in range(200)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.sqlite"
+
+
+def full(number: int = 1) -> Entry:
+    """Return an entry with two big fields, in the middle and at the end."""
+    return {"sessionId": f"id-{number}", "skillsSnapshot": BIG, "updatedAt": NOW_MS, "tag": [], "systemPromptReport": REPORT}
+
+
+def rows(path: Path) -> dict[str, list[Any]]:
+    """Return table -> its rows."""
+    with plain(path) as connection:
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("sessions", "documents", "big_fields")}
+
+
+# -- an entry in parts
+
+SMALL: st.SearchStrategy[Any] = st.one_of(
+    *(st.integers(-(2**63), 2**64 - 1), st.floats(-1e15, 1e15), st.text(max_size=9), st.booleans()),
+    st.sampled_from([None, [], {}, [[]], "[\n]", "null", "", 0, -0.0, 1e21, 2**53 + 1]),
+)
+BIG_VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.text(min_size=1, max_size=9).map(lambda text: text * 1_100),
+    st.lists(SMALL, min_size=1, max_size=4).map(lambda some: some * 600),
+    st.dictionaries(st.text(max_size=5), SMALL.map(lambda value: [value] * 600), min_size=1, max_size=3),
+)
+WITH_BIG = st.tuples(ENTRIES, st.dictionaries(st.text(max_size=9), BIG_VALUES, max_size=3), st.randoms()).map(
+    lambda parts: shuffled(parts[1] | parts[0], parts[2])
+)
+
+
+def shuffled(entry: Entry, chance: Any) -> Entry:
+    names = list(entry)
+    chance.shuffle(names)
+    return {name: entry[name] for name in names}
+
+
+@settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(entry=WITH_BIG)
+def test_any_entry_is_put_together_byte_for_byte(entry: Entry) -> None:
+    """B.5: order of fields, types, nulls, absent and empty values, numbers of every kind, unknown fields."""
+    data = codec.encode_compact(entry)
+    document = sqlite_document.split(data)
+    assert sqlite_document.joined(document.slim, [one.value for one in document.big]) == data
+    assert list(json.loads(document.slim)) == list(json.loads(data))
+    assert summary_of("k", json.loads(document.slim)) == summary_of("k", json.loads(data))
+    assert document.slim.count(MARK) == len(document.big)
+
+
+def test_any_sequence_of_writes_ends_as_in_the_oracle(path: Path) -> None:
+    """B.5, B.7: put, update and touch with any fields, big ones coming, going, and changing their places."""
+    with SQLiteStore(path, durability="process") as store:
+        oracle = MemoryStore()
+
+        @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(first=WITH_BIG, second=WITH_BIG, removed=st.randoms(), way=st.sampled_from(["touch", "update"]))
+        def agree(first: Entry, second: Entry, removed: Any, way: str) -> None:
+            patch: dict[str, Any] = dict(second)
+            patch |= {name: msgspec.UNSET for name in first if name not in second and removed.random() < 0.3}
+            for one in (store, oracle):
+                one.put(ALPHA, first)
+                if way == "touch":
+                    assert one.touch(ALPHA, patch, now_ms=5)
+                else:
+                    assert one.update(ALPHA, lambda _: patch, now_ms=5) == one.get(ALPHA)
+            expected = dict(oracle.raw_items())
+            assert dict(store.raw_items()) == expected == entries(path)
+            assert store.raw(ALPHA) == expected[ALPHA]
+            assert json.dumps(store.get(ALPHA)) == json.dumps(json.loads(expected[ALPHA]))
+            assert list(store.summaries()) == list(oracle.summaries())
+            assert [problem for problem in store.check() if problem.severity == "error"] == []
+
+        agree()
+
+
+def test_touch_writes_neither_big_fields_nor_other_sessions(path: Path) -> None:
+    """B.7, B.13."""
+    with SQLiteStore(path) as store:
+        store.save({ALPHA: full(1), BETA: full(2)})
+        with plain(path) as connection:  # whoever writes these rows fails
+            for table in ("big_fields", "sessions", "documents"):
+                for act in ("INSERT", "UPDATE", "DELETE"):
+                    other = "" if table == "big_fields" else f" WHEN {'NEW' if act == 'INSERT' else 'OLD'}.id <> 1"
+                    connection.execute(f"CREATE TRIGGER {act}_{table} BEFORE {act} ON {table}{other} BEGIN SELECT RAISE(ABORT, 'no'); END")
+        assert store.touch(ALPHA, {"totalTokens": 5, "lastTo": "x", "tag": []}, now_ms=NOW_MS + 1)
+        store.update(ALPHA, lambda _: {"totalTokens": 6, "skillsSnapshot": BIG}, now_ms=NOW_MS + 2)
+        store.put(ALPHA, full(1) | {"label": "put"})
+        assert store.save({ALPHA: full(1) | {"label": "saved"}, BETA: full(2)})
+        with pytest.raises(CorruptStoreError, match="no"):
+            store.touch(BETA, {"totalTokens": 5}, now_ms=NOW_MS)
+        with pytest.raises(CorruptStoreError, match="no"):
+            store.touch(ALPHA, {"systemPromptReport": REPORT[:100]}, now_ms=NOW_MS)
+        assert dict(store.items()) == {ALPHA: full(1) | {"label": "saved"}, BETA: full(2)}
+
+
+def test_touch_of_an_absent_session_is_no_session(path: Path) -> None:
+    with SQLiteStore(path) as store:
+        assert not store.touch(ALPHA, {"a": 1}, now_ms=1)
+        assert not path.exists()
+        store.put(BETA, session())
+        assert not store.touch(ALPHA, {"a": 1}, now_ms=1)
+        assert dict(store.items()) == {BETA: session()}
+
+
+def test_delete_leaves_no_row_behind(path: Path) -> None:
+    """B.7."""
+    with SQLiteStore(path) as store:
+        store.save({ALPHA: full(1), BETA: full(2)})
+        assert store.delete(ALPHA)
+        assert not store.delete(ALPHA)
+        assert [len(found) for found in rows(path).values()] == [1, 1, 2]
+        assert store.delete(BETA)
+    assert rows(path) == {"sessions": [], "documents": [], "big_fields": []}
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("commit", 2), ("process", 1)])
+def test_pragmas_are_those_that_are_promised(path: Path, durability: Any, synchronous: int) -> None:
+    """B.1, B.12: WAL, FULL by default, and the caches."""
+    with SQLiteStore(path, durability=durability, timeout_ms=1_234) as store:
+        store.put(ALPHA, session())
+        opened = store._connections.current()
+        assert opened is not None
+        found = {name: opened.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "cache_size")}
+        assert found == {"journal_mode": "wal", "synchronous": synchronous, "cache_size": -16_000}
+        found = {name: opened.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("temp_store", "busy_timeout", "foreign_keys")}
+        assert found == {"temp_store": 2, "busy_timeout": 1_234, "foreign_keys": 1}
+
+
+# -- when it fails
+
+
+def test_full_disk_leaves_the_store_as_it_was(path: Path) -> None:
+    """B.6, T4: raised, nothing half, and the next write that fits works."""
+    with SQLiteStore(path) as store:
+        store.save(small_store())
+        opened = store._connections.current(live=True)
+        assert opened is not None
+        opened.connection.execute("PRAGMA max_page_count = 30")
+        noise = {f"agent:main:{number}": session(number, noise=os.urandom(20_000).hex()) for number in range(5)}
+        for attempt in (
+            lambda: store.save(noise),
+            lambda: store.put(ALPHA, session(1, noise="x" * 200_000)),
+            lambda: store.touch(ALPHA, {"noise": "x" * 200_000}, now_ms=1),
+        ):
+            with pytest.raises(UnwritableError, match="full"):
+                attempt()
+            assert dict(store.items()) == small_store()
+            assert not opened.connection.in_transaction
+        store.put(ALPHA, session(5))
+        assert entries(path)[ALPHA] == codec.encode_compact(session(5))
+
+
+def test_database_locked_past_the_timeout_is_an_error_and_the_old_state_stays(path: Path) -> None:
+    """B.20: another program that does not take the store's lock; readers go on (B.12)."""
+    with SQLiteStore(path, timeout_ms=100) as store:
+        store.save(small_store())
+        with plain(path) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE sessions SET label = 'half'")
+            for attempt in (lambda: store.save({}), lambda: store.put(ALPHA, session(7)), lambda: store.delete(ALPHA)):
+                with pytest.raises(StoreLockedError) as caught:
+                    attempt()
+                assert caught.value.exit_code == 11
+                assert dict(store.load()) == small_store()
+                assert {row.label for row in store.summaries()} == {None}
+            other.execute("ROLLBACK")
+        assert store.delete(ALPHA)
+
+
+KILLED = """
+import os, signal
+from sessionlab.stores import sqlite_rows
+def stop(*_):
+    print("in the middle", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "commit":
+    store._connections.has_kept_log = stop
+else:
+    write, calls = sqlite_rows.write, []
+    def stopping(*arguments, **more):
+        write(*arguments, **more)
+        calls.append(1)
+        if len(calls) == 2:
+            stop()
+    sqlite_rows.write = stopping
+store.save({f"agent:main:{number}": {"sessionId": "killed", "noise": "x" * 500_000} for number in range(4)})
+"""
+
+
+@pytest.mark.parametrize(("moment", "is_there"), [("row", False), ("commit", True)])
+@pytest.mark.parametrize("backend", [SQLITE, SQLITE_PROCESS], ids=lambda backend: backend.name)
+def test_writer_killed_in_the_middle_leaves_the_old_state_and_after_its_commit_the_new(
+    path: Path,
+    backend: Any,
+    moment: str,
+    is_there: bool,  # noqa: FBT001 - pytest's
+) -> None:
+    """B.6, B.29: never half of it, and the next writer goes on."""
+    with backend.make(path) as store:
+        store.save(small_store())
+    process = backend.start(path, KILLED, moment)
+    assert process.communicate(timeout=60)[0] == "in the middle\n"
+    assert process.returncode == -signal.SIGKILL
+    with backend.make(path) as store:
+        expected = {f"agent:main:{number}" for number in range(4)} if is_there else small_store().keys()
+        assert {key for key, _ in store.items()} == expected
+        assert [problem for problem in store.check() if problem.severity == "error"] == []
+        store.put(GAMMA, session(4))
+        assert store.get(GAMMA) == session(4)
+
+
+# -- other threads, other processes, other hands
+
+
+READER = """
+import time
+known, rounds = 0, 0
+print("ready", flush=True)
+while known < int(sys.argv[2]):
+    entries = dict(store.items())
+    assert len(entries) == 40, len(entries)
+    for entry in entries.values():
+        assert entry["both"] == [entry["counter"]] * 300, entry["counter"]
+    assert len(list(store.summaries())) == store.count() == len(store.load()) == 40
+    newest = store.get("agent:main:0")["counter"]
+    assert newest >= known, (newest, known)
+    known, rounds = newest, rounds + 1
+print(rounds, flush=True)
+"""
+
+
+def test_reader_in_another_process_never_sees_half_an_update_or_an_older_one(path: Path) -> None:
+    """B.12, B.19, T5: 2,000 updates over 40 sessions, whose big field and counter always agree."""
+    updates = 2_000
+    with SQLiteStore(path, durability="process") as store:
+        store.save({f"agent:main:{number}": session(number, counter=0, both=[0] * 300) for number in range(40)})
+        reader = SQLITE.start(path, READER, str(updates))
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n", reader.communicate()[1]
+        for counter in range(1, updates + 1):
+            for key in {"agent:main:0", f"agent:main:{counter % 40}"}:
+                store.update(key, lambda _: {"counter": counter, "both": [counter] * 300}, now_ms=NOW_MS)  # noqa: B023 - called at once
+        output, errors = reader.communicate(timeout=60)
+    assert (errors, reader.returncode) == ("", 0)
+    assert int(output) > 3
+
+
+def test_threads_have_connections_of_their_own_that_end_with_them(path: Path) -> None:
+    """B.10."""
+    found: list[Any] = []
+    with SQLiteStore(path) as store:
+        store.put(ALPHA, session())
+        for _ in range(3):
+            thread = threading.Thread(target=lambda: found.append(store._connections.current()))
+            thread.start()
+            thread.join()
+        assert len({id(opened) for opened in [*found, store._connections.current()]}) == 4
+        assert len(store._connections._all) == 4
+        found.clear()
+        assert len(store._connections._all) == 1
+        thread = threading.Thread(target=lambda: found.append(store._connections.current()))
+        thread.start()
+        thread.join()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        found[0].connection.execute("SELECT 1")
+
+
+def test_store_may_be_used_again_after_close(path: Path) -> None:
+    """B.10."""
+    store = SQLiteStore(path)
+    store.put(ALPHA, session())
+    store.close()
+    assert store.get(ALPHA) == session()
+    store.put(BETA, session(2))
+    store.close()
+    assert store.count() == 2
+    store.close()
+
+
+def test_forked_process_opens_its_own(path: Path) -> None:
+    """Both go on writing; neither a lock nor a log is lost when the child ends."""
+    with SQLiteStore(path) as store:
+        store.put(ALPHA, session())
+        mine = store._connections.current()
+        child = os.fork()
+        if child == 0:
+            try:
+                store.update(ALPHA, lambda entry: {"counter": entry["counter"] + 1}, now_ms=1)
+                assert store._connections.current() is not mine
+                store.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store._connections.current() is mine
+        store.update(ALPHA, lambda entry: {"counter": entry["counter"] + 1}, now_ms=1)
+        assert (store.get(ALPHA) or {})["counter"] == 2
+    with SQLiteStore(path) as again:
+        assert (again.get(ALPHA) or {})["counter"] == 2
+
+
+def test_reading_the_file_past_the_store_loses_no_later_write(path: Path) -> None:
+    """Closing a plain descriptor drops the process's locks; whoever then closes last removes the log that we still write to."""
+    bump = "store.update(sys.argv[2], lambda entry: {'counter': entry['counter'] + 1}, now_ms=1)\nstore.close()"
+    with SQLiteStore(path) as store, SQLiteStore(path) as second:
+        store.put(ALPHA, session())
+        assert second.count() == 1
+        path.read_bytes()
+        assert SQLITE.start(path, bump, ALPHA).communicate(timeout=30) == ("", "")
+        store.update(ALPHA, lambda entry: {"counter": entry["counter"] + 1}, now_ms=1)
+        assert (second.get(ALPHA) or {})["counter"] == 2
+        assert SQLITE.start(path, bump, ALPHA).communicate(timeout=30) == ("", "")
+        second.update(ALPHA, lambda entry: {"counter": entry["counter"] + 1}, now_ms=1)
+    assert json.loads(entries(path)[ALPHA])["counter"] == 4
+
+
+def test_snapshot_is_used_again_only_while_nothing_was_written_past_it(path: Path) -> None:
+    """E.22 to E.29, also against writers that do not know of the store."""
+    with SQLiteStore(path) as store:
+        store.save(small_store())
+        store.close()
+        base = store.load()  # at rest
+        assert store.transform(lambda _: None, base=base) is base
+        assert store.transform(lambda draft: draft[ALPHA].update(counter=1), base=base) is base
+        assert store.transform(lambda draft: draft[ALPHA].update(counter=2), base=base) is base
+        with plain(path) as other:
+            other.execute("DELETE FROM sessions WHERE session_key = ?", (BETA,))
+        assert store.transform(lambda _: None, base=base) is not base
+        assert store.count() == 2
