@@ -37,10 +37,18 @@ _ADVICE: Final = "mend it or move it away by hand"
 
 
 class _Held(NamedTuple):
-    """The lock, while a thread of this process has it; `folder` is `None` when there is no store yet."""
+    """The lock, while a thread of this process has it.
+
+    Attributes:
+        thread: Who has it.
+        folder: The store; `None` when there is none yet.
+        is_normal: Every key in the store is trimmed and lower-cased.
+        sound: Names of files that were read strictly under this lock.
+    """
 
     thread: int
     folder: Folder | None
+    is_normal: bool
     sound: set[str]
 
 
@@ -144,11 +152,11 @@ class DirectoryStore(WritableStore):
         self._listed = self._spelled = None
 
     def _get(self, key: str) -> Entry | None:
-        found = []
+        found, held = [], self._mine()
         for name, data in self._read(key):
             found.append(documents.decode(name, data, path=self._file(name)))
-            if self._held is not None and self._held.thread == threading.get_ident():
-                self._held.sound.add(name)
+            if held is not None:
+                held.sound.add(name)
         if len(found) > 1:
             return max(found, key=lambda one: age_ms(*one))[1]
         return found[0][1] if found else None
@@ -166,7 +174,8 @@ class DirectoryStore(WritableStore):
         return Snapshot(content, decode=self._decode, origin=state.stamp)
 
     def _state(self) -> object:
-        if self._held is not None and self._held.folder is None and self._held.thread == threading.get_ident():
+        held = self._mine()
+        if held is not None and held.folder is None:
             return None  # the lock of a store just founded is not ours: another process may have changed it already
         with self._opened() as folder:
             return None if folder is None else folder.stamp()
@@ -177,7 +186,7 @@ class DirectoryStore(WritableStore):
 
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
         files = {names.encode(key): documents.document(key, one.data) for key, one in written.items()}
-        held = self._held
+        held = self._mine()
         folder = held.folder if held is not None else None
         if held is None or folder is None:
             if files:
@@ -195,7 +204,7 @@ class DirectoryStore(WritableStore):
         is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
         with Change(folder) as change:
             change.apply(files, gone, is_normal=is_normal)
-        held.sound.clear()
+        self._held = held._replace(is_normal=is_normal, sound=set())
         return True
 
     @contextlib.contextmanager
@@ -218,18 +227,24 @@ class DirectoryStore(WritableStore):
                         continue
                     if not folder.is_current():
                         continue  # moved away, or replaced, while we waited
-                self._held = _Held(threading.get_ident(), folder, set())
+                is_normal = folder is None or folder.state().is_normal
+                self._held = _Held(threading.get_ident(), folder, is_normal, set())
                 try:
                     yield
                 finally:
                     self._held = None
                 return
 
+    def _mine(self) -> _Held | None:
+        """Return the lock when it is this thread that has it."""
+        held = self._held
+        return held if held is not None and held.thread == threading.get_ident() else None
+
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Folder | None]:
         """Give the folder as it is now; the one that is locked, to the thread that holds the lock. `None` when there is none."""
-        held = self._held
-        if held is not None and held.folder is not None and held.thread == threading.get_ident():
+        held = self._mine()
+        if held is not None and held.folder is not None:
             yield held.folder
             return
         folder = Folder.open(self.path)
@@ -242,8 +257,7 @@ class DirectoryStore(WritableStore):
     @contextlib.contextmanager
     def _reading_lock(self) -> Iterator[None]:
         """Keep writers away while the store is read, unless this thread does that already. Nothing is made for it."""
-        held = self._held
-        if held is not None and held.thread == threading.get_ident():
+        if self._mine() is not None:
             yield
             return
         if not (self.path / LOCK_NAME).exists():
@@ -269,7 +283,8 @@ class DirectoryStore(WritableStore):
 
     def _spellings(self, folder: Folder) -> Mapping[str, tuple[str, ...]]:
         """Return normalised key -> its other spellings in the store. Only where another program has written this takes a listing."""
-        if folder.state().is_normal:
+        held = self._mine()
+        if held.is_normal if held is not None and held.folder is folder else folder.state().is_normal:
             return {}
         stamp = folder.stamp()
         if self._spelled is not None and self._spelled[0] == stamp:
