@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from sessionlab.bench import mirror, startup, summaries
+from sessionlab.bench import mirror, startup, stores, summaries
 from sessionlab.bench.measure import Measurement
 
 
@@ -28,6 +28,8 @@ def main(*, quick: bool, output: str | None) -> None:
         found += _shown(summaries.measure(folder / "store", sessions=1000 // part))
         store = folder / "store" / "agents" / "main" / "sessions" / "sessions.json"
         found += _shown(startup.measure(folder / "out", store))
+        (folder / "stores").mkdir()
+        found += _shown(stores.measure(folder / "stores", store))
         found += _shown(mirror.measure(folder / "mirror", sessions=10_000 // part))
     missed = [row for row in found if row.is_met is False]
     click.echo(f"\n{len(found)} figures, {len(missed)} beyond their limit, on {platform.platform()}, Python {platform.python_version()}")
@@ -38,16 +40,19 @@ def main(*, quick: bool, output: str | None) -> None:
 
 def _shown(rows: list[Measurement]) -> list[Measurement]:
     """Print measurements as they come in, and return them."""
-    conditions = ""
+    group = ""
     for row in rows:
-        if row.conditions != conditions:
-            conditions = row.conditions
-            click.echo(f"\n{row.benchmark}: {conditions}")
-        against = f"{row.ratio:5.2f} x {row.reference_name} ({row.reference:.1f} {row.unit})" if row.ratio is not None else ""
+        if group != (group := f"{row.benchmark}: {row.conditions}"):
+            click.echo(f"\n{group}")
+        against = f"{row.ratio:5.2f} x {row.reference_name} ({_number(row.reference)} {row.unit})" if row.ratio is not None else ""
         limit = "" if row.limit is None else f"limit {row.limit:g}{' x' if row.ratio is not None else f' {row.unit}'}"
         verdict = {None: "", True: "ok", False: "MISSED"}[row.is_met]
-        click.echo(f"  {row.what:34} {row.value:9.1f} {row.unit:3} {against:58} {limit:12} {verdict}".rstrip())
+        click.echo(f"  {row.what:44} {_number(row.value):>9} {row.unit:3} {against:58} {limit:12} {verdict}".rstrip())
     return rows
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 if __name__ == "__main__":

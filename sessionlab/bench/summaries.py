@@ -40,7 +40,7 @@ class FloorIndex(msgspec.Struct, gc=False, rename="camel"):
     session_file: str | None = None
 
 
-_FLOOR: Final = msgspec.json.Decoder(dict[str, FloorIndex])
+FLOOR_INDEX: Final = msgspec.json.Decoder(dict[str, FloorIndex])
 _SETUP: Final = "from pathlib import Path; from sessionlab.stores.json_file import JSONFileStore"
 _STATEMENT: Final = "kept = list(JSONFileStore.open(Path(sys.argv[1])).summaries())"
 
@@ -76,7 +76,7 @@ def _summaries(path: Path) -> object:
 
 def _floor(path: Path) -> object:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _FLOOR.decode(data)
+        return FLOOR_INDEX.decode(data)
 
 
 def _loads(path: Path) -> object:
