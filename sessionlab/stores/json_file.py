@@ -98,7 +98,10 @@ class JSONFileStore(SessionStore):
         """Return the whole file."""
         size, place, pieces = self._size, 0, []
         while place < size:
-            piece = os.pread(self._descriptor, size - place, place)
+            try:
+                piece = os.pread(self._descriptor, size - place, place)
+            except OSError as error:
+                raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
             if not piece:
                 break
             pieces.append(piece)
