@@ -29,12 +29,13 @@ REST_FIELD: Final = "(key and punctuation)"
 canonical_digest = codec.canonical_digest
 
 
-class SessionSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SessionSummary(msgspec.Struct, frozen=True, gc=False):
     """The index columns of one session: everything a listing needs, none of the big fields.
 
     Legacy field names are already normalised (`provider` -> `channel`, ...) and the routing of both the JSON era and
     OpenClaw 2026.8+ (`delivery`) is read. Times are epoch milliseconds, UTC; `None` means that the entry does not say.
     Token counters are the entry's own (a snapshot of its latest run), not sums over the transcript.
+    Made with keywords, except from a database's rows: those come by the hundred thousand, and keywords are a third of a listing.
     """
 
     key: str

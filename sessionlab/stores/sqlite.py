@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from itertools import starmap
 from pathlib import Path
 from typing import Final, Self
 
@@ -135,7 +136,7 @@ class SQLiteStore(WritableStore):
 
     def summaries(self) -> Iterator[SessionSummary]:
         for rows in self._connections.stream(sqlite_schema.SELECT_SUMMARIES, batch=_BATCH, largest_at_rest=_AT_REST_BYTES):
-            yield from map(sqlite_schema.summary_of_row, rows)
+            yield from starmap(SessionSummary, rows)
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         for key, stored in self._stream():

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sessionlab.errors import CorruptStoreError, UnreadableError, UnwritableError
 from sessionlab.storage import files
@@ -80,7 +80,7 @@ class Connections:
                     return answer
         raise UnreadableError(self.path, "kept changing while it was read", advice="try again")
 
-    def stream(self, query: str, *, batch: int, largest_at_rest: int) -> Iterator[list[tuple[object, ...]]]:
+    def stream(self, query: str, *, batch: int, largest_at_rest: int) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a query in lists, all of one committed state. The connection is not shared meanwhile.
 
         Args:

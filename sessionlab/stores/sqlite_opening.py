@@ -14,7 +14,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from sessionlab.errors import CorruptStoreError, StoreError, StoreLockedError, UncertainWriteError, UnreadableError, UnwritableError
@@ -107,7 +107,8 @@ def open_file(path: Path, file: Path, state: FileState, *, live: bool, busy_ms: 
         if live:
             _drop_stale(path, file)
         uri = f"file:{quote(os.fsencode(file))}?{'mode=rw' if live else 'immutable=1'}"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        options: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "detect_types": sqlite3.PARSE_COLNAMES}
+        connection = sqlite3.connect(uri, uri=True, **options)
         try:
             connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
             sqlite_schema.recognise(connection, path)  # reading only, before anything is set

@@ -19,13 +19,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sessionlab.entry import SessionSummary, last_route, summary_of
+from sessionlab.entry import last_route, summary_of
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
 
 APPLICATION_ID: Final = 0x534C4231
 """`SLB1`, in the header of every database of ours."""
 
 VERSION: Final = 1
+
+TRUTH: Final = "sessionlab_truth"
+"""The name under which Python's sqlite3 makes `True` of 1, in what declares it."""
 
 SCHEMA: Final = (
     """
@@ -87,10 +90,14 @@ COLUMNS: Final = (
 )
 """The columns that are made from an entry, in the order of `columns_of`; those up to `archived` make a summary."""
 
-_SUMMARY: Final = ("session_key", *COLUMNS[: COLUMNS.index("archived") + 1])
+_SUMMARY: Final = ("session_key", *COLUMNS[: COLUMNS.index("archived")], f'archived AS "archived [{TRUTH}]"')
 SELECT_SUMMARIES: Final = (
     f"SELECT {', '.join(_SUMMARY)} FROM sessions INDEXED BY idx_sessions_updated_at ORDER BY updated_at DESC, session_key"
 )
+"""Its rows are the fields of a `SessionSummary`, in their order."""
+
+# Bound methods of built-in types: no Python runs for a row.
+sqlite3.register_converter(TRUTH, b"1".__eq__)
 
 
 def columns_of(key: str, entry: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -100,59 +107,6 @@ def columns_of(key: str, entry: Mapping[str, Any]) -> tuple[Any, ...]:
         *(one.session_id, one.updated_ms, one.created_ms, one.started_ms, one.ended_ms, one.status, one.chat_type, one.channel, one.label),
         *(one.display_name, one.model_provider, one.model, one.input_tokens, one.output_tokens, one.total_tokens, one.context_tokens),
         *(one.compaction_count, one.parent_key, one.session_file, one.thread_id, int(one.archived), *last_route(entry)),
-    )
-
-
-def summary_of_row(row: tuple[Any, ...]) -> SessionSummary:
-    """Return the summary in a row of `SELECT_SUMMARIES`."""
-    # Spelled out: through keyword arguments from a dict it takes three times as long.
-    (
-        key,
-        sid,
-        updated,
-        created,
-        started,
-        ended,
-        status,
-        chat,
-        channel,
-        label,
-        display,
-        provider,
-        model,
-        i,
-        o,
-        t,
-        c,
-        n,
-        parent,
-        f,
-        thread,
-        a,
-    ) = row
-    return SessionSummary(
-        key=key,
-        session_id=sid,
-        updated_ms=updated,
-        created_ms=created,
-        started_ms=started,
-        ended_ms=ended,
-        status=status,
-        chat_type=chat,
-        channel=channel,
-        label=label,
-        display_name=display,
-        model_provider=provider,
-        model=model,
-        input_tokens=i,
-        output_tokens=o,
-        total_tokens=t,
-        context_tokens=c,
-        compaction_count=n,
-        parent_key=parent,
-        session_file=f,
-        thread_id=thread,
-        archived=a != 0,
     )
 
 
