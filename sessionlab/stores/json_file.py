@@ -1,7 +1,8 @@
 """OpenClaw's `sessions.json`: one JSON object, session key -> entry, rewritten whole on every change.
 
 Reading half. The file is opened once, so every answer of one store object is about the same bytes even when OpenClaw replaces the file
-meanwhile. Listing maps the file and skips the big fields; whatever concerns contents reads strictly.
+meanwhile. Listing maps the file and skips the big fields; looking for one session maps it as well; whatever concerns contents reads
+strictly.
 
 Whoever writes the file in place while it is read gets a `CorruptStoreError`, not a wrong answer. One case cannot be caught: a file that is
 cut shorter during the few milliseconds in which it is mapped ends the process with SIGBUS. OpenClaw never does that (it replaces the

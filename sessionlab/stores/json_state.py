@@ -47,7 +47,7 @@ class Identity(NamedTuple):
         return time.time_ns() - self.changed_ns > step_ns
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class State:
     """What a store file holds at one moment.
 
@@ -69,20 +69,23 @@ class State:
     data: bytes | None = None
 
     @classmethod
-    def of_file(cls, data: bytes, found: os.stat_result, *, path: Path) -> State:
+    def of_file(cls, data: bytes, identity: Identity, *, is_certain: bool, path: Path) -> State:
         """Cut what was read.
 
         Args:
             data: The whole file. The state borrows it.
-            found: What the system said about the file before it was read.
+            identity: Which file it was, and
+            is_certain: whether that proves anything, both as they were before it was read.
             path: Where it lies, for messages.
 
         Raises:
             InvalidJSONError: It is not a JSON object.
         """
         members = codec.split_members(data, path=path) if data.strip() else {}
-        identity = Identity.of(found)
-        return cls(members, identity, is_certain=identity.is_settled(), is_indented=_is_indented(members, len(data)), data=data)
+        return cls(members, identity, is_certain=is_certain, is_indented=_is_indented(members, len(data)), data=data)
+
+    def __repr__(self) -> str:
+        return "no file" if self.identity is None else f"inode {self.identity.inode} of {self.identity.size} bytes"
 
     @cached_property
     def sessions(self) -> Mapping[str, Member]:

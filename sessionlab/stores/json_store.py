@@ -152,11 +152,15 @@ class JSONStore(WritableStore):
         with self._reader() as reader:
             if reader is None:
                 return _NOTHING
-            state = State.of_file(reader.content(), reader.found, path=self.path)
-        if state.identity == self._own:
-            state = dataclasses.replace(state, is_certain=True)
+            identity = Identity.of(reader.found)
+            is_certain = self._is_certain(identity)  # before reading: what changes meanwhile may not show
+            state = State.of_file(reader.content(), identity, is_certain=is_certain, path=self.path)
         self._cache.put(state)
         return state
+
+    def _is_certain(self, identity: Identity) -> bool:
+        """Say whether a change of this file from now on would show in its identity."""
+        return identity == self._own or identity.is_settled()
 
     def _get(self, key: str) -> Entry | None:
         identity = self._identity()
@@ -215,10 +219,13 @@ class JSONStore(WritableStore):
         if known.identity != identity or not known.is_certain:
             # Touched, or replaced by its equal, or too young for its time to tell: then the bytes decide.
             with self._reader() as reader:
-                if reader is None or not known.is_written_as(reader.content()):
+                if reader is None:
                     return False
                 found = Identity.of(reader.found)
-            known = snapshot.origin = dataclasses.replace(known, identity=found, is_certain=found.is_settled())
+                is_certain = self._is_certain(found)
+                if not known.is_written_as(reader.content()):
+                    return False
+            known = snapshot.origin = dataclasses.replace(known, identity=found, is_certain=is_certain)
         self._held = known
         return True
 
@@ -235,7 +242,8 @@ class JSONStore(WritableStore):
     def _replace(self, before: State, after: State) -> None:
         """Write a new state over the one that was read."""
         if not self._is_swept:
-            remove_leftovers(self.path, of=(self.path.name, f"{self.path.name}.lock"))
+            name = Path(os.path.realpath(self.path)).name
+            remove_leftovers(self.path, of=(name, f"{name}.lock"))
             self._is_swept = True
         if not self._lock.is_ours():
             raise StoreLockedError(self.path, "the lock was taken by another program meanwhile; nothing was written", advice="run it again")

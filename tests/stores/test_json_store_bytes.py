@@ -413,3 +413,15 @@ def test_canonical_form_survives_a_hundred_writes(path: Path) -> None:
         content[key] = content[key] | {"x": "y" * number, "z": [{}] * (number % 4)}
         store.put(key, content[key])
     assert path.read_bytes() == stringified(content) == codec.encode_indented(content)
+
+
+def test_leftovers_behind_a_link_go_too(path: Path) -> None:
+    target = path.parent / "real" / "store.json"
+    target.parent.mkdir()
+    JSONStore(target).save(small_store())
+    path.symlink_to(target)
+    killed = JSON.start(path, "import os\nprint(os.getpid())")
+    left = target.with_name(f"store.json.{killed.communicate()[0].strip()}.01234567-89ab-cdef-0123-456789abcdef.tmp")
+    left.write_bytes(b"half")
+    JSONStore(path).put(ALPHA, session(9))
+    assert list(target.parent.iterdir()) == [target]

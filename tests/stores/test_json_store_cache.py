@@ -413,3 +413,26 @@ def test_draft_of_a_base_whose_spellings_were_merged_is_loaded_anew(store: JSONS
     assert dict(found) == dict(store.items()) == {"a:b:c": session(2, counter=9, updatedAt=NOW_MS)}
     assert store.transform(touch, base=found) is found
     assert dict(store.items()) == dict(found)
+
+
+def test_snapshot_shows_itself_in_a_line(store: JSONStore) -> None:
+    assert repr(store.load()) == "<0 sessions, as loaded from no file>"
+    store.save(LARGE)
+    assert repr(store.load()).startswith("<320 sessions, as loaded from inode ")
+    assert len(repr(store.load())) < 100
+
+
+def test_file_that_changes_while_it_is_read_is_not_taken_for_certain(store: JSONStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading may take longer than a step of the clock: what counts is how old the file was before."""
+    path.write_bytes(codec.encode_indented({ALPHA: session(counter=1)}))
+    read = JSONFileStore.content
+
+    def slow(reader: JSONFileStore) -> bytes:
+        data = read(reader)
+        settled(path)
+        return data
+
+    monkeypatch.setattr(JSONFileStore, "content", slow)
+    origin = store.load().origin
+    assert isinstance(origin, State)
+    assert not origin.is_certain
