@@ -208,8 +208,8 @@ def merge(existing: Entry | None, patch: Mapping[str, Any], *, now_ms: int, keep
 
 
 def copied(entry: Entry) -> Entry:
-    """Return an independent copy of an entry; much faster than `copy.deepcopy`, which costs a second for a large store."""
-    copy: Entry = codec.copied(entry)
+    """Return an independent copy of an entry that was read from a store; `copy.deepcopy` costs a second for a large one."""
+    copy: Entry = codec.copied_decoded(entry)
     return copy
 
 
