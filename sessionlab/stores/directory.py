@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from sessionlab import codec, keys, layout
-from sessionlab.entry import Entry, SessionSummary, canonical_digest
+from sessionlab.entry import Entry, SessionSummary, canonical_digest, summary_of
 from sessionlab.errors import CorruptStoreError, StoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
 from sessionlab.stores import directory_documents as documents
@@ -28,6 +28,7 @@ from sessionlab.stores.directory_checks import examine_store
 from sessionlab.stores.directory_folder import ENTRIES, Folder, Stamp
 from sessionlab.stores.directory_founding import found, founding
 from sessionlab.stores.directory_reading import Seen, list_names, read_state
+from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
 from sessionlab.stores.snapshot import Snapshot
@@ -95,6 +96,7 @@ class DirectoryStore(WritableStore):
         self.timeout_ms = timeout_ms
         self._lock = KernelLock(path / LOCK_NAME, timeout_ms)
         self._held: _Held | None = None
+        self._sound = SoundFiles()
         self._listed: _Listing | None = None
         self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
 
@@ -149,17 +151,33 @@ class DirectoryStore(WritableStore):
     def close(self) -> None:
         """Let go of the lock file and of what listings keep. The store can be used again."""
         self._lock.close()
+        self._sound.clear()
         self._listed = self._spelled = None
 
+    def updated_at(self, key: str) -> int | None:
+        found = [
+            documents.summary(name, data, path=self._file(name))
+            if self._sound.knows(name, data)
+            else summary_of(*self._decode_file(name, data))
+            for name, data in self._read(keys.normalise(key))
+        ]
+        return max((row.updated_ms for row in found if row.updated_ms is not None), default=None)
+
     def _get(self, key: str) -> Entry | None:
-        found, held = [], self._mine()
-        for name, data in self._read(key):
-            found.append(documents.decode(name, data, path=self._file(name)))
-            if held is not None:
-                held.sound.add(name)
+        found = [self._decode_file(name, data) for name, data in self._read(key)]
         if len(found) > 1:
             return max(found, key=lambda one: age_ms(*one))[1]
         return found[0][1] if found else None
+
+    def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
+        """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
+        is_sound, held = self._sound.knows(name, data), self._mine()
+        decoded = documents.decode(name, data, path=self._file(name), is_sound=is_sound)
+        if not is_sound:
+            self._sound.note(name, data)
+        if held is not None:
+            held.sound.add(name)
+        return decoded
 
     def _load(self) -> Snapshot:
         with self._opened() as folder:
@@ -205,6 +223,8 @@ class DirectoryStore(WritableStore):
         with Change(folder) as change:
             change.apply(files, gone, is_normal=is_normal)
         self._held = held._replace(is_normal=is_normal, sound=set())
+        if len(files) == 1:
+            self._sound.note(*files.popitem())
         return True
 
     @contextlib.contextmanager
@@ -360,24 +380,6 @@ class DirectoryStore(WritableStore):
 
     def _file(self, name: str) -> Path:
         return self._entries / name
-
-
-def is_active(path: Path) -> bool:
-    """Say whether an active directory store lies at a path (C.7).
-
-    Raises:
-        UnreadableError: The system does not let us see it.
-        UnsupportedSchemaError: It is one, of a layout that we do not know.
-    """
-    try:
-        folder = Folder.open(path)
-        if folder is None:
-            return False
-        with folder:
-            folder.state()
-    except CorruptStoreError:
-        return False
-    return True
 
 
 def _all_of(errors: tuple[CorruptStoreError, ...]) -> StoreError:

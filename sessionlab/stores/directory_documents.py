@@ -37,6 +37,7 @@ class _Indexed(msgspec.Struct, gc=False, rename="camel"):
 
 _WRAPPED: Final = msgspec.json.Decoder(_Wrapped)
 _INDEXED: Final = msgspec.json.Decoder(_Indexed)
+_ENTRY: Final = msgspec.json.Decoder(Entry)
 _BARE: Final = msgspec.json.Decoder(IndexFields)
 _REFUSALS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -75,18 +76,20 @@ def split(name: str, data: bytes, *, path: Path) -> tuple[str, msgspec.Raw]:
     return key, raw
 
 
-def decode(name: str, data: bytes, *, path: Path) -> tuple[str, Entry]:
-    """Return the key and the entry in a file, read strictly; arguments and errors as of `split`."""
-    if not data.strip():
-        _refuse(name, data, path)
-    content = codec.decode_object(data, path=path, what="the file", advice=_ADVICE)
-    key, entry = content.get("sessionKey"), content.get("entry")
-    if not (isinstance(key, str) and "entry" in content):
-        key, entry = _bare_key(name, data, path), content
-    if not isinstance(entry, dict):
-        raise CorruptStoreError(path, f"the entry of {key[:80]!r} is {codec.json_type_name(entry)}, not an object", advice=_ADVICE)
-    _agree(name, key, path)
-    return key, entry
+def decode(name: str, data: bytes, *, path: Path, is_sound: bool = False) -> tuple[str, Entry]:
+    """Return the key and the entry in a file, read strictly; arguments and errors as of `split`.
+
+    Args:
+        name: As of `split`.
+        data: As of `split`.
+        path: As of `split`.
+        is_sound: These very bytes were read strictly before: they need not be gone through again for what JSON leaves open.
+    """
+    key, raw = split(name, data, path=path)
+    if is_sound:
+        return key, _ENTRY.decode(raw)
+    line = 1 + data.count(b"\n", 0, data.find(raw))
+    return key, codec.decode_entry(bytes(raw), path=path, key=key, line=line)
 
 
 def summary(name: str, data: bytes, *, path: Path) -> SessionSummary:

@@ -210,6 +210,24 @@ class Folder:
             return None
 
 
+def is_active(path: Path) -> bool:
+    """Say whether an active directory store lies at a path (C.7).
+
+    Raises:
+        UnreadableError: The system does not let us see it.
+        UnsupportedSchemaError: It is one, of a layout that we do not know.
+    """
+    try:
+        folder = Folder.open(path)
+        if folder is None:
+            return False
+        with folder:
+            folder.state()
+    except CorruptStoreError:
+        return False
+    return True
+
+
 def _open_folder(name: Path | str, parent: int | None, store: Path) -> int:
     """Open a real folder; raises `FileNotFoundError` when there is nothing, and an error of ours for all else."""
     try:

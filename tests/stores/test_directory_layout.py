@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from sessionlab.errors import CorruptStoreError, UncertainWriteError, UnwritableError
-from sessionlab.stores.directory import DirectoryStore, is_active
+from sessionlab.errors import CorruptStoreError, InvalidEntryError, UncertainWriteError, UnwritableError
+from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.directory_folder import is_active
+from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from tests.fixture_states import photo
 from tests.stores.directory_files import entry_file, file_name, replace, state_of, version_of, write
@@ -311,3 +314,47 @@ def test_spool_gives_back_what_was_put_in_from_memory_and_from_a_file() -> None:
         with Spool(memory_bytes) as spool:
             places = [spool.put(memoryview(piece)) for piece in pieces]
             assert [spool.take(place) for place in reversed(places)] == pieces[::-1]
+
+
+def test_entry_as_deep_as_may_be_stored_comes_back(store: DirectoryStore) -> None:
+    """B.5: the file wraps the entry one level deeper, which must not make it too deep to be read."""
+    stored = 0
+    for depth in range(190, 205):
+        nested: list[Any] = []
+        for _ in range(depth):
+            nested = [nested]
+        with contextlib.suppress(InvalidEntryError):
+            store.put("k", session(x=nested))
+            stored = depth
+            assert DirectoryStore(store.path).get("k") == dict(store.items())["k"] == session(x=nested)
+            assert store.check() == ()
+    assert 190 < stored < 204
+
+
+def test_file_is_read_strictly_whenever_its_bytes_are_new(store: DirectoryStore) -> None:
+    """T8: that a session was read, or written, a moment ago says nothing about what lies there now."""
+    place = entry_file(store.path, "k")
+    for _ in range(2):
+        store.put("k", session(1))
+        assert store.get("k") == session(1)
+        assert store.updated_at("k") == session(1)["updatedAt"]
+        kept = place.read_bytes()
+        replace(place, kept.replace(b'"updatedAt"', b'"sessionId": "twice", "updatedAt"'))
+        for attempt in (store.get, store.updated_at, lambda key: store.update(key, lambda _: {}, now_ms=1)):
+            for _ in range(2):
+                with pytest.raises(CorruptStoreError, match="twice"):
+                    attempt("k")
+        replace(place, kept)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    sound = SoundFiles(100)
+    for number in range(50):
+        sound.note(f"name-{number % 7}", bytes(20 + number % 3))
+        assert sound.knows(f"name-{number % 7}", bytes(20 + number % 3))
+        assert not sound.knows(f"name-{number % 7}", bytes(19))
+        assert sum(map(len, sound._files.values())) == sound._bytes <= 100
+    sound.note("large", bytes(101))
+    assert not sound.knows("large", bytes(101))
+    sound.clear()
+    assert sound._bytes == 0
