@@ -33,7 +33,9 @@ from sessionlab.stores.writing import Patch, WritableStore, Written
 
 DEFAULT_TIMEOUT_MS: Final = 10_000
 
-_BATCH: Final = 10_000
+_BATCH: Final = 1_000
+"""Rows fetched at once: with ten times as many a listing of 100,000 takes a tenth longer and twice the memory."""
+
 _ITEMS_BATCH: Final = 64
 _AT_REST_BYTES: Final = 4 << 20
 """Up to this size a database at rest is listed at once; a larger one is streamed, for which SQLite makes `-shm` beside it meanwhile."""

@@ -114,7 +114,8 @@ def grouped(batches: Iterable[list[tuple[Any, ...]]], path: Path) -> Iterator[tu
     Raises:
         CorruptStoreError: At the first whose entry is missing.
     """
-    key, waiting = None, []
+    key: str | None = None
+    waiting: list[tuple[Any, ...]] = []
     for rows in batches:
         for row in rows:
             if row[0] != key:

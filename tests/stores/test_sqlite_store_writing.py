@@ -162,7 +162,9 @@ def test_pragmas_are_those_that_are_promised(path: Path, durability: Any, synchr
 
 
 def test_full_disk_leaves_the_store_as_it_was(path: Path) -> None:
-    """B.6, T4: raised, nothing half, and the next write that fits works."""
+    """B.6, B.18, T4: raised, nothing half, nothing written to the JSON store beside it, and the next write that fits works."""
+    beside = path.with_name("sessions.json")
+    beside.write_bytes(b"{}")
     with SQLiteStore(path) as store:
         store.save(small_store())
         opened = store._connections.current(live=True)
@@ -180,6 +182,7 @@ def test_full_disk_leaves_the_store_as_it_was(path: Path) -> None:
             assert not opened.connection.in_transaction
         store.put(ALPHA, session(5))
         assert entries(path)[ALPHA] == codec.encode_compact(session(5))
+    assert beside.read_bytes() == b"{}"
 
 
 def test_database_locked_past_the_timeout_is_an_error_and_the_old_state_stays(path: Path) -> None:
