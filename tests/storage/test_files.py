@@ -8,6 +8,7 @@ import resource
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,12 +105,16 @@ def test_other_name_of_the_old_file_keeps_the_old_content(target: Path) -> None:
     assert other.read_bytes() == b"old"
 
 
-def test_two_files_of_one_moment_differ_in_their_times(tmp_path: Path) -> None:
-    """Inodes are used again at once, and the kernel's clock stands still for milliseconds."""
+def test_files_time_is_the_clocks_not_the_kernels_which_stands_still_for_milliseconds(tmp_path: Path) -> None:
+    """Inodes are used again at once: two files of one step of the kernel's clock could be taken for one another."""
     path = tmp_path / "x"
-    seen = [replace_file(path, [b"x"], durable=False) for _ in range(200)]
-    assert len({found.st_ino for found in seen}) < 200
-    assert len({(found.st_ino, found.st_mtime_ns) for found in seen}) == 200
+    seen = set()
+    for _ in range(50):
+        before_ns = time.time_ns()
+        found = replace_file(path, [b"x"], durable=False)
+        assert before_ns <= found.st_mtime_ns <= time.time_ns()
+        seen.add((found.st_ino, found.st_mtime_ns))
+    assert len(seen) == 50
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 
 from sessionlab.errors import StoreLockedError, UnwritableError
 from sessionlab.storage import lock as lock_module
+from sessionlab.storage.kernel_lock import wait_for_kernel
 from sessionlab.storage.lock import StoreLock, start_time_of
 from tests.storage.processes import Other
 
@@ -269,6 +270,24 @@ def test_eight_processes_lose_nothing(store: Path) -> None:
         other.__exit__(None, None, None)
     assert int(store.read_text(encoding="utf-8")) == 1_600
     assert list(store.parent.iterdir()) == [store]
+
+
+def test_late_waiter_for_a_dead_holder_leaves_its_successor_alone(
+    store: Path, dead: int, living: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the dead one's file and getting its kernel lock, another has broken it and put its own in place."""
+    file = plant(store, payload(dead))
+
+    def late(*arguments: Any, **more: Any) -> bool:
+        file.unlink()
+        plant(store, payload(living))
+        monkeypatch.undo()
+        return wait_for_kernel(*arguments, **more)
+
+    monkeypatch.setattr("sessionlab.storage.lock.wait_for_kernel", late)
+    with pytest.raises(StoreLockedError, match=f"pid={living}"), StoreLock(store, 50).held():
+        pytest.fail("broke the lock of a living process")
+    assert json.loads(file.read_bytes())["pid"] == living
 
 
 def test_nested_use_in_one_thread_is_an_error_not_a_deadlock(store: Path) -> None:

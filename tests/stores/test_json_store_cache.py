@@ -436,3 +436,14 @@ def test_file_that_changes_while_it_is_read_is_not_taken_for_certain(store: JSON
     origin = store.load().origin
     assert isinstance(origin, State)
     assert not origin.is_certain
+
+
+def test_base_is_compared_while_the_clock_stands_still(store: JSONStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E.23, E.24: a change in place, of the same size and in the same step of the clock, shows in nothing but the bytes."""
+    monkeypatch.setattr(Identity, "of", lambda found: Identity(1, 1, found.st_size, 1, 1))
+    monkeypatch.setattr(Identity, "is_settled", lambda _: False)
+    path.write_bytes(codec.encode_indented({ALPHA: session(counter=0), BETA: session(counter=0)}))
+    base = store.load()
+    changed_in_place(path, codec.encode_indented({ALPHA: session(counter=0), BETA: session(counter=7)}))
+    assert store.transform(touch, base=base) is not base
+    assert {key: entry["counter"] for key, entry in store.items()} == {ALPHA: 1, BETA: 7}
