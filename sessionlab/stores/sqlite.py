@@ -19,7 +19,7 @@ from typing import Final, Self
 from sessionlab import codec, keys, layout
 from sessionlab import entry as entries
 from sessionlab.entry import Entry, SessionSummary, canonical_digest
-from sessionlab.errors import UncertainWriteError, UnwritableError
+from sessionlab.errors import StoreError, UncertainWriteError, UnwritableError
 from sessionlab.storage.files import make_folder
 from sessionlab.storage.kernel_lock import KernelLock
 from sessionlab.stores import sqlite_document, sqlite_rows, sqlite_schema
@@ -200,13 +200,19 @@ class SQLiteStore(WritableStore):
             opened.connection.execute("BEGIN IMMEDIATE")
             sqlite_schema.upgrade(opened.connection, self.path)
         except sqlite3.Error as error:
-            raise refusal(self.path, error, is_write=True) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: sqlite3.Error, *, is_commit: bool = False) -> StoreError:
+        """Word why a write failed."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+            self._connections.forget()  # SQLite opens a file for reading where it may not write just then, and would stay like that
+        return refusal(self.path, error, is_write=True, is_commit=is_commit)
 
     def _commit(self, opened: Opened) -> None:
         try:
             opened.connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise refusal(self.path, error, is_write=True, is_commit=True) from error
+            raise self._refused(error, is_commit=True) from error
         if not self._connections.has_kept_log(opened):
             raise UncertainWriteError(self.path, "lost its log while it was written", advice="read the store again before going on")
 
@@ -247,7 +253,7 @@ class SQLiteStore(WritableStore):
                 before = sqlite_rows.find(connection, key, self.path)
                 sqlite_rows.write(connection, key, one.entry, sqlite_document.split(one.data), before=before)
         except sqlite3.Error as error:
-            raise refusal(self.path, error, is_write=True) from error
+            raise self._refused(error) from error
         if is_changed:
             self._commit(opened)
         return is_changed
@@ -268,7 +274,7 @@ class SQLiteStore(WritableStore):
             document = sqlite_document.patched(key, row.slim, before, merged)
             sqlite_rows.write(opened.connection, key, merged, document, before=row)
         except sqlite3.Error as error:
-            raise refusal(self.path, error, is_write=True) from error
+            raise self._refused(error) from error
         self._commit(opened)
         return merged, frozenset(one.name for one in document.big if not one.value)
 

@@ -135,6 +135,11 @@ class Connections:
         except sqlite3.Error:
             self._local.opened = None  # closing it ends the transaction as well
 
+    def forget(self) -> None:
+        """Open this thread's connection anew when it is next needed."""
+        self.roll_back()
+        self._local.opened = None
+
     def has_kept_log(self, opened: Opened) -> bool:
         """Say whether a commit is where others see it; see `_drop_stale`."""
         return opened.log_inode == inode_of(self._log)

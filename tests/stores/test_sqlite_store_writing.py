@@ -362,3 +362,17 @@ def test_snapshot_is_used_again_only_while_nothing_was_written_past_it(path: Pat
             other.execute("DELETE FROM sessions WHERE session_key = ?", (BETA,))
         assert store.transform(lambda _: None, base=base) is not base
         assert store.count() == 2
+
+
+def test_a_write_refused_once_is_no_reason_to_refuse_the_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite opens a file that it may not write for reading, and the connection stays like that."""
+    with SQLiteStore(path) as store:
+        store.put(ALPHA, session(1))
+    connect = sqlite3.connect
+    with SQLiteStore(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", lambda place, **options: connect(place.replace("mode=rw", "mode=ro"), **options))
+            with pytest.raises(UnwritableError, match="readonly"):
+                store.put(BETA, session(2))
+        store.put(GAMMA, session(3))
+        assert [key for key, _ in store.items()] == [ALPHA, GAMMA]
