@@ -63,7 +63,6 @@ class _Commands(click.Group):
         """Return the command, or `None`."""
         if cmd_name not in _COMMANDS:
             return None
-        _import_msgspec()
         command: click.Command = importlib.import_module(f"sessionlab.cli.{cmd_name}").command
         return command
 
@@ -89,7 +88,6 @@ def main_group(ctx: click.Context, *, as_json: bool) -> None:
     """
     ctx.meta["sessionlab.json"] = as_json
     if ctx.invoked_subcommand is None:
-        _import_msgspec()
         from sessionlab.cli.info import overview
 
         overview(as_json=as_json)
@@ -127,19 +125,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _import_msgspec() -> None:
-    """Import msgspec without typing_extensions: it takes that when it is there, and Python's own `typing` has all it wants since 3.11.
-
-    That is 26 ms of the 170 that `sessionlab info` of a 42 MB store took. Whoever needs typing_extensions later gets it.
-    """
-    if "msgspec" not in sys.modules and "typing_extensions" not in sys.modules:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # Python's documented way to refuse an import
-        try:
-            importlib.import_module("msgspec")
-        finally:
-            del sys.modules["typing_extensions"]
 
 
 def _listen() -> None:
