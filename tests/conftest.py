@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 from pathlib import Path
@@ -35,8 +34,3 @@ def chromium() -> Path:
 def strace() -> Path:
     """Return the tracer that shows which system calls a reader makes, and that can make them fail."""
     return system_program(("strace",), package="strace")
-
-
-def pytest_unconfigure() -> None:
-    """Collect what lies in cycles while everything is still there: DuckDB's binding lists each object that outlives it, fifty lines."""
-    gc.collect()
