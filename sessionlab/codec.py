@@ -18,7 +18,7 @@ import msgspec
 
 from sessionlab import strict_json
 from sessionlab.errors import InvalidJSONError
-from sessionlab.strict_json import MAX_DEPTH
+from sessionlab.strict_json import is_too_deep
 
 MAX_DOCUMENT_BYTES: Final = 4 << 30
 """Largest file read as one document; beyond it a store is not one JSON file any more."""
@@ -61,7 +61,7 @@ def decode_document(data: bytes, *, path: Path, line: int | None = None, advice:
     """Decode one JSON document, refusing everything that another parser might read differently.
 
     Refused: invalid UTF-8, a byte order mark, duplicate keys at any depth, NaN and Infinity, numbers out of range, lone surrogates,
-    trailing commas and garbage, nesting beyond `MAX_DEPTH`, control characters in strings.
+    trailing commas and garbage, nesting beyond `strict_json.MAX_DEPTH`, control characters in strings.
 
     Args:
         data: The document's bytes.
@@ -89,7 +89,7 @@ def _decode_plain(data: bytes) -> Any:
     except (*_DECODER_ERRORS, OverflowError):
         return _UNSURE
     is_escaped = b"\\" in data and b"\\u" in data  # looking for one byte is much faster than for two
-    if is_escaped or data.count(b":") != colons or data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if is_escaped or data.count(b":") != colons or is_too_deep(document, brackets=data.count(b"[") + data.count(b"{")):
         return _UNSURE
     return document
 
@@ -203,7 +203,7 @@ def encode_faithful(document: Any) -> bytes:
         TypeError, OverflowError, RecursionError, UnicodeEncodeError: It cannot be written at all.
     """
     data = _ENCODER.encode(document)
-    is_plain = data.count(b"[") + data.count(b"{") <= MAX_DEPTH
+    is_plain = True
 
     def seen(number: str) -> float:
         nonlocal is_plain
@@ -212,8 +212,9 @@ def encode_faithful(document: Any) -> bytes:
         return float(number)
 
     try:
-        read = msgspec.json.Decoder(float_hook=seen).decode(data) if is_plain else None
+        read = msgspec.json.Decoder(float_hook=seen).decode(data)
         _SIXTY_FOUR_BITS.encode(read)  # refuses larger integers
+        is_plain = is_plain and not is_too_deep(read, brackets=data.count(b"[") + data.count(b"{"))
     except (*_DECODER_ERRORS, OverflowError):
         is_plain = False
     if not is_plain:

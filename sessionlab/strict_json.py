@@ -57,7 +57,7 @@ def decode(data: bytes, *, path: Path, line: int | None = None, advice: str = ""
     if "\\u" in text and _holds_surrogate(document):
         where = first_line + _line_of_surrogate(text)
         raise InvalidJSONError(path, "holds half of a surrogate pair (\\ud800 to \\udfff)", line=where, advice=advice)
-    if _too_deep(text, document):
+    if is_too_deep(document, brackets=text.count("[") + text.count("{")):
         where = first_line + _line_of_depth(text)
         raise InvalidJSONError(path, f"is nested more than {MAX_DEPTH} levels deep", line=where, advice=advice)
     return document
@@ -176,9 +176,9 @@ def _line_of_depth(text: str) -> int:
     return 0
 
 
-def _too_deep(text: str, document: Any) -> bool:
-    """Say whether the document is nested beyond `MAX_DEPTH`; counting brackets first spares most documents the walk."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def is_too_deep(document: Any, *, brackets: int) -> bool:
+    """Say whether a decoded document is nested beyond `MAX_DEPTH`; its opening brackets, counted before, spare most the walk."""
+    if brackets <= MAX_DEPTH:
         return False
     level = [document] if isinstance(document, dict | list) else []
     for _ in range(MAX_DEPTH):

@@ -354,3 +354,10 @@ def test_numbers_are_written_as_javascript_writes_them(number: float, written: s
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_written_is_the_number_read(number: float) -> None:
     assert float(codec.javascript_number(number)) == number
+
+
+def test_many_brackets_are_no_reason_for_the_slow_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"tools": [{"name": f"t{number}", "args": []} for number in range(300)]}
+    monkeypatch.setattr(strict_json, "decode", None)
+    assert codec.decode_document(codec.encode_compact(document), path=HERE) == document
+    assert codec.encode_faithful(document) == codec.encode_compact(document)
