@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from traitlets.config import Config
 from sessionlab import scratch
 
 KERNEL_NAME = "python3"
+_GONE_S = 2.0
+"""How long a killed process may take to end: the system does it in milliseconds, unless it is very busy."""
 
 ENVIRONMENT = {
     "COLUMNS": "120",
@@ -106,8 +109,12 @@ class OwnKernelManager(AsyncKernelManager):
         self.kernels.started(self)
 
     def kill(self) -> None:
-        """End the kernel from any thread; nbclient, which looks only every second whether it is alive, is woken."""
+        """End the kernel from any thread, and see it gone; nbclient, which looks only every second whether it is alive, is woken."""
         self.send(signal.SIGKILL)
+        process = getattr(self.provisioner, "process", None)
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it is in the kernel's hands then
+                process.wait(_GONE_S)
         with contextlib.suppress(RuntimeError):  # closed: nobody waits
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(self._loop)])
 
