@@ -44,9 +44,8 @@ def decode(data: bytes, *, path: Path, line: int | None = None, advice: str = ""
     try:
         document = _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        where = first_line + error.lineno - 1
-        reason = _reason_of(error, text)
-        raise InvalidJSONError(path, reason, line=where, advice=advice) from error
+        reason, place = _reason_of(error, text)
+        raise InvalidJSONError(path, reason, line=first_line + text.count("\n", 0, place), advice=advice) from error
     except _RefusedError as error:
         where = first_line + _line_of_refusal(text)
         raise InvalidJSONError(path, str(error), line=where, advice=advice) from error
@@ -98,13 +97,18 @@ _STRICT: Final = json.JSONDecoder(
 )
 
 
-def _reason_of(error: json.JSONDecodeError, text: str) -> str:
-    """Word the standard library's complaint, telling a truncated document from a wrong one."""
+def _reason_of(error: json.JSONDecodeError, text: str) -> tuple[str, int]:
+    """Word the standard library's complaint and say where it shows, telling a truncated document from a wrong one."""
     if not text.strip():
-        return "holds no JSON document"
+        return "holds no JSON document", error.pos
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return "ends in the middle of the document (truncated)"
-    return error.msg[:1].lower() + error.msg[1:]
+        return "ends in the middle of the document (truncated)", error.pos
+    # Python 3.13 says this itself, and points at the comma; before, it points at the bracket and asks for another value.
+    before = text[: error.pos].rstrip()
+    kind = {"}": "object", "]": "array"}.get(text[error.pos])
+    if kind is not None and before.endswith(","):
+        return f"illegal trailing comma before end of {kind}", len(before) - 1
+    return error.msg[:1].lower() + error.msg[1:], error.pos
 
 
 def _holds_surrogate(document: Any) -> bool:
