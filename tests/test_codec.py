@@ -6,8 +6,12 @@ import contextlib
 import hashlib
 import json
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -18,6 +22,7 @@ from sessionlab import codec, strict_json
 from sessionlab.errors import InvalidJSONError
 
 HERE = Path("sessions.json")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 # JavaScript prints a whole number beyond 2^53 with its shortest digits, which as an integer is a neighbour of what the float is exactly.
 FLOATS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer() or abs(number) <= 2**53)
@@ -361,3 +366,34 @@ def test_many_brackets_are_no_reason_for_the_slow_parser(monkeypatch: pytest.Mon
     monkeypatch.setattr(strict_json, "decode", None)
     assert codec.decode_document(codec.encode_compact(document), path=HERE) == document
     assert codec.encode_faithful(document) == codec.encode_compact(document)
+
+
+ODD = st.sampled_from(
+    [(1,), b"x", {"x"}, float("nan"), float("inf"), 2**64, -(2**63) - 1, Decimal("0.5"), UUID(int=1), NOW, NOW.date(), 1e-5]
+)
+ODD_KEYS = st.sampled_from([1, 2.5, b"b", NOW])
+ANYTHING = st.recursive(
+    SCALARS | ODD | st.floats(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3) | ODD_KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(ANYTHING, st.integers(0, 12))
+def test_what_is_written_faithfully_is_what_the_long_way_writes_and_refuses(document: Any, depth: int) -> None:
+    for _ in range(depth):
+        document = [document]
+
+    def written(way: Callable[[Any], bytes]) -> object:
+        try:
+            return way(document)
+        except (codec.UnfaithfulError, InvalidJSONError) as error:
+            return type(error)
+
+    def the_long_way(document: Any) -> bytes:
+        data = codec.encode_compact(document)
+        if codec.decode_document(data, path=HERE) != document:
+            raise codec.UnfaithfulError
+        return data
+
+    assert written(codec.encode_faithful) == written(the_long_way)
