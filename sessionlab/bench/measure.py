@@ -1,4 +1,4 @@
-"""How things are measured: interleaved runs, medians, peak memory in fresh processes, and one row per figure."""
+"""How things are measured: interleaved runs, medians, peak memory in fresh processes, and one record for every figure."""
 
 from __future__ import annotations
 
@@ -8,43 +8,52 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One figure and what it is held against.
 
     Attributes:
-        benchmark: The group it belongs to.
-        what: What was done.
-        value: The median, in `unit`.
-        unit: "ms", "s", "MB" or "ratio".
-        reference: The floor's or peer's median in the same run and unit, when there is one.
-        reference_name: What that is.
-        limit: The most that is accepted: of the ratio when there is a reference, else of the value.
-        conditions: Sizes and counts, for the reader.
+        store: "json", "sqlite" or "directory"; of what is no store, what it is ("query", "command line", ...).
+        operation: What was done.
+        median_ms: The median; with a worst wait, the worst.
+        floor_ms: The median of the least that the same thing can cost, or of a peer, in the same run.
+        floor: What that is, in words.
+        bound: The most that is accepted: of the ratio if there is one, else of `median_ms`, else of `peak_mb`.
+        peak_mb: By how many MB (10**6 bytes) the memory of a fresh process grew at most.
+        sessions: How many the store held.
+        durability: What an acknowledged write survives: "commit" a power cut, "process" the end of the process. `None` for what only reads.
+        conditions: What else a reader must know.
     """
 
-    benchmark: str
-    what: str
-    value: float
-    unit: str
-    reference: float | None = None
-    reference_name: str = ""
-    limit: float | None = None
+    store: str
+    operation: str
+    median_ms: float | None = None
+    floor_ms: float | None = None
+    floor: str = ""
+    bound: float | None = None
+    peak_mb: float | None = None
+    sessions: int | None = None
+    durability: str | None = None
     conditions: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """The value over its reference."""
-        return self.value / self.reference if self.reference else None
+        """The median over its floor."""
+        return self.median_ms / self.floor_ms if self.median_ms is not None and self.floor_ms else None
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the limit is kept; `None` without one."""
-        if self.limit is None:
-            return None
-        return (self.ratio if self.ratio is not None else self.value) <= self.limit
+        """Whether the bound is kept; `None` without one."""
+        held = next((value for value in (self.ratio, self.median_ms, self.peak_mb) if value is not None), None)
+        return None if self.bound is None or held is None else held <= self.bound
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a row of the JSON; what does not apply is `None`."""
+        names = ("store", "operation", "sessions", "durability", "median_ms", "floor_ms", "ratio", "bound", "peak_mb")
+        return {name: getattr(self, name) for name in names}
 
 
 def medians_ms(functions: Mapping[str, Callable[[], object]], *, runs: int) -> dict[str, float]:
@@ -58,8 +67,8 @@ def medians_ms(functions: Mapping[str, Callable[[], object]], *, runs: int) -> d
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def peak_bytes(setup: str, statement: str, *, arguments: Sequence[str]) -> int:
-    """Return by how many bytes the peak memory of a fresh interpreter grows from after `setup` to after `statement`.
+def peak_mb(setup: str, statement: str, *, arguments: Sequence[str]) -> float:
+    """Return by how many MB the peak memory of a fresh interpreter grows from after `setup` to after `statement`.
 
     Both are Python source; `arguments` are in `sys.argv[1:]`. Mapped files count, as they do for the operating system.
     Linux only: it reads `/proc`.
@@ -68,7 +77,7 @@ def peak_bytes(setup: str, statement: str, *, arguments: Sequence[str]) -> int:
     peak = "int(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     code = f"import sys\n{setup}\nbefore = {peak}\n{statement}\nprint({peak} - before)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    return int(done.stdout) * 1024
+    return int(done.stdout) * 1024 / 1e6
 
 
 def command_ms(commands: Mapping[str, Sequence[str]], *, runs: int) -> dict[str, float]:

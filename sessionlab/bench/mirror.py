@@ -37,11 +37,21 @@ def measure(folder: Path, *, sessions: int = 10_000, transcript_bytes: int = 86_
     with contextlib.closing(connect(made)) as con:
         ((events,),) = con.execute("SELECT count(*) FROM events").fetchall()
     conditions = f"{len(files):,} transcripts, {size / 1e6:.0f} MB, {events:,} events"
-    name = "load transcripts"
     return [
-        Measurement(name, "first load", times["load"], "ms", times["floor"], "read all + one typed pass a line", 2.0, conditions),
-        Measurement(name, "load again, nothing changed", again, "ms", limit=200, conditions=conditions),
-        *_queries(made, f"{events:,} events, {len(files):,} transcripts", runs=max(runs, 5)),
+        Measurement(
+            store="mirror",
+            operation="first load of transcripts",
+            median_ms=times["load"],
+            floor_ms=times["floor"],
+            floor="read all + one typed pass a line",
+            bound=2.0,
+            sessions=sessions,
+            conditions=conditions,
+        ),
+        Measurement(
+            store="mirror", operation="load again, nothing changed", median_ms=again, bound=200, sessions=sessions, conditions=conditions
+        ),
+        *_queries(made, f"{events:,} events, {len(files):,} transcripts", sessions, runs=max(runs, 5)),
     ]
 
 
@@ -57,7 +67,7 @@ def _floor(files: list[Path]) -> int:
     return count
 
 
-def _queries(mirror: Path, conditions: str, *, runs: int) -> list[Measurement]:
+def _queries(mirror: Path, conditions: str, sessions: int, *, runs: int) -> list[Measurement]:
     """Time every query of the report, its DataFrame included."""
     rows = []
     with contextlib.closing(connect(mirror)) as con:
@@ -65,5 +75,6 @@ def _queries(mirror: Path, conditions: str, *, runs: int) -> list[Measurement]:
             values = {param.name: _VALUES[param.name] for param in queries.describe(name).params if param.name in _VALUES}
             queries.run(con, name, **values)
             median = medians_ms({name: lambda name=name, values=values: queries.run(con, name, **values)}, runs=runs)[name]  # type: ignore[misc]
-            rows.append(Measurement("query the mirror", name, median, "ms", limit=150, conditions=conditions))
+            row = Measurement(store="query", operation=name, median_ms=median, bound=150, sessions=sessions, conditions=conditions)
+            rows.append(row)
     return rows

@@ -23,7 +23,9 @@ def measure(folder: Path, store: Path, *, runs: int = 9) -> list[Measurement]:
     bare = f"bare Python starts in {times['bare']:.0f} ms"
     size = f"{store.stat().st_size / 1e6:.1f} MB store; {bare}"
     return [
-        Measurement("command line", "sessionlab --help", times["help"], "ms", limit=90, conditions=bare),
-        Measurement("command line", "sessionlab info STORE", times["info"], "ms", limit=150, conditions=size),
-        Measurement("report", "sessionlab report growth --sample", report / 1000, "s", limit=20, conditions="set up already"),
+        Measurement(store="command line", operation="sessionlab --help", median_ms=times["help"], bound=90, conditions=bare),
+        Measurement(store="command line", operation="sessionlab info STORE", median_ms=times["info"], bound=150, conditions=size),
+        Measurement(
+            store="report", operation="sessionlab report growth --sample", median_ms=report, bound=20_000, conditions="set up already"
+        ),
     ]

@@ -1,201 +1,144 @@
-"""The three writing stores, each against the least that the same thing can cost on the same file system in the same run.
-
-The sessions are those of one large `sessions.json`. Every write differs from the one before in content and size: a database does not write
-a page that is equal to the old one, and would look five times as fast.
-"""
+"""All measurements of the writing stores, each against the least that the same thing can cost in the same run."""
 
 from __future__ import annotations
 
-import itertools
-import mmap
 import os
+import platform
 import sqlite3
-from collections.abc import Iterator
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sessionlab import codec
-from sessionlab.bench.measure import Measurement, medians_ms, peak_bytes
-from sessionlab.bench.summaries import FLOOR_INDEX
-from sessionlab.entry import Entry
-from sessionlab.stores.directory import DirectoryStore
-from sessionlab.stores.json_file import JSONFileStore
-from sessionlab.stores.json_store import JSONStore
-from sessionlab.stores.sqlite import SQLiteStore
-from sessionlab.stores.sqlite_opening import Durability
-from sessionlab.stores.sqlite_schema import SELECT_SUMMARIES
+import msgspec
 
-_NOW_MS: Final = 1795132800000
-_SMALL_RUNS: Final = 200
-_JSON_SETUP: Final = "from pathlib import Path; from sessionlab.stores.json_store import JSONStore; store = JSONStore(Path(sys.argv[1]))"
-_JSON_UPDATE: Final = "store.update(sys.argv[2], lambda entry: {'label': 'peak'}, now_ms=1)"
+from sessionlab import __version__
+from sessionlab.bench import contention, directory_store, json_store, peers, scale, sqlite_store
+from sessionlab.bench.content import Content, make_content
+from sessionlab.bench.contention import Contention
+from sessionlab.bench.measure import Measurement
+from sessionlab.bench.peers import Comparison
+from sessionlab.bench.scope import Scope
+
+Progress = Callable[[str, int, int], None]
+Found = tuple[list[Measurement], list[Contention]]
+
+_TRUTHS: Final = (
+    "floor and figure are interleaved in one run; other work on the machine moves both, so ratios count",
+    "every write changes content and size: a database does not write a page that is equal to the old one",
+    "[commit]: what is acknowledged survives a power cut (SQLite's FULL); [process]: the end of the process (NORMAL)",
+    "touch is held against the bare upsert of the whole entry, not against the store's own put, which costs more",
+    "listings of many sessions do not keep their rows, and neither does the bare cursor, which is iterated plainly",
+    "memory is the peak (VmHWM) of a fresh process; MB are 10**6 bytes",
+)
 
 
-def measure(folder: Path, source: Path, *, runs: int = 7) -> list[Measurement]:
-    """Measure all three stores.
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was measured.
+
+    Attributes:
+        rows: The figures.
+        contentions: What many writers left of each store.
+        conditions: What a reader must know, a sentence each.
+    """
+
+    rows: tuple[Measurement, ...]
+    contentions: tuple[Contention, ...]
+    conditions: tuple[str, ...]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The figures beside those of other programs."""
+        return peers.compare(self.rows)
+
+    @property
+    def lost(self) -> int:
+        """How many updates that were acknowledged are not in a store."""
+        return sum(abs(one.lost) for one in self.contentions)
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        return {
+            "rows": [row.row() for row in self.rows],
+            "missed": [f"{row.store}: {row.operation}" for row in self.rows if row.is_met is False],
+            "contention": msgspec.to_builtins(self.contentions),
+            "peers": msgspec.to_builtins((*peers.PEERS, peers.GOALS)),
+            "factors": msgspec.to_builtins(self.comparisons),
+            "conditions": list(self.conditions),
+            "versions": versions(),
+        }
+
+
+def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_progress: Progress | None = None) -> Findings:
+    """Measure the stores of a scope.
 
     Args:
-        folder: Empty; the stores are made in it.
-        source: A `sessions.json`, whose sessions they all hold.
-        runs: Rounds of what takes tens of milliseconds; what takes less is measured over `_SMALL_RUNS`.
+        folder: Empty; the stores are made in it. 0.5 GB for 1,000 sessions, 2.5 GB with the largest stores.
+        scope: How much.
+        content: What the stores are to hold; made when not given.
+        on_progress: Called with (what, done, total).
     """
-    with JSONFileStore.open(source) as store:
-        entries = dict(store.items())
-    data = source.read_bytes()
-    conditions = f"{len(entries):,} sessions of {len(data) / len(entries) / 1000:.0f} KB"
-    (folder / "json").mkdir()
-    return [
-        *_json(folder / "json", data, list(entries), conditions, runs=runs),
-        *_sqlite(folder / "commit", entries, "commit", conditions),
-        *_sqlite(folder / "process", entries, "process", conditions),
-        *_directory(folder, entries, conditions),
-    ]
+    content = content or make_content(folder / "content", sessions=scope.sessions)
+    rows: list[Measurement] = []
+    contentions: list[Contention] = []
+    steps = list(_steps(folder, content, scope))
+    for number, (what, step) in enumerate(steps):
+        if on_progress is not None:
+            on_progress(what, number, len(steps))
+        found = step()
+        rows += found[0]
+        contentions += found[1]
+    conditions = [f"stores of {content.in_words}; small entries in stores of another size", *_TRUTHS, _sync_in_words(folder)]
+    if scope.is_quick:
+        conditions.insert(0, "a quick run of few rounds: shows that everything works, no figure to quote")
+    return Findings(tuple(rows), tuple(contentions), tuple(conditions))
 
 
-def _json(folder: Path, data: bytes, keys: list[str], conditions: str, *, runs: int) -> list[Measurement]:
-    path, scratch, other = folder / "sessions.json", folder / "floor.json", folder / "other.json"
-    path.write_bytes(data)
-    other.write_bytes(data)
-    warm, change, key = JSONStore(other), _changes(), keys[len(keys) // 2]
-    base = warm.load()
+def _steps(folder: Path, content: Content, scope: Scope) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """Yield what is to be done, each step with a folder of its own."""
 
-    def durable_write() -> None:
-        _replace(scratch, data)
+    def place(name: str) -> Path:
+        made = folder / name
+        made.mkdir(parents=True)
+        return made
 
-    def mapped_pass() -> object:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return FLOOR_INDEX.decode(mapped)
+    if "json" in scope.stores:
+        yield "JSON store", lambda: (json_store.measure(place("json"), content, scope), [])
+    if "sqlite" in scope.stores:
+        yield "SQLite store", lambda: (sqlite_store.measure(place("sqlite"), content, scope), [])
+        yield "large SQLite stores", lambda: (scale.measure_sqlite(place("large-sqlite"), scope), [])
+    if "directory" in scope.stores:
+        yield "directory store", lambda: (directory_store.measure(place("directory"), content, scope), [])
+        yield "large directory stores", lambda: (scale.measure_directory(place("large-directory"), scope), [])
+    for store in scope.stores:
+        yield f"many writers: {store}", lambda store=store: contention.measure(place(f"many-{store}"), content, scope, store)  # type: ignore[misc]
 
-    def update_warm() -> None:
-        warm.transform(lambda draft: draft[key].update(next(change)), base=base)
 
-    times = medians_ms(
-        {
-            "pass": mapped_pass,
-            "list": lambda: list(JSONStore(path).summaries()),
-            "get": lambda: JSONStore(path).get(key),
-            "write": durable_write,
-            "warm": update_warm,
-            "cold": lambda: JSONStore(path).update(key, lambda _entry: next(change), now_ms=_NOW_MS),
-            "compare": lambda: scratch.read_bytes() == data,
-            "no-op": lambda: warm.save(base),
-        },
-        runs=runs,
+def versions() -> dict[str, str]:
+    """Return what was measured on what."""
+    return {
+        "sessionlab": __version__,
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "msgspec": msgspec.__version__,
+        "platform": platform.platform(),
+        "processors": str(os.cpu_count()),
+    }
+
+
+def _sync_in_words(folder: Path) -> str:
+    """Say how long the disk takes to answer a sync."""
+    times = []
+    with (folder / "synced").open("wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(b"x" * 4096)
+            start = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append((time.perf_counter() - start) * 1000)
+    return (
+        f"a sync of 4 KB takes {statistics.median(times):.2f} ms here; where that is fast, as on a virtual disk, times of durable writes "
+        "are lower bounds, and so is the ratio of what syncs more often than its floor"
     )
-    peak_mb = peak_bytes(_JSON_SETUP, _JSON_UPDATE, arguments=[str(path), key]) / 1e6
-    write, one_pass = "write all + fsync + rename + fsync folder", "mmap + one msgspec pass"
-    rows = [
-        ("list summaries", "list", "pass", one_pass, 1.3),
-        ("get one, cold", "get", "pass", one_pass, 1.3),
-        ("update one, durable, from a loaded snapshot", "warm", "write", write, 1.3),
-        ("update one, durable, cold", "cold", "write", write, 2.5),
-        ("save without a change", "no-op", "compare", "read and compare", 1.2),
-    ]
-    name = "JSON store"
-    return [
-        *(
-            Measurement(name, what, times[mine], "ms", times[floor], against, limit, conditions)
-            for what, mine, floor, against, limit in rows
-        ),
-        Measurement(name, "update one, peak memory", peak_mb, "MB", len(data) / 1e6, "the file's size", 2.2, conditions),
-    ]
-
-
-def _sqlite(folder: Path, entries: dict[str, Entry], durability: Durability, conditions: str) -> list[Measurement]:
-    folder.mkdir()
-    pragma = {"commit": "FULL", "process": "NORMAL"}[durability]
-    store = SQLiteStore(folder / "sessions.sqlite", durability=durability)
-    store.save(entries)
-    bare = _bare_database(folder / "bare.sqlite", entries, synchronous=pragma)
-    index = sqlite3.connect(folder / "sessions.sqlite")
-    key = next(iter(entries))
-    whole, change = _whole_entries(entries[key]), _changes()
-
-    def write_bare() -> None:
-        with bare:
-            bare.execute("REPLACE INTO documents VALUES (?, ?)", (key, codec.encode_compact(next(whole)).decode()))
-
-    times = medians_ms(
-        {
-            "bare": write_bare,
-            "put": lambda: store.put(key, next(whole)),
-            "touch": lambda: store.touch(key, next(change), now_ms=_NOW_MS),
-            "select": lambda: bare.execute("SELECT entry FROM documents WHERE session_key = ?", (key,)).fetchone(),
-            "get": lambda: store.raw(key),
-        },
-        runs=_SMALL_RUNS,
-    )
-    times |= medians_ms({"fetch": lambda: index.execute(SELECT_SUMMARIES).fetchall(), "list": lambda: list(store.summaries())}, runs=21)
-    for database in (store, bare, index):
-        database.close()
-    name = f"SQLite store, {pragma}"
-    return [
-        Measurement(name, "put one entry", times["put"], "ms", times["bare"], "prepared upsert of the same entry", 1.3, conditions),
-        Measurement(name, "touch", times["touch"], "ms", times["put"], "put", 0.15 if pragma == "NORMAL" else None, conditions),
-        Measurement(name, "get one, undecoded", times["get"], "ms", times["select"], "prepared select", 1.5, conditions),
-        Measurement(name, "list summaries", times["list"], "ms", times["fetch"], "bare fetch of the same columns", 1.25, conditions),
-    ]
-
-
-def _directory(folder: Path, entries: dict[str, Entry], conditions: str) -> list[Measurement]:
-    place = folder / "directory"
-    place.mkdir()
-    store = DirectoryStore(place / "sessions.d")
-    store.save(entries)
-    key = next(iter(entries))
-    whole, bare = _whole_entries(entries[key]), place / "bare.json"
-
-    def write_bare() -> None:
-        _replace(bare, codec.encode_indented({"sessionKey": key, "entry": next(whole)}))
-
-    write_bare()
-    times = medians_ms(
-        {
-            "bare": write_bare,
-            "put": lambda: store.put(key, next(whole)),
-            "read": lambda: codec.decode_object(bare.read_bytes(), path=bare),
-            "get": lambda: store.get(key),
-            "updated_at": lambda: store.updated_at(key),
-        },
-        runs=_SMALL_RUNS,
-    )
-    name, write, read = "directory store", "write + fsync + rename + fsync folder", "open + read + decode"
-    return [
-        Measurement(name, "put one entry, durable", times["put"], "ms", times["bare"], write, 1.6, conditions),
-        Measurement(name, "get one", times["get"], "ms", times["read"], read, 1.3, conditions),
-        Measurement(name, "updated_at", times["updated_at"], "ms", times["read"], read, 1.3, conditions),
-    ]
-
-
-def _changes() -> Iterator[dict[str, str]]:
-    """Yield small changes that differ in content and size."""
-    return ({"label": f"run {number} " + "x" * (number % 97)} for number in itertools.count())
-
-
-def _whole_entries(entry: Entry) -> Iterator[Entry]:
-    """Yield an entry again and again, its largest field changed every time."""
-    largest = max(entry, key=lambda name: len(codec.encode_compact(entry[name])))
-    return ({**entry, largest: {"changed": f"{number} " + "y" * (number % 97), "was": entry[largest]}} for number in itertools.count())
-
-
-def _bare_database(path: Path, entries: dict[str, Entry], *, synchronous: str) -> sqlite3.Connection:
-    bare = sqlite3.connect(path)
-    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-16000"):
-        bare.execute(f"PRAGMA {pragma}")
-    with bare:
-        bare.execute("CREATE TABLE documents (session_key TEXT PRIMARY KEY, entry TEXT NOT NULL)")
-        bare.executemany("INSERT INTO documents VALUES (?, ?)", [(key, codec.encode_compact(one).decode()) for key, one in entries.items()])
-    return bare
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Do the least that a durable replacement takes."""
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(descriptor, data)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    temporary.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _COMMANDS: Final = {
+    "bench": "Measure speed and memory of the stores.",
     "info": "Say what stores lie at a path: kind, sessions, bytes, fingerprint.",
     "lab": "Open JupyterLab on the notebooks.",
     "load": "Load stores and transcripts into a DuckDB file.",

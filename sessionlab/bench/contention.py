@@ -1,0 +1,137 @@
+"""Many processes that write to one store at once, against one process that makes as many updates: what waiting for each other costs."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from sessionlab.bench.content import Content
+from sessionlab.bench.measure import Measurement
+from sessionlab.bench.scope import WRITERS, Scope, StoreKind
+from sessionlab.bench.writer import COUNTER, Outcome, Task, open_writable
+from sessionlab.stores.sqlite_opening import Durability
+
+_NAMES: Final[dict[StoreKind, str]] = {"json": "sessions.json", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
+_LONGEST_S: Final = 300
+
+
+class Contention(msgspec.Struct, frozen=True):
+    """What many writers left of one store: `lost` is how many updates that returned are not in it."""
+
+    store: str
+    durability: str | None
+    writers: int
+    updates: int
+    errors: int
+    lost: int
+    worst_wait_ms: float
+
+    def in_words(self) -> str:
+        """Say it in one line."""
+        name = f"{self.store}, {self.durability}" if self.durability else self.store
+        told = f"{self.errors} refused, {self.lost} lost, worst wait {self.worst_wait_ms:.0f} ms"
+        return f"{name}: {self.updates:,} updates, by one process and by {self.writers} in turn; {told}"
+
+
+def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> tuple[list[Measurement], list[Contention]]:
+    """Measure `WRITERS` processes that increment counters in a store; `folder` is empty.
+
+    Every other update of each process is of one session that all share, the rest of its own.
+    """
+    rows, found = [], []
+    durabilities: tuple[Durability, ...] = ("commit", "process") if store == "sqlite" else ("commit",)
+    for durability in durabilities:
+        path = folder / durability / _NAMES[store]
+        path.parent.mkdir()
+        with open_writable(store, path, durability) as opened:
+            opened.save(content.entries)
+        one, many = [], []
+        for _ in range(1 if scope.is_quick else 3):
+            one.append(_run(store, path, durability, content, writers=1, updates=scope.updates(store)))
+            many.append(_run(store, path, durability, content, writers=WRITERS, updates=scope.updates(store)))
+        contention = _contention(store, path, durability, list(content.entries), (*one, *many))
+        found.append(contention)
+        rows += _rows(contention, content, one, many, is_bound=store == "sqlite")
+    return rows, found
+
+
+def _rows(contention: Contention, content: Content, one: Sequence[_Round], many: Sequence[_Round], *, is_bound: bool) -> list[Measurement]:
+    same: dict[str, Any] = {
+        "store": contention.store,
+        "sessions": len(content.entries),
+        "durability": contention.durability,
+        "conditions": content.in_words,
+    }
+    return [
+        Measurement(
+            operation=f"{contention.writers} processes updating, time for each update",
+            median_ms=statistics.median(done.ms_each for done in many),
+            floor_ms=statistics.median(done.ms_each for done in one),
+            floor="one process making as many",
+            bound=1 / 0.75 if is_bound else None,
+            **same,
+        ),
+        Measurement(
+            operation=f"{contention.writers} processes updating, worst wait",
+            median_ms=contention.worst_wait_ms,
+            floor="the longest of all rounds",
+            bound=150 if is_bound else None,
+            **same,
+        ),
+    ]
+
+
+class _Round(msgspec.Struct, frozen=True):
+    """What the writers of one round saw. `ms_each` is from the first begin to the last end, divided by the updates."""
+
+    ms_each: float
+    worst_ms: float
+    errors: int
+    updates: int
+
+
+def _run(store: StoreKind, path: Path, durability: Durability, content: Content, *, writers: int, updates: int) -> _Round:
+    keys = list(content.entries)
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for number in range(writers):
+            task = Task(store, str(path), durability, (keys[0], keys[1 + number % (len(keys) - 1)]), updates // writers)
+            command = [sys.executable, "-m", "sessionlab.bench.writer", msgspec.json.encode(task).decode()]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)  # only what is still there when something went wrong
+            processes.append(process)
+        for process in processes:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("a writer did not get ready; what it says about it stands above")
+        for process in processes:
+            if process.stdin is not None:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        outcomes = [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
+    elapsed_ms = max(one.end_ms for one in outcomes) - min(one.start_ms for one in outcomes)
+    total = updates // writers * writers
+    return _Round(elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
+
+
+def _contention(store: StoreKind, path: Path, durability: Durability, keys: Sequence[str], rounds: Sequence[_Round]) -> Contention:
+    """Count what is in the store, and compare it with what the writers were told."""
+    updates, errors = sum(done.updates for done in rounds), sum(done.errors for done in rounds)
+    with open_writable(store, path, durability) as opened:
+        counted = sum((opened.get(key) or {}).get(COUNTER, 0) for key in keys[: WRITERS + 1])
+    return Contention(
+        store=store,
+        durability=durability,
+        writers=WRITERS,
+        updates=updates,
+        errors=errors,
+        lost=updates - errors - counted,
+        worst_wait_ms=max(done.worst_ms for done in rounds),
+    )

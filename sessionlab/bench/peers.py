@@ -1,0 +1,102 @@
+"""The programs that our stores are compared with, and by how much ours are better.
+
+Their figures were measured with the real programs, 1,000 sessions of 42 KB, on a machine like the one of our README; ours come from
+wherever this runs. They are absolute times of two machines: good for orders of magnitude, not for percents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from sessionlab.bench.measure import Measurement
+from sessionlab.bench.scope import ENTRY_BYTES, QUOTED_SESSIONS
+
+CONDITIONS: Final = (
+    f"peers: measured with the real OpenClaw, {QUOTED_SESSIONS:,} sessions of {ENTRY_BYTES // 1000} KB, on another machine like ours: "
+    "absolute times, for orders of magnitude"
+)
+FACTOR: Final = 10
+"""How many times better than the best peer a store is to be."""
+DURABLE_FACTOR: Final = 6
+"""The same for an update that is forced to disk, because the best peer's is not."""
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one program needs: times in ms, memory of the whole process in MB; `None` where it was not measured."""
+
+    name: str
+    cold_list_ms: float | None = None
+    warm_list_ms: float | None = None
+    get_ms: float | None = None
+    update_ms: float | None = None
+    is_synced: bool = False
+    memory_mb: float | None = None
+
+
+PEERS: Final = (
+    Peer(name="OpenClaw 2026.3.31, JSON", cold_list_ms=1542, update_ms=1314, is_synced=True, memory_mb=927),
+    Peer(name="OpenClaw 2026.7.1-2, JSON", cold_list_ms=285, update_ms=80, memory_mb=451),
+    Peer(name="OpenClaw 2026.9.6, SQLite", cold_list_ms=495, warm_list_ms=75, get_ms=0.62, update_ms=3.95, memory_mb=264),
+)
+GOALS: Final = Peer(name="goals of openclaw#58550", cold_list_ms=15, warm_list_ms=20, update_ms=5, memory_mb=2)
+"""What the proposal of a SQLite store wants of it: load, list, update, memory."""
+
+_ROWS: Final = {
+    "list summaries, opened anew": "cold_list_ms",
+    "list summaries": "warm_list_ms",
+    "get one": "get_ms",
+    "get one, not decoded": "get_ms",
+    "update one, a small field changed": "update_ms",
+    "list, get, update: the whole process": "memory_mb",
+}
+"""Our operation -> what it is compared with."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of ours beside the best peer's. `factor` is how many times better ours is, `wanted` the least that is asked for."""
+
+    store: str
+    operation: str
+    durability: str | None
+    ours: float
+    peer: str
+    theirs: float
+    goal: float | None
+    unit: str
+    factor: float
+    wanted: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it is as much better as was asked for."""
+        return self.factor >= self.wanted
+
+
+def compare(rows: Iterable[Measurement]) -> list[Comparison]:
+    """Compare SQLite and directory stores of the size that the peers were measured with; figures of other sizes are left out."""
+    return [
+        _comparison(row, _ROWS[row.operation])
+        for row in rows
+        if row.store in ("sqlite", "directory") and row.sessions == QUOTED_SESSIONS and row.operation in _ROWS
+    ]
+
+
+def _comparison(row: Measurement, field: str) -> Comparison:
+    theirs, peer = min((value, peer.name) for peer in PEERS if (value := getattr(peer, field)) is not None)
+    ours = row.median_ms if row.median_ms is not None else row.peak_mb or 0.0
+    is_durable_write = field == "update_ms" and row.durability == "commit"
+    return Comparison(
+        store=row.store,
+        operation=row.operation,
+        durability=row.durability,
+        ours=ours,
+        peer=peer,
+        theirs=theirs,
+        goal=getattr(GOALS, field),
+        unit=field.rpartition("_")[2].replace("mb", "MB"),
+        factor=theirs / ours,
+        wanted=DURABLE_FACTOR if is_durable_write else FACTOR,
+    )

@@ -1,0 +1,63 @@
+"""How much is measured: sizes and rounds, from the size that is quoted down to what a test has time for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+StoreKind = Literal["json", "sqlite", "directory"]
+STORES: Final[tuple[StoreKind, ...]] = ("json", "sqlite", "directory")
+ENTRY_BYTES: Final = 42_000
+QUOTED_SESSIONS: Final = 1_000
+WRITERS: Final = 8
+NOW_MS: Final = 1795132800000
+"""The clock of the first write: later than any time in the sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is to be measured.
+
+    Attributes:
+        sessions: Sessions of `ENTRY_BYTES` in each store.
+        stores: Which stores.
+        is_quick: Few rounds and small stores: shows that everything runs, and gives no figure to quote.
+        is_large: The largest stores too, which take minutes to make.
+    """
+
+    sessions: int = QUOTED_SESSIONS
+    stores: tuple[StoreKind, ...] = STORES
+    is_quick: bool = False
+    is_large: bool = False
+
+    @property
+    def slow_rounds(self) -> int:
+        """Rounds of what takes tens of milliseconds."""
+        return 2 if self.is_quick else 9
+
+    @property
+    def fast_rounds(self) -> int:
+        """Rounds of what takes less than one."""
+        return 10 if self.is_quick else 300
+
+    @property
+    def listed_sizes(self) -> tuple[int, ...]:
+        """Sizes of the SQLite stores of small entries that are listed."""
+        if self.is_quick:
+            return (10 * self.sessions,)
+        return (100_000, 1_000_000) if self.is_large else (100_000,)
+
+    def grown_size(self, store: StoreKind) -> int:
+        """Return the size at which an update is compared with one at `sessions`.
+
+        A directory of 100,000 files takes a minute to make and to remove.
+        """
+        if self.is_quick:
+            return 10 * self.sessions
+        return 100 * self.sessions if store == "sqlite" or self.is_large else 10 * self.sessions
+
+    def updates(self, store: StoreKind) -> int:
+        """Return how many updates the writers make, all together."""
+        if self.is_quick:
+            return 2 * WRITERS if store == "json" else 20 * WRITERS
+        return 3 * WRITERS if store == "json" else 200 * WRITERS

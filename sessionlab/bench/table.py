@@ -1,0 +1,81 @@
+"""Figures as lines of text: each beside its floor and its bound, and beside other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sessionlab.bench.measure import Measurement
+from sessionlab.bench.peers import CONDITIONS, Comparison
+from sessionlab.bench.stores import Findings, versions
+
+_VERDICTS = {None: "", True: "ok", False: "MISSED"}
+
+
+def lines_of(findings: Findings) -> Iterator[str]:
+    """Yield everything that was found about the stores."""
+    yield from table(findings.rows)
+    if findings.contentions:
+        yield "\nmany writers"
+        yield from (f"  {one.in_words()}" for one in findings.contentions)
+    yield from comparison_table(findings.comparisons)
+    yield "\nconditions"
+    yield from (f"  {sentence}" for sentence in (*findings.conditions, *([CONDITIONS] if findings.comparisons else [])))
+
+
+def table(rows: Iterable[Measurement]) -> Iterator[str]:
+    """Yield the figures, a heading above those of one store and size."""
+    heading = ""
+    for row in rows:
+        size = "" if row.sessions is None else f", {row.sessions:,} sessions"
+        found = f"\n{row.store}{size}{f' ({row.conditions})' if row.conditions else ''}"
+        if found != heading:
+            heading = found
+            yield heading
+        operation = row.operation if row.durability is None else f"{row.operation} [{row.durability}]"
+        yield f"  {operation:58} {_measured(row):>10}  {_against(row):<86} {_bound(row):<16} {_VERDICTS[row.is_met]}".rstrip()
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Yield the figures beside those of the best of the other programs."""
+    if comparisons:
+        yield "\nbeside the best of the other programs, and the goals of openclaw#58550"
+    for one in comparisons:
+        name = f"{one.store}{f', {one.durability}' if one.durability else ''}: {one.operation}"
+        goal = "" if one.goal is None else f"goal {one.goal:g} {one.unit}"
+        verdict = "ok" if one.is_met else "MISSED"
+        theirs = f"{_number(one.theirs)} {one.unit} {one.peer}"
+        yield (
+            f"  {name:56} {_number(one.ours):>6} {one.unit}  {one.factor:6.1f} times better than {theirs:36} {goal:12} "
+            f"at least {one.wanted:g}  {verdict}"
+        )
+
+
+def summary_line(rows: Sequence[Measurement], comparisons: Sequence[Comparison] = ()) -> str:
+    """Say how many figures there are, how many miss their bound, and what was measured on."""
+    missed = sum(row.is_met is False for row in rows)
+    few = sum(not one.is_met for one in comparisons)
+    beside = f"; {few} of {len(comparisons)} not as much better than other programs as wanted" if comparisons else ""
+    known = versions()
+    place = f"Python {known['python']}, SQLite {known['sqlite']}, {known['processors']} processors, {known['platform']}"
+    return f"{len(rows)} figures, {missed} beyond their bound{beside}\n{place}"
+
+
+def _measured(row: Measurement) -> str:
+    return f"{_number(row.median_ms)} ms" if row.median_ms is not None else f"{_number(row.peak_mb or 0)} MB"
+
+
+def _against(row: Measurement) -> str:
+    if row.ratio is None or row.floor_ms is None:
+        return row.floor
+    return f"{row.ratio:5.2f} x {row.floor} ({_number(row.floor_ms)} ms)"
+
+
+def _bound(row: Measurement) -> str:
+    if row.bound is None:
+        return ""
+    unit = "x" if row.ratio is not None else "ms" if row.median_ms is not None else "MB"
+    return f"at most {row.bound:.4g} {unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
