@@ -5,14 +5,13 @@ The locks across processes stand behind it, so that of one process a single thre
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from sessionlab.errors import StoreLockedError
@@ -58,34 +57,58 @@ _queues: dict[Path, deque[_Waiter]] = {}
 _queues_lock = threading.Lock()
 
 
-@contextlib.contextmanager
-def turn(path: Path, deadline: Deadline, *, store: Path) -> Iterator[None]:
+class turn:  # noqa: N801 - reads like a function, and is a class because a generator costs a hot path twice as much
     """Wait until every thread that asked for `path` before is done, and keep the others waiting meanwhile (D.30 to D.37).
 
     A thread whose time is over before its turn comes is refused then, and never runs later. One whose turn has come is not interrupted.
-
-    Args:
-        path: What is queued for, absolute.
-        deadline: How long.
-        store: The store, for messages.
-
-    Raises:
-        StoreLockedError: The turn did not come in time, or this very thread is at work on the path.
     """
-    waiter, process = _Waiter(), os.getpid()
-    try:
+
+    __slots__ = ("_deadline", "_path", "_process", "_store", "_waiter")
+
+    def __init__(self, path: Path, deadline: Deadline, *, store: Path) -> None:
+        """Note what is wanted; entering waits for it.
+
+        Args:
+            path: What is queued for, absolute.
+            deadline: How long.
+            store: The store, for messages.
+        """
+        self._path = path
+        self._deadline = deadline
+        self._store = store
+
+    def __enter__(self) -> None:
+        """Wait.
+
+        Raises:
+            StoreLockedError: The turn did not come in time, or this very thread is at work on the path.
+        """
+        self._waiter, self._process = _Waiter(), os.getpid()
+        try:
+            self._wait(self._waiter)
+        except BaseException:
+            self._leave()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Let the next one in."""
+        self._leave()
+
+    def _wait(self, waiter: _Waiter) -> None:
         with _queues_lock:
-            queue = _queues.setdefault(path, deque())
+            queue = _queues.setdefault(self._path, deque())
             if queue and queue[0].thread == waiter.thread:
-                raise StoreLockedError(store, "is being changed by this very thread", advice="change a store outside of its own changes")
+                raise StoreLockedError(
+                    self._store, "is being changed by this very thread", advice="change a store outside of its own changes"
+                )
             queue.append(waiter)
             is_first = queue[0] is waiter
-        if not is_first and (not waiter.gate.acquire(timeout=deadline.left_s()) or deadline.is_over()):
-            raise StoreLockedError(store, f"timeout waiting for session store lock: {store}")
-        yield
-    finally:
-        if os.getpid() == process:  # in a process forked off meanwhile the queues are new
-            _leave(path, waiter)
+        if not is_first and (not waiter.gate.acquire(timeout=self._deadline.left_s()) or self._deadline.is_over()):
+            raise StoreLockedError(self._store, f"timeout waiting for session store lock: {self._store}")
+
+    def _leave(self) -> None:
+        if os.getpid() == self._process:  # in a process forked off meanwhile the queues are new
+            _leave(self._path, self._waiter)
 
 
 def _leave(path: Path, waiter: _Waiter) -> None:
