@@ -18,9 +18,9 @@ CONFIG_NAME: Final = "openclaw.json"
 JSON_STORE: Final = "sessions.json"
 SQLITE_STORE: Final = "openclaw-agent.sqlite"
 SQLITE_SESSIONS: Final = "sessions.sqlite"
-"""sessionlab's SQLite store, after openclaw#58550; it lies beside `sessions.json`."""
+"""sessionlab's SQLite store, after openclaw#58550; see `sqlite_beside`."""
 DIRECTORY_SESSIONS: Final = "sessions.d"
-"""sessionlab's directory store, after openclaw#51946; it lies beside `sessions.json`."""
+"""sessionlab's directory store, after openclaw#51946; see `directory_beside`."""
 IMPORT_ARCHIVE: Final = "session-sqlite-import-archive"
 STATE_DIR_VARIABLE: Final = "OPENCLAW_STATE_DIR"
 SYNTH_MARKER: Final = "synth.json"
@@ -121,6 +121,19 @@ def agent_id_of(path: Path) -> str | None:
     parts = path.parts
     places = [place for place, part in enumerate(parts[:-1]) if part == "agents"]
     return parts[places[-1] + 1] if places else None
+
+
+def sqlite_beside(json_store: Path) -> Path:
+    """Return where our SQLite store lies when the JSON store would lie here: `.json` becomes `.sqlite`, or that is appended (B.1)."""
+    return json_store.with_name(json_store.name.removesuffix(".json") + ".sqlite")
+
+
+def directory_beside(json_store: Path) -> Path:
+    """Return where our directory store lies when the JSON store would lie here.
+
+    openclaw#51946 calls it `sessions.d` whatever the file is called; named after the file, two stores in one folder do not collide.
+    """
+    return json_store.with_name(json_store.name.removesuffix(".json") + ".d")
 
 
 def is_session_id(text: str) -> bool:

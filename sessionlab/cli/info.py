@@ -11,10 +11,16 @@ import click
 from sessionlab import layout
 from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, not_blank, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
-from sessionlab.stores.opening import StoreLocation, agents_without_store, find_state_dir, locate, open_at
+from sessionlab.stores.locating import agents_without_store, find_state_dir, locate
+from sessionlab.stores.location import StoreLocation, open_at
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
-_KINDS: Final = {"json": "sessions.json", "openclaw": "OpenClaw's SQLite store"}
+_KINDS: Final = {
+    "json": "sessions.json",
+    "openclaw": "OpenClaw's SQLite store",
+    "sqlite": "sessionlab's SQLite store",
+    "directory": "directory store",
+}
 
 
 @click.command("info")
@@ -131,8 +137,8 @@ def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]
         }
         if with_fingerprint:
             facts["fingerprint"] = store.fingerprint().sha256
-    if location.rival is not None:
-        facts["second_store"] = str(location.rival)
+    if location.rivals:
+        facts["second_store"] = str(location.rivals[0].path)
     if location.note:
         facts["note"] = location.note
     return facts

@@ -15,7 +15,7 @@ import click
 
 from sessionlab import layout
 from sessionlab.errors import UsageError
-from sessionlab.stores.opening import find_state_dir
+from sessionlab.stores.locating import find_state_dir
 
 JSON_SCHEMA_VERSION: Final = 1
 """Raised when a key of any command's JSON changes its meaning or goes away; new keys do not count."""

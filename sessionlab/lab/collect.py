@@ -17,11 +17,13 @@ import msgspec
 from sessionlab import keys, layout
 from sessionlab.entry import BIG_FIELDS, REST_FIELD, SessionSummary, field_sizes
 from sessionlab.lab.files import SeenFile, is_transcript, scan_folder
+from sessionlab.stores.authority import split_rivals
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats
-from sessionlab.stores.json_file import JSONFileStore
-from sessionlab.stores.opening import StoreLocation
+from sessionlab.stores.location import StoreLocation
 
 _NAMES_SHOWN: Final = 3
+_SHOWN_AS: Final = {"json": "sessions.json", "openclaw": "the SQLite store", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
+_SPLIT_ADVICE: Final = "import the file, or set it aside: an older OpenClaw ran after the move, and 2026.8+ reads the SQLite store only"
 _MOST_AROUND: Final = 16
 """Bytes around an entry in a deeply indented file; what lies in a file beyond that belongs to no entry."""
 
@@ -286,18 +288,15 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
     """Word how the store was chosen, and what lies beside it: a second store with sessions, and the originals of an import."""
     if location.note:
         yield Problem(code="store_choice", severity="warning", message=location.note, path=str(location.path))
-    if location.rival is not None:
-        with JSONFileStore.open(location.rival) as rival:
-            count = rival.count()
-        if count:
-            yield Problem(
-                code="split_store",
-                severity="error",
-                message=f"sessions in {location.rival.name} beside the SQLite store, not counted here",
-                path=str(location.rival),
-                advice="import the file, or set it aside: an older OpenClaw ran after the move, and 2026.8+ reads the SQLite store only",
-                count=count,
-            )
+    for rival, count in split_rivals(location):
+        yield Problem(
+            code="split_store",
+            severity="error",
+            message=f"sessions in {rival.path.name} beside {_SHOWN_AS[location.kind]}, not counted here",
+            path=str(rival.path),
+            advice=_SPLIT_ADVICE if location.kind == "openclaw" else "find out what wrote it, then import it or set it aside",
+            count=count,
+        )
     usual = location.root / "sessions" if location.root is not None else location.sessions_dir
     if usual.resolve() != location.sessions_dir.resolve():
         left = [file for file in scan_folder(usual) if is_transcript(file) or file.name == layout.JSON_STORE]

@@ -14,7 +14,7 @@ import msgspec
 
 from sessionlab import layout
 from sessionlab.errors import UnreadableError
-from sessionlab.stores.opening import StoreLocation
+from sessionlab.stores.location import StoreLocation
 
 
 class SeenFile(msgspec.Struct, frozen=True, gc=False):
@@ -73,12 +73,14 @@ def _is_own(location: StoreLocation) -> bool:
 
 
 def _store_files(location: StoreLocation) -> Iterator[SeenFile]:
-    """Yield the store file, its write-ahead log, which lies beside the real file, and a second store."""
-    # Not strict: what cannot be looked at is found out right below.
-    log = Path(os.path.realpath(location.path) + "-wal")
-    parts: list[tuple[Path, layout.FilePart]] = [(location.path, "store file"), (log, "write-ahead log")]
-    if location.rival is not None:
-        parts.append((location.rival, layout.part_of(location.rival.name)))
+    """Yield the files of the store and of others beside it; a write-ahead log lies beside the real file."""
+    parts: list[tuple[Path, layout.FilePart]] = []
+    for store in (location, *location.rivals):
+        if store.kind == "directory":
+            yield from _walk(store.path, is_own=True, part="store file")
+        else:
+            # Not strict: what cannot be looked at is found out right below.
+            parts += [(store.path, "store file"), (Path(os.path.realpath(store.path) + "-wal"), "write-ahead log")]
     for path, part in parts:
         try:
             found = path.stat()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sessionlab.lab.columns import ParseJob
 from sessionlab.lab.files import SeenFile, is_transcript
 from sessionlab.lab.insert import encodable
-from sessionlab.stores.opening import StoreLocation
+from sessionlab.stores.location import StoreLocation
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,7 +33,7 @@ class ReadingPlan:
 def plan_reading(con: duckdb.DuckDBPyConnection, files: Mapping[StoreLocation, Sequence[SeenFile]], *, has_old: bool) -> ReadingPlan:
     """Give the transcript files numbers and choose those to begin with: all that the old mirror does not show as they are now.
 
-    Not chosen are files beside a SQLite store: only the store says whether it holds them already.
+    Not chosen are files beside OpenClaw's SQLite store: only the store says whether it holds them already.
 
     Args:
         con: The mirror; with `has_old` the old one is attached as `old`.
@@ -52,7 +52,7 @@ def plan_reading(con: duckdb.DuckDBPyConnection, files: Mapping[StoreLocation, S
             if not is_transcript(file):
                 continue
             number = numbers[file.path] = of_file.setdefault(file.identity, len(of_file) + 1)
-            if location.kind != "json" or (known and (encodable(file.path), file.bytes, file.mtime_ns) in known):
+            if location.kind == "openclaw" or (known and (encodable(file.path), file.bytes, file.mtime_ns) in known):
                 held.add(number)
             else:
                 jobs.setdefault(number, ParseJob(number, file.path, file.bytes))

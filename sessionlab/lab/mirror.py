@@ -27,7 +27,7 @@ from sessionlab.lab.sessions import SessionRows
 from sessionlab.lab.source import Source, look_at
 from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.opening import StoreLocation, open_at
+from sessionlab.stores.location import StoreLocation, open_at
 
 if TYPE_CHECKING:
     import duckdb

@@ -14,7 +14,7 @@ from sessionlab import layout, resources
 from sessionlab.lab import mirror, queries
 from sessionlab.lab.clock import Clock, clock_of
 from sessionlab.lab.connection import connect
-from sessionlab.stores.opening import find_state_dir
+from sessionlab.stores.locating import find_state_dir
 
 if TYPE_CHECKING:
     import duckdb

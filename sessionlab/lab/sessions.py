@@ -132,7 +132,7 @@ class SessionRows:
 def _created(summary: SessionSummary, store_kind: str) -> tuple[int | None, str]:
     """Return when a session was born as far as its entry or store says, else only when it was last updated; and which of these it is."""
     if summary.created_ms is not None:
-        return summary.created_ms, "entry" if store_kind == "json" else "store"
+        return summary.created_ms, "store" if store_kind == "openclaw" else "entry"
     if summary.updated_ms is not None:
         return summary.updated_ms, "updated"
     return None, "unknown"

@@ -14,7 +14,8 @@ from sessionlab import layout
 from sessionlab.errors import UsageError
 from sessionlab.lab.files import SeenFile, scan_files
 from sessionlab.lab.insert import encodable
-from sessionlab.stores.opening import StoreLocation, agents_without_store, locate
+from sessionlab.stores.locating import agents_without_store, locate
+from sessionlab.stores.location import StoreLocation
 
 _RACY_NS: Final = 100_000_000
 """A file changed less than this before it was looked at may change again within the same tick of the file system's clock."""

@@ -1,7 +1,10 @@
-"""Session stores: one contract (`base`), the formats behind it, and opening whatever lies at a path."""
+"""Session stores: one contract (`base`, `writing`), the formats behind it, and opening whatever lies at a path."""
 
+from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, SessionSummary, StoreStats
-from sessionlab.stores.opening import StoreLocation, find_state_dir, locate, open_at, open_store
+from sessionlab.stores.locating import find_state_dir, locate
+from sessionlab.stores.location import StoreLocation, open_at
+from sessionlab.stores.opening import open_for_writing, open_store
 
 __all__ = [
     "Fingerprint",
@@ -13,5 +16,7 @@ __all__ = [
     "find_state_dir",
     "locate",
     "open_at",
+    "open_for_writing",
     "open_store",
+    "refuse_split",
 ]

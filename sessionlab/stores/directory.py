@@ -18,10 +18,12 @@ import msgspec
 
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, SessionSummary, canonical_digest, summary_of
-from sessionlab.errors import CorruptStoreError, StoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
+from sessionlab.errors import CorruptStoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
+from sessionlab.storage.files import replace_file
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
+from sessionlab.stores import promotion as promotions
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of, newest_first
 from sessionlab.stores.directory_change import LOCK_NAME, Change
 from sessionlab.stores.directory_checks import examine_store
@@ -31,6 +33,7 @@ from sessionlab.stores.directory_reading import Seen, list_names, read_state
 from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
+from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import WritableStore, Written, age_ms
 
@@ -107,7 +110,7 @@ class DirectoryStore(WritableStore):
             return
         yield from listing.rows
         if listing.bad:
-            raise _all_of(listing.bad)
+            raise documents.all_of(listing.bad)
 
     def items(self) -> Iterator[tuple[str, Entry]]:
         for key, raw in self.raw_items():
@@ -147,6 +150,18 @@ class DirectoryStore(WritableStore):
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
+
+    def promotion(self) -> Promotion | None:
+        """Return the record of having taken another store's place; `None` without one."""
+        with self._opened() as folder:
+            return None if folder is None else folder.promotion()
+
+    def promote(self, promotion: Promotion) -> None:
+        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions."""
+        with self._locked():
+            if self._held is not None and self._held.folder is None:
+                found(self.path, {})
+            replace_file(self.path / promotions.RECORD_NAME, [promotions.encode(promotion)])
 
     def close(self) -> None:
         """Let go of the lock file and of what listings keep. The store can be used again."""
@@ -380,11 +395,3 @@ class DirectoryStore(WritableStore):
 
     def _file(self, name: str) -> Path:
         return self._entries / name
-
-
-def _all_of(errors: tuple[CorruptStoreError, ...]) -> StoreError:
-    """Return one error for all files that hold no session."""
-    if len(errors) == 1:
-        return errors[0]
-    first = min(errors, key=lambda error: str(error.path))
-    return CorruptStoreError(first.path, f"{first.reason} (and {len(errors) - 1} more such files)", advice=first.advice)

@@ -27,12 +27,13 @@ from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, refused
 from sessionlab.stores import directory_state
 from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, Folder, Journal, listed
 from sessionlab.stores.directory_state import STATE_NAME, State
+from sessionlab.stores.promotion import RECORD_NAME
 
 LOCK_NAME: Final = "lock"
 NEW_ENTRY: Final = "entry.new"
 NEW_STATE: Final = "state.new"
 NEW_JOURNAL: Final = "journal.new"
-USUAL: Final = frozenset({STATE_NAME, ENTRIES, LOCK_NAME})
+USUAL: Final = frozenset({STATE_NAME, ENTRIES, LOCK_NAME, RECORD_NAME})
 """What lies in the folder of a store that nobody is changing."""
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

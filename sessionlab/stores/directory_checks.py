@@ -36,7 +36,7 @@ def examine_store(
         digests: Gets (key, digest of the canonical entry) of every session that can be read.
         lock: As of `directory_reading.read_state`.
     """
-    found = [*_folder_problems(folder), *_odd_files(folder)]
+    found = [*folder_problems(folder)]
     with Spool() as spool:
         state = read_state(folder, lambda _name, data: spool.put(memoryview(data)), known={}, lock=lock)
 
@@ -58,7 +58,8 @@ def examine_store(
     return worst_first([*found, *odd])
 
 
-def _folder_problems(folder: Folder) -> Iterator[Problem]:
+def folder_problems(folder: Folder) -> Iterator[Problem]:
+    """Yield what is wrong around the sessions: who else may write there, and what lies there that is no session."""
     for descriptor, path in ((folder.descriptor, folder.path), (folder.entries, folder.path / ENTRIES)):
         reason = unsafe(os.fstat(descriptor))
         if reason is not None:
@@ -69,6 +70,7 @@ def _folder_problems(folder: Folder) -> Iterator[Problem]:
                 path=str(path),
                 advice="make it yours alone: chown, chmod 700",
             )
+    yield from _odd_files(folder)
 
 
 def _odd_files(folder: Folder) -> Iterator[Problem]:

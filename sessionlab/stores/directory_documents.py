@@ -142,3 +142,11 @@ def _refuse(name: str, data: bytes, path: Path) -> NoReturn:
 def problem_of(error: CorruptStoreError) -> tuple[str, int | None]:
     """Return (reason, line) of what is wrong with a file."""
     return error.reason, error.line if isinstance(error, InvalidJSONError) else None
+
+
+def all_of(errors: tuple[CorruptStoreError, ...]) -> CorruptStoreError:
+    """Return one error for all files that hold no session."""
+    if len(errors) == 1:
+        return errors[0]
+    first = min(errors, key=lambda error: str(error.path))
+    return CorruptStoreError(first.path, f"{first.reason} (and {len(errors) - 1} more such files)", advice=first.advice)

@@ -20,6 +20,8 @@ from sessionlab.errors import CorruptStoreError, UnreadableError, UnwritableErro
 from sessionlab.stores import directory_names as names
 from sessionlab.stores import directory_state
 from sessionlab.stores.directory_state import STATE_NAME, State
+from sessionlab.stores.promotion import RECORD_NAME, Promotion
+from sessionlab.stores.promotion import decode as decode_promotion
 
 ENTRIES: Final = "entries"
 JOURNAL: Final = "journal"
@@ -139,6 +141,11 @@ class Folder:
             UnsupportedSchemaError: It is of another layout.
         """
         return directory_state.parse(self.raw_state(), store=self.path)
+
+    def promotion(self) -> Promotion | None:
+        """Return the record of having taken another store's place; `None` without one."""
+        found = _read_with_identity(self.descriptor, RECORD_NAME, self.path, "")
+        return None if found is None else decode_promotion(found[0], path=self.path / RECORD_NAME)
 
     def stamp(self) -> Stamp:
         """Return what tells the present state from any other. One that is not settled tells nothing beyond the moment."""

@@ -25,6 +25,10 @@ class Spool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what was put in. Calling it again does nothing."""
         self._file.close()
 
     def put(self, piece: memoryview) -> tuple[int, int]:

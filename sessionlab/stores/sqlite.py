@@ -22,8 +22,10 @@ from sessionlab.entry import Entry, SessionSummary, canonical_digest
 from sessionlab.errors import StoreError, UncertainWriteError, UnwritableError
 from sessionlab.storage.files import make_folder
 from sessionlab.storage.kernel_lock import KernelLock
+from sessionlab.stores import promotion as promotions
 from sessionlab.stores import sqlite_document, sqlite_rows, sqlite_schema
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
+from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.sqlite_connection import Connections
 from sessionlab.stores.sqlite_opening import Durability, Opened, private_copy, refusal
@@ -168,6 +170,25 @@ class SQLiteStore(WritableStore):
 
         return check_store(self._connections, path=self.path)
 
+    def promotion(self) -> Promotion | None:
+        """Return the record of having taken another store's place; `None` without one."""
+
+        def question(opened: Opened | None) -> Promotion | None:
+            row = opened.connection.execute("SELECT value FROM meta WHERE name = 'promotion'").fetchone() if opened else None
+            return None if row is None else promotions.decode(str(row[0]).encode(), path=self.path)
+
+        return self._connections.ask(question)
+
+    def promote(self, promotion: Promotion) -> None:
+        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions."""
+        with self._locked():
+            opened = self._writable()
+            try:
+                opened.connection.execute("INSERT OR REPLACE INTO meta VALUES ('promotion', ?)", (promotions.encode(promotion).decode(),))
+            except sqlite3.Error as error:
+                raise self._refused(error) from error
+            self._commit(opened)
+
     def fingerprint(self) -> Fingerprint:
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
 
@@ -201,6 +222,14 @@ class SQLiteStore(WritableStore):
             sqlite_schema.upgrade(opened.connection, self.path)
         except sqlite3.Error as error:
             raise self._refused(error) from error
+
+    def _writable(self) -> Opened:
+        """Return the connection that writes, under the lock; a database that is not there is made."""
+        if self._writer is None:
+            opened = self._connections.make()
+            self._begin(opened)
+            return opened
+        return self._writer
 
     def _refused(self, error: sqlite3.Error, *, is_commit: bool = False) -> StoreError:
         """Word why a write failed."""
@@ -239,12 +268,9 @@ class SQLiteStore(WritableStore):
         return snapshot.origin == self._state() or self._connections.is_at_rest_as(snapshot.origin)
 
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
-        opened = self._writer
-        if opened is None:
-            if not written:
-                return False
-            opened = self._connections.make()
-            self._begin(opened)
+        if self._writer is None and not written:
+            return False
+        opened = self._writable()
         connection = opened.connection
         try:
             # All of them, though one may be enough to know that something changes.

@@ -8,6 +8,7 @@ The `sessions` table has that proposal's columns and indexes, and those that a l
 - `updated_at` may be NULL: an entry need not say. `created_at` is what the entry says, not `startedAt`, which has a column of its own.
 - `session_key` is one spelling by constraint: what SQLite can tell (spaces, ASCII letters) no program can store twice.
   Nor can it store a reserved key.
+- `meta` has what concerns the store as a whole: the record of its promotion, see `promotion`.
 
 A big field has a digest of its own: storing equal values once is one more column away, and not built.
 """
@@ -79,6 +80,7 @@ SCHEMA: Final = (
     )
     """,
     "CREATE UNIQUE INDEX idx_big_fields_session ON big_fields (session, place)",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 UPGRADES: Mapping[int, Sequence[str]] = {}
 """Version -> the statements that lead from it to the next one."""

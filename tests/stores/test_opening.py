@@ -14,7 +14,7 @@ import pytest
 from sessionlab import codec, resources
 from sessionlab.errors import CorruptStoreError, NoStoreError, SettingsError, SplitStoreError, StoreError, UnreadableError
 from sessionlab.stores import StoreLocation, find_state_dir, locate, open_at, open_store
-from sessionlab.stores.opening import agents_without_store
+from sessionlab.stores.locating import agents_without_store
 from tests.fixture_states import SQLITE_STATES, STORE, own_state, photo, shared_state
 
 SOUND = {"sessionId": "s1", "updatedAt": 1000}
@@ -40,6 +40,10 @@ def sessionless_database(path: Path) -> Path:
     database.commit()
     database.close()
     return path
+
+
+def rivals(location: StoreLocation) -> list[Path]:
+    return [rival.path for rival in location.rivals]
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_migrated_state_opens_its_database(name: str, tmp_path_factory: pytest.T
         (location,) = locate(path)
         assert (location.agent_id, location.kind, location.path) == ("main", "openclaw", state / STORE)
         assert location.sessions_dir == state / "agents/main/sessions"
-        assert location.rival is None
+        assert location.rivals == ()
         with open_store(path) as store:
             assert (store.kind, store.count()) == ("openclaw", 65)
     assert photo(state) == before
@@ -168,7 +172,7 @@ def test_broken_configuration_is_an_error_and_not_the_default(state: Path, text:
 def test_database_without_sessions_does_not_hide_the_json_store(state: Path) -> None:
     sessionless_database(state / STORE)
     location = locate(state)[0]
-    assert (location.agent_id, location.kind, location.rival) == ("main", "json", None)
+    assert (location.agent_id, location.kind, location.rivals) == ("main", "json", ())
     with open_store(state, agent="main") as store:
         assert store.count() == 3
 
@@ -183,7 +187,7 @@ def test_two_stores_with_sessions_are_refused_naming_both(tmp_path_factory: pyte
     state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
     left = agent_store(state, "main", 2)
     (location,) = locate(state)
-    assert (location.kind, location.rival) == ("openclaw", left)
+    assert (location.kind, rivals(location)) == ("openclaw", [left])
     with pytest.raises(SplitStoreError) as caught:
         open_store(state)
     assert caught.value.exit_code == 4
@@ -308,13 +312,13 @@ def test_empty_database_does_not_hide_the_sessions_that_its_import_has_yet_to_mo
         assert (store.kind, store.count()) == ("openclaw", 0)
     left = agent_store(state, "main", 3)
     (location,) = locate(state)
-    assert (location.kind, location.path, location.rival) == ("json", left, None)
+    assert (location.kind, location.path, rivals(location)) == ("json", left, [database])
     assert location.note.startswith(f"the SQLite store {database} is still empty")
     with open_store(state) as store:
         assert (store.kind, store.count()) == ("json", 3)
     left.write_bytes(b"{}")
     (location,) = locate(state)
-    assert (location.kind, location.rival, location.note) == ("openclaw", left, "")
+    assert (location.kind, rivals(location), location.note) == ("openclaw", [left], "")
 
 
 def test_agent_folder_that_is_a_link_counts_once_as_the_real_one(state: Path) -> None:
@@ -360,7 +364,7 @@ def test_pipe_in_place_of_a_file_is_refused_at_once(state: Path, tmp_path: Path)
     (tmp_path / "plain").mkdir()
     os.mkfifo(tmp_path / "plain" / "sessions.json")
     with pytest.raises(NoStoreError, match="is not a regular file"):
-        locate(tmp_path / "plain")
+        open_store(tmp_path / "plain")
     os.mkfifo(state / "openclaw.json")
     with pytest.raises(UnreadableError, match="is not a regular file"):
         locate(state)
