@@ -25,20 +25,24 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final = {
     "bench": "Measure speed and memory of the stores.",
+    "check": "Read stores strictly and list what is wrong with them.",
+    "get": "Print one session's entry as JSON.",
     "info": "Say what stores lie at a path: kind, sessions, bytes, fingerprint.",
     "lab": "Open JupyterLab on the notebooks.",
+    "list": "List sessions, the newest first.",
     "load": "Load stores and transcripts into a DuckDB file.",
     "query": "Answer one of the lab's questions as a table, CSV or JSON.",
     "report": "Make a report as one HTML file (growth by default).",
     "run": "Run notebooks with parameters, several at once.",
+    "store-info": "Say which kind of store is configured, and which lies where.",
     "synth": "Write a realistic synthetic state folder.",
 }
 
 
 _EXIT_CODES: Final = (
-    "Exit codes: 0 ok, 1 findings or a failed notebook, 2 usage (an output that cannot be written, too), 3 a store that is not what it "
-    "claims to be, 4 two stores that disagree, 10 no store, or none that can be read, 11 locked, 12 unknown format version, "
-    "130 interrupted, 143 terminated."
+    "Exit codes: 0 ok, 1 findings, no such session or a failed notebook, 2 usage (an output that cannot be written, too), 3 a store that "
+    "is not what it claims to be, 4 two stores that disagree, 10 no store, or none that can be read, 11 locked, 12 unknown format "
+    "version, 130 interrupted, 143 terminated."
 )
 _END_SIGNALS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -58,19 +62,19 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the commands in the order of the help."""
-        return list(_COMMANDS)
+        return [*_COMMANDS]  # once its module is imported, `list` is our command here
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         """Return the command, or `None`."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"sessionlab.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"sessionlab.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 @click.group(
