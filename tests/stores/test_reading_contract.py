@@ -16,6 +16,9 @@ import pytest
 from sessionlab import resources
 from sessionlab.stores import SessionStore, open_store
 from sessionlab.stores.base import Fingerprint
+from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.sqlite import SQLiteStore
+from sessionlab.stores.writing import WritableStore
 from tests.fixture_states import STORE, own_state, photo, shared_state
 
 Raw = list[tuple[str, bytes]]
@@ -36,6 +39,7 @@ class ReadingContract:
     kind: ClassVar[str]
     findings: ClassVar[frozenset[str]]
     errors: ClassVar[frozenset[str]] = frozenset()
+    is_exact: ClassVar[bool] = True
 
     def folder(self, factory: pytest.TempPathFactory) -> Path:
         """Return the folder that reading must leave as it was."""
@@ -89,8 +93,7 @@ class ReadingContract:
             "agent:main:absent",
             "__proto__",
             "constructor",
-            taken.upper(),
-            f" {taken}",
+            *([taken.upper(), f" {taken}"] if self.is_exact else []),
             f"{taken}\0",
             "'; --",
             "\ud800",
@@ -321,3 +324,60 @@ class TestSQLiteWithLog(SQLiteContract):
         entry = store.get("agent:main:main")
         assert entry is not None
         assert entry["counter"] == 7
+
+
+def moved(store: WritableStore, factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Put the JSON fixture's sessions into a store of ours, and return them as it names them."""
+    entries = json.loads((shared_state("json-2026.3", factory) / "agents/main/sessions/sessions.json").read_text(encoding="utf-8"))
+    with store:
+        store.save(entries)
+    return {key.strip().lower(): entry for key, entry in entries.items()}
+
+
+class OwnContract(ReadingContract):
+    """A store of ours, opened as every reader opens it: `get` takes any spelling of a key."""
+
+    is_exact = False
+    findings = frozenset({"legacy_field"})
+    name: ClassVar[str]
+
+    def make(self, path: Path) -> WritableStore:
+        raise NotImplementedError
+
+    def folder(self, factory: pytest.TempPathFactory) -> Path:
+        folder = factory.mktemp(self.kind)
+        self.moved = moved(self.make(folder / self.name), factory)
+        return folder
+
+    def path(self, folder: Path) -> Path:
+        return folder / self.name
+
+
+class TestOurSQLite(OwnContract):
+    kind = "sqlite"
+    name = "sessions.sqlite"
+
+    def make(self, path: Path) -> WritableStore:
+        return SQLiteStore(path)
+
+    def oracle(self, path: Path) -> Raw:  # noqa: ARG002 - what was put; how it lies there is tested elsewhere
+        return [(key, json.dumps(entry, separators=(",", ":"), ensure_ascii=False).encode()) for key, entry in self.moved.items()]
+
+
+class TestDirectory(OwnContract):
+    kind = "directory"
+    name = "sessions.d"
+    is_exact = True
+
+    def make(self, path: Path) -> WritableStore:
+        return DirectoryStore(path)
+
+    def oracle(self, path: Path) -> Raw:
+        found = []
+        for file in (path / "entries").iterdir():
+            text = file.read_text(encoding="utf-8")
+            found.append((json.loads(text)["sessionKey"], text.partition('"entry": ')[2].removesuffix("\n}").encode()))
+        return sorted(found)
+
+    def store_bytes(self, path: Path) -> int:
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
