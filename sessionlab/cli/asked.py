@@ -12,8 +12,10 @@ import click
 from sessionlab import layout
 from sessionlab.cli.output import not_blank
 from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.opening import StoreLocation, find_state_dir, locate, only, open_at, refuse_split
+from sessionlab.stores.locating import find_state_dir, locate, only
+from sessionlab.stores.location import StoreLocation, open_at
 
 path_argument = click.argument("path", required=False)
 

@@ -15,8 +15,10 @@ from sessionlab import layout
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
 from sessionlab.cli.output import agent_option, echo_json, json_option, state_dir_option
 from sessionlab.errors import SessionLabError
+from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import Fingerprint, Problem
-from sessionlab.stores.opening import StoreLocation, agents_without_store, open_at, refuse_split
+from sessionlab.stores.locating import agents_without_store
+from sessionlab.stores.location import StoreLocation, open_at
 from sessionlab.units import format_count
 
 _NO_STORE_AT_ALL: Final = frozenset({"invalid_store", "damaged_database"})

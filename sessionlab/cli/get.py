@@ -13,7 +13,7 @@ from sessionlab.cli.output import agent_option, echo_json, json_option, state_di
 from sessionlab.entry import Entry
 from sessionlab.errors import InvalidJSONError, SessionLabError, UsageError
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.opening import StoreLocation
+from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.writing import WritableStore, age_ms
 
 _SHOWN: Final = 3

@@ -16,7 +16,7 @@ from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_lin
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, state_dir_option
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError, UsageError
-from sessionlab.stores.opening import StoreLocation
+from sessionlab.stores.location import StoreLocation
 from sessionlab.units import format_count, format_ms_utc, parse_duration_ms
 
 _WIDTH: Final = 100
@@ -133,20 +133,20 @@ def _newest_first(session: _Session) -> tuple[int, str, str]:
 
 def _since_ms(text: str, place: Path, now_ms: int) -> int:
     """Return the time that `--active-since` means, epoch ms."""
-    if "-" in text.strip("-"):
-        try:
-            moment = dt.datetime.fromisoformat(text.strip())
-        except ValueError as error:
-            raise UsageError(f"--active-since {text}: is no time; write 7d, or a day such as 2026-11-01") from error
-        return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
     from sessionlab.lab.clock import clock_of  # only an age needs it
 
+    advice = "write an age such as 7d or 12h, or a day such as 2026-11-01"
+    clock = clock_of(place, now_ms)
     try:
-        since_ms = clock_of(place, now_ms).now_ms - parse_duration_ms(text, default_unit="d")
-    except UsageError as error:
-        raise UsageError(f"--active-since {error}") from error
+        if "-" in text.strip().strip("-"):
+            moment = dt.datetime.fromisoformat(text.strip())
+            since_ms = int((moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+        else:
+            since_ms = clock.now_ms - parse_duration_ms(text, default_unit="d")
+    except (ValueError, OverflowError, UsageError) as error:
+        raise UsageError(f"--active-since {text!r}: is no time; {advice}") from error
     if since_ms < 0:
-        raise UsageError(f"--active-since {text}: lies before 1970; write 7d, or a day such as 2026-11-01")
+        raise UsageError(f"--active-since {text!r}: lies before 1970; {advice}")
     return since_ms
 
 

@@ -16,8 +16,9 @@ from sessionlab import layout
 from sessionlab.cli.asked import asked_place, opened, path_argument
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, not_blank, state_dir_option
 from sessionlab.errors import UnreadableError, UsageError
-from sessionlab.settings import StoreSettings, load_store_settings
-from sessionlab.stores.opening import StoreLocation, locate, only
+from sessionlab.settings import StoreSettings
+from sessionlab.stores.locating import locate, only, settings_of
+from sessionlab.stores.location import StoreLocation
 from sessionlab.units import format_count
 
 
@@ -58,7 +59,7 @@ def command(*, path: str | None, state_dir: str | None, store_file: str | None, 
 
 def _settings(location: StoreLocation) -> StoreSettings:
     """Return what the state folder of a store configures; the defaults for a store that lies in none."""
-    return load_store_settings(location.root.parent.parent) if location.root is not None else StoreSettings()
+    return settings_of(location.root) if location.root is not None else StoreSettings()
 
 
 def _is_sqlite_available() -> bool:
@@ -109,8 +110,8 @@ def _echo(facts: dict[str, Any], location: StoreLocation, settings: StoreSetting
         ["SQLite Available", "yes" if facts["sqliteAvailable"] else "no"],
         ["Session Count", format_count(facts["sessionCount"])],
         ["JSON Path", _shown(json_path)],
-        ["SQLite Path", _shown(json_path.with_name(json_path.name.removesuffix(".json") + ".sqlite"))],
-        ["Directory Path", _shown(json_path.with_name(json_path.name.removesuffix(".json") + ".d"))],
+        ["SQLite Path", _shown(layout.sqlite_beside(json_path))],
+        ["Directory Path", _shown(layout.directory_beside(json_path))],
     ]
     if location.kind == "openclaw":
         rows.append(["OpenClaw Path", _shown(location.path)])
