@@ -40,10 +40,10 @@ def command(*, path: str | None, state_dir: str | None, store_file: str | None, 
         raise UsageError("--store names the one store: leave PATH, --state-dir and --agent out")
     place = layout.expanded(Path(not_blank(store_file, "--store"))) if store_file is not None else asked_place(path, state_dir)
     try:
-        location = only(locate(place), place, agent=agent)
+        settings = settings_of(place)
+        location = only(locate(place, settings=settings), place, agent=agent)
         if store_file is not None and location.path != place:
             raise UsageError(f"--store {place}: is a folder that holds a store; give it as PATH")
-        settings = _settings(location)
         with opened(location) as store:
             sessions = store.count()
     except ImportError as error:
@@ -55,11 +55,6 @@ def command(*, path: str | None, state_dir: str | None, store_file: str | None, 
         echo_json(facts)
     else:
         _echo(facts, location, settings)
-
-
-def _settings(location: StoreLocation) -> StoreSettings:
-    """Return what the state folder of a store configures; the defaults for a store that lies in none."""
-    return settings_of(location.root) if location.root is not None else StoreSettings()
 
 
 def _is_sqlite_available() -> bool:

@@ -50,12 +50,13 @@ def find_state_dir(state_dir: Path | None = None) -> Path:
     return folder
 
 
-def locate(path: Path) -> tuple[StoreLocation, ...]:
+def locate(path: Path, *, settings: StoreSettings | None = None) -> tuple[StoreLocation, ...]:
     """Find the stores at a path, ordered by agent.
 
     Args:
         path: A store, be it a file or a folder; a folder that holds one; an agent's folder; or a state folder, in which every agent is
             looked for.
+        settings: What `settings_of(path)` returned to who asked it before (B.41); by default that is read here, where it matters.
 
     Raises:
         NoStoreError: There is none.
@@ -69,8 +70,8 @@ def locate(path: Path) -> tuple[StoreLocation, ...]:
     if path.name == layout.DIRECTORY_SESSIONS or names >= _IN_DIRECTORY_STORE:
         return (_at_folder(path),)
     if "agents" in names:
-        return _in_state_dir(path)
-    found = _in_agent_folder(path) if names & {"sessions", "agent"} else _in_plain_folder(path, names)
+        return _in_state_dir(path, settings)
+    found = _in_agent_folder(path, settings) if names & {"sessions", "agent"} else _in_plain_folder(path, names)
     if found is None:
         raise NoStoreError(path, "holds no session store", advice="give a state folder (it has agents/), an agent's folder or a store file")
     return (found,)
@@ -140,7 +141,7 @@ def settings_of(path: Path) -> StoreSettings:
     Raises:
         SettingsError: As for `locate`.
     """
-    root = _agent_root(path / "x")
+    root = _agent_root(path / "x") if not is_a(stat.S_ISDIR, layout.agents_dir(path)) else None  # a state folder may lie in any folder
     return _settings(root.parent.parent if root is not None else path)
 
 
@@ -167,8 +168,8 @@ def _at_folder(path: Path) -> StoreLocation:
     return StoreLocation(layout.agent_id_of(path) or keys.DEFAULT_AGENT, "directory", path, path.parent, _agent_root(path))
 
 
-def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
-    settings = _settings(state_dir)
+def _in_state_dir(state_dir: Path, settings: StoreSettings | None) -> tuple[StoreLocation, ...]:
+    settings = _settings(state_dir) if settings is None else settings
     folders = _agent_folders(state_dir)
     by_file: dict[str, StoreLocation] = {}
     for folder in folders:
@@ -187,9 +188,9 @@ def _in_state_dir(state_dir: Path) -> tuple[StoreLocation, ...]:
     return locations
 
 
-def _in_agent_folder(folder: Path) -> StoreLocation | None:
+def _in_agent_folder(folder: Path, settings: StoreSettings | None) -> StoreLocation | None:
     state_dir = folder.parent.parent if folder.parent.name == "agents" else None
-    settings = _settings(state_dir)
+    settings = _settings(state_dir) if settings is None else settings
     return _of_agent(layout.AgentFolder(layout.agent_id_of(folder / "x") or keys.DEFAULT_AGENT, folder), settings)
 
 
