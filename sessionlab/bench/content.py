@@ -17,7 +17,8 @@ from sessionlab.entry import Entry
 from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.synth import write_state
 
-_TURNS: Final = 25
+VARIANTS: Final = 25
+"""How many different forms of an entry are written before the first comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def changing_entries(entry: Entry) -> Iterator[Entry]:
     """Yield an entry without end, every text and number in it another than in the one before, and its size too."""
     letters = string.ascii_lowercase
     turned = []
-    for turn in range(1, _TURNS + 1):
+    for turn in range(1, VARIANTS + 1):
         table = str.maketrans(letters, letters[turn:] + letters[:turn])
         turned.append({name: _turned(value, table, turn) for name, value in entry.items()} | {"label": "x" * (turn * 37 % 97)})
     return itertools.cycle(turned)

@@ -37,7 +37,7 @@ class Contention(msgspec.Struct, frozen=True):
         """Say it in one line."""
         name = f"{self.store}, {self.durability}" if self.durability else self.store
         told = f"{self.errors} refused, {self.lost} lost, worst wait {self.worst_wait_ms:.0f} ms"
-        return f"{name}: {self.updates:,} updates, by one process and by {self.writers} in turn; {told}"
+        return f"{name}: {self.updates:,} updates, by one process and by {self.writers} by turns: {told}"
 
 
 def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> tuple[list[Measurement], list[Contention]]:
@@ -56,7 +56,7 @@ def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> t
         for _ in range(1 if scope.is_quick else 3):
             one.append(_run(store, path, durability, content, writers=1, updates=scope.updates(store)))
             many.append(_run(store, path, durability, content, writers=WRITERS, updates=scope.updates(store)))
-        contention = _contention(store, path, durability, list(content.entries), (*one, *many))
+        contention = _contention(store, path, durability, list(content.entries), one=one, many=many)
         found.append(contention)
         rows += _rows(contention, content, one, many, is_bound=store == "sqlite")
     return rows, found
@@ -121,9 +121,11 @@ def _run(store: StoreKind, path: Path, durability: Durability, content: Content,
     return _Round(elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
 
 
-def _contention(store: StoreKind, path: Path, durability: Durability, keys: Sequence[str], rounds: Sequence[_Round]) -> Contention:
+def _contention(
+    store: StoreKind, path: Path, durability: Durability, keys: Sequence[str], *, one: Sequence[_Round], many: Sequence[_Round]
+) -> Contention:
     """Count what is in the store, and compare it with what the writers were told."""
-    updates, errors = sum(done.updates for done in rounds), sum(done.errors for done in rounds)
+    updates, errors = sum(done.updates for done in (*one, *many)), sum(done.errors for done in (*one, *many))
     with open_writable(store, path, durability) as opened:
         counted = sum((opened.get(key) or {}).get(COUNTER, 0) for key in keys[: WRITERS + 1])
     return Contention(
@@ -133,5 +135,5 @@ def _contention(store: StoreKind, path: Path, durability: Durability, keys: Sequ
         updates=updates,
         errors=errors,
         lost=updates - errors - counted,
-        worst_wait_ms=max(done.worst_ms for done in rounds),
+        worst_wait_ms=max(done.worst_ms for done in many),
     )

@@ -7,15 +7,21 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
 from sessionlab import codec
 from sessionlab.entry import Entry
+from sessionlab.stores.sqlite_schema import COLUMNS, SCHEMA, columns_of
 
-UPSERT: Final = "INSERT INTO documents VALUES (?, ?) ON CONFLICT (session_key) DO UPDATE SET entry = excluded.entry"
-SELECT: Final = "SELECT entry FROM documents WHERE session_key = ?"
+_UPSERT_ROW: Final = f"""
+    INSERT INTO sessions (session_key, {", ".join(COLUMNS)}) VALUES (?{", ?" * len(COLUMNS)})
+    ON CONFLICT (session_key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)} RETURNING id
+"""
+_UPSERT_DOCUMENT: Final = "INSERT INTO documents VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET entry_json = excluded.entry_json"
+_UPDATE_DOCUMENT: Final = "UPDATE documents SET entry_json = ? WHERE id = 1"
+_SELECT: Final = "SELECT entry_json FROM documents JOIN sessions USING (id) WHERE session_key = ?"
 
 
 class FloorIndex(msgspec.Struct, gc=False, rename="camel"):
@@ -89,13 +95,52 @@ def replace(path: Path, data: bytes) -> None:
     os.close(descriptor)
 
 
-def bare_database(path: Path, entries: Mapping[str, Entry], *, synchronous: str) -> sqlite3.Connection:
-    """Make a database of keys and documents, and nothing else; every statement on it is a transaction of its own."""
-    bare = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-16000"):
-        bare.execute(f"PRAGMA {pragma}")
-    bare.execute("BEGIN")
-    bare.execute("CREATE TABLE documents (session_key TEXT PRIMARY KEY, entry TEXT NOT NULL)")
-    bare.executemany("INSERT INTO documents VALUES (?, ?)", ((key, codec.encode_compact(one).decode()) for key, one in entries.items()))
-    bare.execute("COMMIT")
-    return bare
+class Encoded(NamedTuple):
+    """An entry made ready: nothing is left to do but to store it."""
+
+    columns: tuple[Any, ...]
+    text: str
+
+    @classmethod
+    def of(cls, key: str, entry: Entry) -> Self:
+        """Make an entry ready."""
+        return cls(columns_of(key, entry), codec.encode_compact(entry).decode())
+
+
+class BareDatabase:
+    """The tables that a listing and a document need, on a plain connection: no lock, no check, no promise but SQLite's own."""
+
+    def __init__(self, path: Path, entries: Mapping[str, Entry], *, synchronous: str) -> None:
+        """Make the database and store the entries."""
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-16000"):
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.connection.execute("BEGIN")
+        for statement in SCHEMA:
+            self.connection.execute(statement)
+        for key, entry in entries.items():
+            self._upsert(key, Encoded.of(key, entry))
+        self.connection.execute("COMMIT")
+
+    def upsert(self, key: str, encoded: Encoded) -> None:
+        """Store an entry: its index row and its document, in one transaction."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self._upsert(key, encoded)
+        self.connection.execute("COMMIT")
+
+    def update_document(self, encoded: Encoded) -> None:
+        """Store nothing but the document of the first entry."""
+        self.connection.execute(_UPDATE_DOCUMENT, (encoded.text,))
+
+    def select(self, key: str) -> str:
+        """Return the document of an entry."""
+        text: str = self.connection.execute(_SELECT, (key,)).fetchone()[0]
+        return text
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+    def _upsert(self, key: str, encoded: Encoded) -> None:
+        (number,) = self.connection.execute(_UPSERT_ROW, (key, *encoded.columns)).fetchone()
+        self.connection.execute(_UPSERT_DOCUMENT, (number, encoded.text))

@@ -50,6 +50,11 @@ class Measurement:
         held = next((value for value in (self.ratio, self.median_ms, self.peak_mb) if value is not None), None)
         return None if self.bound is None or held is None else held <= self.bound
 
+    @property
+    def in_words(self) -> str:
+        """What was done, and what an acknowledged write survives."""
+        return self.operation if self.durability is None else f"{self.operation} [{self.durability}]"
+
     def row(self) -> dict[str, Any]:
         """Return it as a row of the JSON; what does not apply is `None`."""
         names = ("store", "operation", "sessions", "durability", "median_ms", "floor_ms", "ratio", "bound", "peak_mb")

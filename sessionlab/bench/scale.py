@@ -26,7 +26,6 @@ from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.sqlite_schema import SELECT_SUMMARIES
 from sessionlab.stores.writing import WritableStore
 
-CONDITIONS: Final = "small entries of 0.7 KB"
 _FILL: Final = "import sys; from sessionlab.bench.scale import fill; fill(sys.argv[1], sys.argv[2], int(sys.argv[3]))"
 
 
@@ -72,9 +71,9 @@ def _listing(path: Path, count: int, scope: Scope) -> list[Measurement]:
         floor="bare cursor of the same columns, plainly iterated",
         bound=1.25,
         sessions=count,
-        conditions=CONDITIONS,
+        conditions=_in_words(count),
     )
-    return [row, memory.of_listing("sqlite", path, sessions=count, is_kept=False, bound=40, conditions=CONDITIONS)]
+    return [row, memory.of_listing("sqlite", path, sessions=count, is_kept=False, bound=40, conditions=_in_words(count))]
 
 
 def _growth(folder: Path, scope: Scope, kind: str) -> list[Measurement]:
@@ -96,7 +95,7 @@ def _growth(folder: Path, scope: Scope, kind: str) -> list[Measurement]:
             bound=1.3,
             sessions=many,
             durability="commit",
-            conditions=CONDITIONS,
+            conditions=_in_words(many),
         )
     ]
 
@@ -120,3 +119,7 @@ def _opened(kind: str, path: Path) -> WritableStore:
 
 def _consume(rows: Iterable[object]) -> None:
     deque(rows, maxlen=0)
+
+
+def _in_words(count: int) -> str:
+    return f"{count:,} small sessions of 0.7 KB"

@@ -1,4 +1,4 @@
-"""The SQLite store, against a bare database of keys and documents on a connection of the same settings."""
+"""The SQLite store, against a bare connection of the same settings to the same tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from sessionlab import codec
 from sessionlab.bench import floors, memory
-from sessionlab.bench.content import Content, changing_entries, changing_fields, hot_fields
+from sessionlab.bench.content import VARIANTS, Content, changing_entries, changing_fields, hot_fields
 from sessionlab.bench.measure import Measurement, medians_ms
 from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.stores.sqlite import SQLiteStore
@@ -33,9 +32,10 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
     pragma, key = _PRAGMAS[durability], content.middle
     store = SQLiteStore(folder / "sessions.sqlite", durability=durability)
     store.save(content.entries)
-    bare = floors.bare_database(folder / "bare.sqlite", content.entries, synchronous=pragma)
+    bare = floors.BareDatabase(folder / "bare.sqlite", content.entries, synchronous=pragma)
     whole, change, hot = changing_entries(content.entries[key]), changing_fields(), hot_fields()
-    texts = itertools.cycle([codec.encode_compact(next(whole)).decode() for _ in range(25)])
+    ready = [floors.Encoded.of(key, next(whole)) for _ in range(VARIANTS)]
+    rows, documents = itertools.cycle(ready), itertools.cycle(ready)
 
     def touch() -> None:
         fields, now_ms = next(hot)
@@ -43,7 +43,8 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
 
     times = medians_ms(
         {
-            "upsert": lambda: bare.execute(floors.UPSERT, (key, next(texts))),
+            "document": lambda: bare.update_document(next(documents)),
+            "upsert": lambda: bare.upsert(key, next(rows)),
             "put": lambda: store.put(key, next(whole)),
             "update": lambda: store.update(key, lambda _entry: next(change), now_ms=NOW_MS),
             "touch": touch,
@@ -52,7 +53,6 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
     )
     bare.close()
     store.close()
-    upsert = f"bare upsert of the whole encoded entry, {pragma}"
 
     def row(operation: str, mine: str, bound: float | None) -> Measurement:
         return Measurement(
@@ -60,7 +60,7 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
             operation=operation,
             median_ms=times[mine],
             floor_ms=times["upsert"],
-            floor=upsert,
+            floor=f"bare upsert, {pragma}",
             bound=bound,
             sessions=len(content.entries),
             durability=durability,
@@ -71,6 +71,7 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
         row("put one, every value changed", "put", 1.3),
         row("update one, a small field changed", "update", 1.3),
         row("touch: updatedAt and token counters", "touch", 0.15 if durability == "process" else None),
+        row("for scale: the bare update of the document alone", "document", None),
     ]
 
 
@@ -79,13 +80,9 @@ def _reading(folder: Path, content: Content, scope: Scope) -> list[Measurement]:
     file = folder / "sessions.sqlite"
     store = SQLiteStore(file)
     store.save(content.entries)
-    bare = floors.bare_database(folder / "bare.sqlite", content.entries, synchronous="FULL")
+    bare = floors.BareDatabase(folder / "bare.sqlite", content.entries, synchronous="FULL")
     index = sqlite3.connect(file)
     mine, theirs = itertools.cycle(content.entries), itertools.cycle(content.entries)
-
-    def select() -> str:
-        text: str = bare.execute(floors.SELECT, (next(theirs),)).fetchone()[0]
-        return text
 
     def list_anew() -> object:
         fresh = SQLiteStore(file)
@@ -100,11 +97,11 @@ def _reading(folder: Path, content: Content, scope: Scope) -> list[Measurement]:
         return rows
 
     times = medians_ms(
-        {"select": select, "raw": lambda: store.raw(next(mine))},
+        {"select": lambda: bare.select(next(theirs)), "raw": lambda: store.raw(next(mine))},
         runs=scope.fast_rounds,
     )
     times |= medians_ms(
-        {"decoded": lambda: msgspec.json.decode(select()), "get": lambda: store.get(next(mine))},
+        {"decoded": lambda: msgspec.json.decode(bare.select(next(theirs))), "get": lambda: store.get(next(mine))},
         runs=scope.fast_rounds,
     )
     times |= medians_ms(

@@ -26,13 +26,11 @@ def table(rows: Iterable[Measurement]) -> Iterator[str]:
     """Yield the figures, a heading above those of one store and size."""
     heading = ""
     for row in rows:
-        size = "" if row.sessions is None else f", {row.sessions:,} sessions"
-        found = f"\n{row.store}{size}{f' ({row.conditions})' if row.conditions else ''}"
+        found = f"\n{row.store}{f', {row.conditions}' if row.conditions else ''}"
         if found != heading:
             heading = found
             yield heading
-        operation = row.operation if row.durability is None else f"{row.operation} [{row.durability}]"
-        yield f"  {operation:58} {_measured(row):>10}  {_against(row):<86} {_bound(row):<16} {_VERDICTS[row.is_met]}".rstrip()
+        yield f"  {row.in_words:58} {_measured(row):>10}  {_against(row):<72} {_bound(row):<16} {_VERDICTS[row.is_met]}".rstrip()
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -5,6 +5,7 @@ It opens the store, writes once, says `ready` and waits for a line before it goe
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -78,6 +79,7 @@ def write(task: Task, store: WritableStore) -> Outcome:
 
 def main(arguments: Sequence[str]) -> None:
     """Be one writer."""
+    logging.disable(logging.WARNING)  # that a file is too large to be kept in memory
     task = msgspec.json.decode(arguments[0], type=Task)
     with open_writable(task.store, Path(task.path), task.durability) as store:
         increment(store, task.keys[0], 0)
