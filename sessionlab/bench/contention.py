@@ -16,6 +16,7 @@ from sessionlab.bench.content import Content
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import WRITERS, Scope, StoreKind
 from sessionlab.bench.writer import COUNTER, Outcome, Task, open_writable
+from sessionlab.errors import SessionLabError
 from sessionlab.stores.sqlite_opening import Durability
 
 _NAMES: Final[dict[StoreKind, str]] = {"json": "sessions.json", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
@@ -110,7 +111,7 @@ def _run(store: StoreKind, path: Path, durability: Durability, content: Content,
             processes.append(process)
         for process in processes:
             if process.stdout is None or process.stdout.readline() != "ready\n":
-                raise RuntimeError("a writer did not get ready; what it says about it stands above")
+                raise SessionLabError("a process that was to write did not get ready: see what it says above")
         for process in processes:
             if process.stdin is not None:
                 process.stdin.write("go\n")

@@ -128,7 +128,7 @@ def _steps(folder: Path, content: Content, scope: Scope) -> Iterator[tuple[str, 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
     """Let no store warn that it does not keep so large a file in memory: here it is to be large."""
-    logger = logging.getLogger("sessionlab")
+    logger = logging.getLogger("sessions/store")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -72,7 +72,7 @@ def _bound(row: Measurement) -> str:
     if row.bound is None:
         return ""
     unit = "x" if row.ratio is not None else "ms" if row.median_ms is not None else "MB"
-    return f"at most {row.bound:.4g} {unit}"
+    return f"at most {f'{row.bound:,.2f}'.rstrip('0').rstrip('.')} {unit}"
 
 
 def _number(value: float) -> str:

@@ -32,7 +32,7 @@ def command(*, as_json: bool) -> None:  # passed on
 @click.option("--large", is_flag=True, help="A million sessions in SQLite and 100,000 in a directory, too: three minutes and 2 GB more.")
 @json_option
 def stores(*, sessions: int, stores: tuple[str, ...], quick: bool, large: bool, as_json: bool) -> None:
-    """Measure what the JSON, SQLite and directory stores cost to read and to write.
+    """Measure what the stores cost to read and to write: JSON, SQLite, directory.
 
     Every figure stands beside its floor, the least that the same thing can cost, measured in the same run; beside the most that is
     accepted; and beside other programs. With 1,000 sessions it takes about two minutes, 1 GB below $TMPDIR and 8 processes at once. A
