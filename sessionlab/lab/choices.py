@@ -1,4 +1,4 @@
-"""What the reader of a notebook may choose, checked before anything is loaded: days, a limit, ages, how many rows.
+"""What the reader of a notebook may choose, checked before anything is loaded: days, a limit, ages, how many rows or rounds.
 
 Each mistake is one line that names the parameter and says what to write instead. Knows no store and no query.
 """
@@ -14,6 +14,7 @@ from sessionlab.lab.forecast import DEFAULT_LIMITS_BYTES
 
 MAX_ROWS: Final = 200
 MAX_DAYS: Final = 3650
+MAX_ROUNDS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Choices:
     limit_bytes: int
     stale_days: int
     top: int
+    rounds: int
 
     @property
     def days(self) -> dict[str, dt.date | None]:
@@ -45,7 +47,13 @@ class Choices:
 
 
 def checked(
-    *, since: str = "", until: str = "", limit_bytes: int = DEFAULT_LIMITS_BYTES[0], stale_days: int = 30, top: int = 15
+    *,
+    since: str = "",
+    until: str = "",
+    limit_bytes: int = DEFAULT_LIMITS_BYTES[0],
+    stale_days: int = 30,
+    top: int = 15,
+    rounds: int = 20,
 ) -> Choices:
     """Return a notebook's parameters as choices.
 
@@ -55,6 +63,7 @@ def checked(
         limit_bytes: The size of one store that the reader wants a forecast for.
         stale_days: Days without an update after which a session counts as stale.
         top: How many rows the lists of the biggest have.
+        rounds: How often something is measured.
 
     Raises:
         UsageError: A value makes no sense.
@@ -68,6 +77,7 @@ def checked(
         limit_bytes=_within("limit_bytes", limit_bytes, 2**50, unit="bytes"),
         stale_days=_within("stale_days", stale_days, MAX_DAYS, unit="days"),
         top=_within("top", top, MAX_ROWS, unit="rows"),
+        rounds=_within("rounds", rounds, MAX_ROUNDS, unit="rounds"),
     )
 
 

@@ -1,6 +1,6 @@
 """Rewrites the committed notebooks with fresh outputs: `python -m sessionlab.reports.refresh [--check] [NAMES]`.
 
-The result depends on the code and the sample only: no times, no widget state, fixed metadata, execution counts from 1.
+The result depends on the code and the sample only: no times, no output of cells that measure the machine, no widget state, fixed metadata, execution counts from 1.
 So a diff of a notebook shows a real change, on any supported Python. A notebook that fails is left as it was.
 """
 
@@ -21,6 +21,8 @@ METADATA = {
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"},
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MACHINE_TAG = "nbval-ignore-output"
+"""What a cell of this tag shows depends on the machine: it is not kept, and nbval does not compare it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def _normalise(node: Any) -> None:
     node.metadata = nbformat.from_dict(METADATA)
     node.nbformat, node.nbformat_minor = 4, 5
     for cell in node.cells:
+        if MACHINE_TAG in cell.metadata.get("tags", []):
+            cell.outputs = []
         for output in cell.get("outputs", []):
             # The id of a widget is random; its text stays, and is what a reader without a kernel sees.
             output.get("data", {}).pop(WIDGET_VIEW, None)

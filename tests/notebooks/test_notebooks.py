@@ -18,7 +18,7 @@ from sessionlab.reports.refresh import METADATA, WIDGET_VIEW
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-EXPECTED = {"00_quickstart", "01_growth", "99_template"}
+EXPECTED = {"00_quickstart", "01_growth", "02_stores", "99_template"}
 PARAMETER = re.compile(r"(?:# .+|\w+: (?:int|str|float|bool) = .+  # .+)")
 # One ad-hoc example, in the tour.
 SQL = re.compile(r"\bSELECT\b|\.(?:execute|sql)\(", re.IGNORECASE)

@@ -13,6 +13,7 @@ from sessionlab.lab.figures.problems import problems_by_code
 from sessionlab.lab.figures.size import biggest_sessions, bytes_by_field, bytes_by_kind, size_distribution, size_treemap
 from sessionlab.lab.figures.stale import age_distribution, stale_share
 from sessionlab.lab.figures.storage import inside_the_store, storage_parts, transcripts_by_source
+from sessionlab.lab.figures.stores import bytes_per_update, listing_memory, operation_times
 
 __all__ = [
     "age_distribution",
@@ -20,10 +21,13 @@ __all__ = [
     "bytes_by_field",
     "bytes_by_kind",
     "bytes_over_time",
+    "bytes_per_update",
     "cost_by_day",
     "created_and_active",
     "cron_accumulation",
     "inside_the_store",
+    "listing_memory",
+    "operation_times",
     "problems_by_code",
     "sessions_over_time",
     "size_distribution",

@@ -154,6 +154,31 @@ def _absent(value: Any) -> bool:
     return bool(pd.isna(value))
 
 
+def contents_table(contents: pd.DataFrame) -> pd.DataFrame:
+    """List stores side by side. Columns: Store, Sessions, Fingerprint, Files, On disk."""
+    return _frame(
+        {
+            "Store": contents["store"].tolist(),
+            "Sessions": _counts(contents["sessions"]),
+            "Fingerprint": contents["fingerprint"].tolist(),
+            "Files": _counts(contents["files"]),
+            "On disk": [format_bytes(size) for size in contents["bytes"].tolist()],
+        }
+    )
+
+
+def answers_table(answers: pd.DataFrame) -> pd.DataFrame:
+    """List queries asked of every store. Columns: Query, Rows, Stores asked, Differs in."""
+    return _frame(
+        {
+            "Query": answers["query"].tolist(),
+            "Rows": _counts(answers["rows"]),
+            "Stores asked": _counts(answers["stores"]),
+            "Differs in": [text or "nothing" for text in answers["differs_in"].tolist()],
+        }
+    )
+
+
 def _frame(columns: dict[str, list[str]]) -> pd.DataFrame:
     import pandas as pd
 

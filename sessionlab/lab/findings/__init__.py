@@ -7,6 +7,7 @@ and an empty frame gives a sentence that says so. Importing the package loads ne
 from sessionlab.lab.findings.answer import days_shown, short_answer
 from sessionlab.lab.findings.growth import activity, agents_words, forecast_words, growth, limits_words
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
+from sessionlab.lab.findings.stores import same_answers, same_content, timed, updates
 from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do, worth_telling
 from sessionlab.lab.findings.usage import cron, usage
 
@@ -26,9 +27,13 @@ __all__ = [
     "limits_words",
     "problem_list",
     "problems",
+    "same_answers",
+    "same_content",
     "short_answer",
     "sizes",
+    "timed",
     "to_do",
+    "updates",
     "usage",
     "worth_telling",
 ]
