@@ -15,12 +15,14 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from sessionlab.errors import StoreLockedError
 from sessionlab.storage.files import is_alive, refused, temporary_path
-from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, leads_to, open_lock_file, release, wait_for_kernel
+from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, has_kernel_lock, leads_to, open_lock_file, release
+from sessionlab.storage.line import Line
 from sessionlab.storage.turns import Deadline, turn
 
 BEING_WRITTEN_S: Final = 2.0
@@ -85,45 +87,44 @@ class StoreLock:
         return self._descriptor >= 0 and leads_to(self.path, self._descriptor)
 
     def _take(self, deadline: Deadline) -> int:
-        """Put our lock file in place, waiting for others to remove theirs; return its descriptor, locked."""
-        made: _OwnFile | None = None
+        """Put our lock file in place, waiting for others to remove theirs; return its descriptor, locked.
+
+        It is made before the waiting, so that a lock that gets free is taken with one call.
+        """
+        own = _OwnFile(self.path)
         try:
-            while True:
-                self._wait_for_others(deadline)
-                made = made or _OwnFile(self.path)
-                if made.put_in_place():
-                    return made.keep()
+            with Line(self.path.parent) as line:
+                line.give_way(deadline)
+                while not own.put_in_place():
+                    if deadline.is_over():
+                        raise self._locked_out(deadline)
+                    self._wait_for_holder(deadline, line)
+                    own.tell_the_time()
+                return own.keep()
+        finally:
+            own.discard()
+
+    def _wait_for_holder(self, deadline: Deadline, line: Line) -> None:
+        """Wait until the lock file that is there now is gone, or remove it when nobody holds it."""
+        try:
+            descriptor = open_lock_file(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            return
+        is_foreign = False
+        try:
+            while not has_kernel_lock(descriptor, path=self.path):
                 if deadline.is_over():
                     raise self._locked_out(deadline)
+                line.wait(deadline)
+            if leads_to(self.path, descriptor):
+                # Its kernel lock is ours now, and nobody removes a file without it, but for programs that know no kernel locks.
+                is_foreign = not is_stale(descriptor)
+                if not is_foreign:
+                    self.path.unlink(missing_ok=True)
         finally:
-            if made is not None:
-                made.discard()
-
-    def _wait_for_others(self, deadline: Deadline) -> None:
-        """Wait until no lock file is there, removing one that nobody holds."""
-        while (descriptor := self._open()) is not None:
-            is_foreign = False
-            try:
-                if not wait_for_kernel(descriptor, deadline, path=self.path):
-                    raise self._locked_out(deadline)
-                if leads_to(self.path, descriptor):
-                    # Its kernel lock is ours now, and nobody removes a file without it, but for programs that know no kernel locks.
-                    is_foreign = not is_stale(descriptor)
-                    if not is_foreign:
-                        self.path.unlink(missing_ok=True)
-                        return
-            finally:
-                release(descriptor)
-            if deadline.is_over():
-                raise self._locked_out(deadline)
-            if is_foreign:
-                time.sleep(min(FOREIGN_PAUSE_S, deadline.left_s()))
-
-    def _open(self) -> int | None:
-        try:
-            return open_lock_file(self.path, os.O_RDWR)
-        except FileNotFoundError:
-            return None
+            release(descriptor)
+        if is_foreign:
+            time.sleep(min(FOREIGN_PAUSE_S, deadline.left_s()))
 
     def _locked_out(self, deadline: Deadline) -> StoreLockedError:
         try:
@@ -163,6 +164,13 @@ class _OwnFile:
             os.pwrite(self._descriptor, _content(), 0)
         except OSError as error:
             self.discard()
+            raise refused(self._path, error) from error
+
+    def tell_the_time(self) -> None:
+        """Write into the file that it is of now: OpenClaw takes the age of a lock for that of its holder's work (D.39)."""
+        try:
+            os.pwrite(self._descriptor, _content(), 0)
+        except OSError as error:
             raise refused(self._path, error) from error
 
     def put_in_place(self) -> bool:
@@ -240,6 +248,12 @@ def start_time_of(pid: int) -> int | None:
 def _content() -> bytes:
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     said: dict[str, int | str] = {"pid": os.getpid(), "createdAt": now}
-    if (start_time := start_time_of(os.getpid())) is not None:
+    if (start_time := _own_start_time(os.getpid())) is not None:
         said["starttime"] = start_time
     return json.dumps(said, indent=2).encode()
+
+
+@lru_cache(maxsize=1)
+def _own_start_time(pid: int) -> int | None:
+    """Return the start time of this process; it has another number when it was forked off."""
+    return start_time_of(pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 
 from sessionlab.errors import StoreLockedError, UnwritableError
 from sessionlab.storage import lock as lock_module
-from sessionlab.storage.kernel_lock import wait_for_kernel
+from sessionlab.storage.kernel_lock import has_kernel_lock
 from sessionlab.storage.lock import StoreLock, start_time_of
 from tests.storage.processes import Other
 
@@ -282,9 +283,9 @@ def test_late_waiter_for_a_dead_holder_leaves_its_successor_alone(
         file.unlink()
         plant(store, payload(living))
         monkeypatch.undo()
-        return wait_for_kernel(*arguments, **more)
+        return has_kernel_lock(*arguments, **more)
 
-    monkeypatch.setattr("sessionlab.storage.lock.wait_for_kernel", late)
+    monkeypatch.setattr("sessionlab.storage.lock.has_kernel_lock", late)
     with pytest.raises(StoreLockedError, match=f"pid={living}"), StoreLock(store, 50).held():
         pytest.fail("broke the lock of a living process")
     assert json.loads(file.read_bytes())["pid"] == living
@@ -391,6 +392,18 @@ def test_unreadable_lock_of_the_future_is_broken(store: Path) -> None:
     """A clock that was put back must not keep a store locked for ever."""
     plant(store, b"", age_s=-3_600)
     assert is_free(store)
+
+
+def test_age_of_a_lock_is_that_of_its_holding(store: Path, living: int) -> None:
+    """D.39: OpenClaw breaks a lock by the age that it shows; the waiting for it, before, does not count."""
+    file = plant(store, payload(living))
+    waited_ms = 300
+    threading.Timer(waited_ms / 1_000, file.unlink).start()
+    before = dt.datetime.now(dt.UTC)
+    with StoreLock(store).held():
+        made = dt.datetime.fromisoformat(json.loads(lock_file(store).read_bytes())["createdAt"])
+        assert made - before >= dt.timedelta(milliseconds=waited_ms - 5)
+        assert lock_file(store).stat().st_mtime - before.timestamp() >= (waited_ms - 20) / 1_000
 
 
 def test_waiting_for_openclaw_counts_for_those_behind(store: Path, living: int) -> None:
