@@ -11,6 +11,7 @@ import click
 
 from sessionlab.bench import mirror, startup, stores, table
 from sessionlab.bench.content import make_content
+from sessionlab.bench.markdown import tables
 from sessionlab.bench.scope import Scope
 
 
@@ -18,7 +19,8 @@ from sessionlab.bench.scope import Scope
 @click.option("--quick", is_flag=True, help="A tenth of the size: to try the measurements, not to quote them.")
 @click.option("--large", is_flag=True, help="Stores of a million sessions, too: some minutes and 2 GB more.")
 @click.option("--json", "output", metavar="FILE", help="Write the figures to FILE, too.")
-def main(*, quick: bool, large: bool, output: str | None) -> None:
+@click.option("--markdown", metavar="FILE", help="Write the README's tables to FILE.")
+def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) -> None:
     """Measure speed and memory; takes about four minutes and 2 GB below $TMPDIR.
 
     The stores alone: sessionlab bench stores.
@@ -38,6 +40,8 @@ def main(*, quick: bool, large: bool, output: str | None) -> None:
         _show(table.table(loads))
     rows = [*rows, *findings.rows, *loads]
     _show(["", table.summary_line(rows, findings.comparisons)])
+    if markdown is not None:
+        Path(markdown).write_text("\n".join(tables(findings)) + "\n", encoding="utf-8")
     if output is not None:
         document = {**findings.document(), "rows": [row.row() for row in rows]}
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

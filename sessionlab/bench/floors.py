@@ -21,6 +21,7 @@ _UPSERT_ROW: Final = f"""
 """
 _UPSERT_DOCUMENT: Final = "INSERT INTO documents VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET entry_json = excluded.entry_json"
 _UPDATE_DOCUMENT: Final = "UPDATE documents SET entry_json = ? WHERE id = 1"
+_UPDATE_HOT: Final = "UPDATE sessions SET updated_at = ?, input_tokens = ?, output_tokens = ?, total_tokens = ? WHERE session_key = ?"
 _SELECT: Final = "SELECT entry_json FROM documents JOIN sessions USING (id) WHERE session_key = ?"
 
 
@@ -131,6 +132,10 @@ class BareDatabase:
     def update_document(self, encoded: Encoded) -> None:
         """Store nothing but the document of the first entry."""
         self.connection.execute(_UPDATE_DOCUMENT, (encoded.text,))
+
+    def update_hot(self, key: str, fields: Mapping[str, int], updated_ms: int) -> None:
+        """Store nothing but what `content.hot_fields` changes."""
+        self.connection.execute(_UPDATE_HOT, (updated_ms, *fields.values(), key))
 
     def select(self, key: str) -> str:
         """Return the document of an entry."""

@@ -56,11 +56,17 @@ _ROWS: Final = {
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of ours beside the best peer's. `factor` is how many times better ours is, `wanted` the least that is asked for."""
+    """One figure of ours beside the best peer's, which is its `field`.
+
+    Attributes:
+        factor: How many times better ours is.
+        wanted: The least that is asked for.
+    """
 
     store: str
     operation: str
     durability: str | None
+    field: str
     ours: float
     peer: str
     theirs: float
@@ -92,6 +98,7 @@ def _comparison(row: Measurement, field: str) -> Comparison:
         store=row.store,
         operation=row.operation,
         durability=row.durability,
+        field=field,
         ours=ours,
         peer=peer,
         theirs=theirs,

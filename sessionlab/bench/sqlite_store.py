@@ -34,6 +34,7 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
     store.save(content.entries)
     bare = floors.BareDatabase(folder / "bare.sqlite", content.entries, synchronous=pragma)
     whole, change, hot = changing_entries(content.entries[key]), changing_fields(), hot_fields()
+    bare_hot = hot_fields()
     ready = [floors.Encoded.of(key, next(whole)) for _ in range(VARIANTS)]
     rows, documents = itertools.cycle(ready), itertools.cycle(ready)
 
@@ -47,6 +48,7 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
             "upsert": lambda: bare.upsert(key, next(rows)),
             "put": lambda: store.put(key, next(whole)),
             "update": lambda: store.update(key, lambda _entry: next(change), now_ms=NOW_MS),
+            "hot": lambda: bare.update_hot(key, *next(bare_hot)),
             "touch": touch,
         },
         runs=scope.fast_rounds,
@@ -71,7 +73,8 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
         row("put one, every value changed", "put", 1.3),
         row("update one, a small field changed", "update", 1.3),
         row("touch: updatedAt and token counters", "touch", 0.15 if durability == "process" else None),
-        row("for scale: the bare update of the document alone", "document", None),
+        row("(for scale: a bare update of the document alone)", "document", None),
+        row("(for scale: a bare update of those columns alone)", "hot", None),
     ]
 
 

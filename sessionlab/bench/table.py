@@ -30,7 +30,7 @@ def table(rows: Iterable[Measurement]) -> Iterator[str]:
         if found != heading:
             heading = found
             yield heading
-        yield f"  {row.in_words:58} {_measured(row):>10}  {_against(row):<72} {_bound(row):<16} {_VERDICTS[row.is_met]}".rstrip()
+        yield f"  {row.in_words:58} {measured(row):>10}  {against(row):<72} {bound(row):<16} {_VERDICTS[row.is_met]}".rstrip()
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -41,9 +41,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
         name = f"{one.store}{f', {one.durability}' if one.durability else ''}: {one.operation}"
         goal = "" if one.goal is None else f"goal {one.goal:g} {one.unit}"
         verdict = "ok" if one.is_met else "MISSED"
-        theirs = f"{_number(one.theirs)} {one.unit} {one.peer}"
+        theirs = f"{number(one.theirs)} {one.unit} {one.peer}"
         yield (
-            f"  {name:56} {_number(one.ours):>6} {one.unit}  {one.factor:6.1f} times better than {theirs:36} {goal:12} "
+            f"  {name:56} {number(one.ours):>6} {one.unit}  {one.factor:6.1f} times better than {theirs:36} {goal:12} "
             f"at least {one.wanted:g}  {verdict}"
         )
 
@@ -58,22 +58,26 @@ def summary_line(rows: Sequence[Measurement], comparisons: Sequence[Comparison] 
     return f"{len(rows)} figures, {missed} beyond their bound{beside}\n{place}"
 
 
-def _measured(row: Measurement) -> str:
-    return f"{_number(row.median_ms)} ms" if row.median_ms is not None else f"{_number(row.peak_mb or 0)} MB"
+def measured(row: Measurement) -> str:
+    """Return the figure with its unit."""
+    return f"{number(row.median_ms)} ms" if row.median_ms is not None else f"{number(row.peak_mb or 0)} MB"
 
 
-def _against(row: Measurement) -> str:
+def against(row: Measurement) -> str:
+    """Return what it is held against, the ratio first."""
     if row.ratio is None or row.floor_ms is None:
         return row.floor
-    return f"{row.ratio:5.2f} x {row.floor} ({_number(row.floor_ms)} ms)"
+    return f"{row.ratio:5.2f} x {row.floor} ({number(row.floor_ms)} ms)"
 
 
-def _bound(row: Measurement) -> str:
+def bound(row: Measurement) -> str:
+    """Return the most that is accepted."""
     if row.bound is None:
         return ""
     unit = "x" if row.ratio is not None else "ms" if row.median_ms is not None else "MB"
     return f"at most {f'{row.bound:,.2f}'.rstrip('0').rstrip('.')} {unit}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number with some three digits."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"

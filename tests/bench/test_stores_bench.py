@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessionlab import codec
-from sessionlab.bench import contention, peers, stores, table
+from sessionlab.bench import contention, markdown, peers, stores, table
 from sessionlab.bench.content import Content, changing_entries, hot_fields, make_content, small_entries
 from sessionlab.bench.contention import Contention
 from sessionlab.bench.measure import Measurement
@@ -195,3 +195,18 @@ def test_table_shows_each_figure_beside_its_floor_and_its_bound() -> None:
         "worst wait 2,945 ms at most 150 ms MISSED",
         "peak 1.700 MB above imports at most 8 MB ok",
     ]
+
+
+def test_readme_tables_show_what_has_a_bound_and_all_programs() -> None:
+    rows = (
+        Measurement(store="sqlite", operation="put", median_ms=2, floor_ms=1, floor="bare upsert", bound=1.3, sessions=1000),
+        Measurement(store="sqlite", operation="for scale", median_ms=2, floor_ms=1, floor="bare upsert", sessions=1000),
+        Measurement(store="sqlite", operation="get one", median_ms=0.062, sessions=1000),
+        Measurement(store="directory", operation="update one, a small field changed", median_ms=0.79, sessions=1000, durability="commit"),
+    )
+    lines = list(markdown.tables(Findings(rows, (), ())))
+    assert [line.count("|") for line in lines if line] == [8] * 3 + [8] * 7
+    assert lines[2] == "| sqlite | put | 1,000 | 2.000 ms | 2.00 x bare upsert (1.000 ms) | at most 1.3 x | missed |"
+    assert [line for line in lines if line.startswith("| get one")] == ["| get one, ms |  |  | 0.62 |  | 0.062 (10 x) |  |"]
+    (update,) = (line for line in lines if line.startswith("| update one"))
+    assert update == "| update one, ms | 1,314 (synced) | 80 | 3.95 | 5 |  | 0.790 synced (5 x) |"
