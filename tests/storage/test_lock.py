@@ -244,6 +244,21 @@ def test_holder_that_is_killed_frees_it_at_once(store: Path) -> None:
     assert list(store.parent.iterdir()) == [store]
 
 
+@pytest.mark.parametrize(
+    "end", ["sys.exit(3)", "1 / 0", "os.kill(os.getpid(), 2); wait()", "os.kill(os.getpid(), 15); wait()", "os._exit(3)"]
+)
+def test_lock_is_free_however_its_holder_ends(store: Path, end: str) -> None:
+    """D.42: at its exit, after an error and on signals; it needs no watchdog, and takes no lock from one who lives."""
+    with Other(f"sys.stderr.close()\nwith StoreLock(path).held():\n    tell('held'); wait(); {end}", store) as other:
+        assert other.says() == "held"
+        assert not is_free(store)
+        other.go_on()
+        other.process.wait(30)
+        assert other.process.returncode
+        assert is_free(store)
+    assert list(store.parent.iterdir()) == [store]
+
+
 def test_lock_of_the_dead_is_broken_by_one_only(store: Path) -> None:
     """Those who wait all see it go at the same moment."""
     store.write_text("0", encoding="utf-8")
@@ -292,6 +307,7 @@ def test_late_waiter_for_a_dead_holder_leaves_its_successor_alone(
 
 
 def test_nested_use_in_one_thread_is_an_error_not_a_deadlock(store: Path) -> None:
+    """D.42 counts references and lets it in: of two changes that know nothing of each other one would be lost."""
     with StoreLock(store).held():
         with pytest.raises(StoreLockedError, match="this very thread"), StoreLock(store).held():
             pytest.fail("two hold one lock")

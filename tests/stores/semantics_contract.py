@@ -377,6 +377,14 @@ class SemanticsContract:
         row = next(filled.summaries())
         assert (row.key, row.label, row.total_tokens, row.updated_ms) == (GAMMA, "new", None, NOW_MS)
 
+    def test_old_names_of_fields_are_understood_and_kept(self, store: WritableStore) -> None:
+        """D.48: what is listed goes by them; a write elsewhere does not touch them, and nothing is lost when OpenClaw reads them."""
+        store.save({ALPHA: session(provider="telegram", room="r"), BETA: session(lastProvider="slack"), GAMMA: session()})
+        store.update(GAMMA, lambda _: {"provider": "sms", "channel": "whatsapp"}, now_ms=NOW_MS)
+        assert {row.key: row.channel for row in store.summaries()} == {ALPHA: "telegram", BETA: "slack", GAMMA: "whatsapp"}
+        assert store.get(ALPHA) == session(provider="telegram", room="r")
+        assert store.get(BETA) == session(lastProvider="slack")
+
     def test_count_stats_and_fingerprint_are_the_oracles(self, store: WritableStore) -> None:
         """B.8."""
         oracle = MemoryStore()

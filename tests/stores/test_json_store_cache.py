@@ -385,6 +385,29 @@ def test_updates_in_a_row_with_one_base_parse_nothing(store: JSONStore, content:
     assert store.path.read_bytes() == codec.encode_indented(dict(base)) == codec.encode_indented(dict(JSONStore(store.path).items()))
 
 
+@pytest.mark.parametrize("content", [small_store(), LARGE], ids=["small", "oversized"])
+def test_file_is_the_same_whatever_is_kept(tmp_path: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """E.32: neither limit, nor age, nor a base has a say in the bytes."""
+
+    def outcome(name: str, *, with_base: bool) -> list[bytes]:
+        store, found = JSONStore(tmp_path / name, durable=False), []
+        store.save(content)
+        base = store.load() if with_base else None
+        for change in (touch, lambda draft: draft.pop(next(iter(draft))), lambda draft: draft.update({"new": session()}), touch):
+            store.transform(change, base=base)
+            found.append(store.path.read_bytes())
+        store.update("new", lambda _: {"label": "x"}, now_ms=NOW_MS)
+        return [*found, store.path.read_bytes()]
+
+    usual = outcome("usual", with_base=False)
+    assert usual[-1] == codec.encode_indented(dict(JSONStore(tmp_path / "usual").items()))
+    assert outcome("base", with_base=True) == usual
+    for variable in (LIMIT_VARIABLE, TTL_VARIABLE):
+        with monkeypatch.context() as here:
+            here.setenv(variable, "0")
+            assert outcome(f"{variable}-base", with_base=True) == outcome(variable, with_base=False) == usual
+
+
 def test_base_of_a_file_just_written_by_another_program_is_compared_not_parsed(store: JSONStore, counts: Counts) -> None:
     """E.23 (a)."""
     store.path.write_bytes(codec.encode_indented(LARGE))
