@@ -14,7 +14,7 @@ import msgspec
 
 from sessionlab.bench.content import Content
 from sessionlab.bench.measure import Measurement
-from sessionlab.bench.scope import WRITERS, Scope, StoreKind
+from sessionlab.bench.scope import Scope, StoreKind
 from sessionlab.bench.writer import COUNTER, Outcome, Task, open_writable
 from sessionlab.errors import SessionLabError
 from sessionlab.stores.sqlite_opening import Durability
@@ -42,7 +42,7 @@ class Contention(msgspec.Struct, frozen=True):
 
 
 def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> tuple[list[Measurement], list[Contention]]:
-    """Measure `WRITERS` processes that increment counters in a store; `folder` is empty.
+    """Measure processes that increment counters in a store; `folder` is empty.
 
     Every other update of each process is of one session that all share, the rest of its own.
     """
@@ -56,7 +56,7 @@ def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> t
         one, many = [], []
         for _ in range(1 if scope.is_quick else 3):
             one.append(_run(store, path, durability, content, writers=1, updates=scope.updates(store)))
-            many.append(_run(store, path, durability, content, writers=WRITERS, updates=scope.updates(store)))
+            many.append(_run(store, path, durability, content, writers=scope.writers, updates=scope.updates(store)))
         contention = _contention(store, path, durability, list(content.entries), one=one, many=many)
         found.append(contention)
         rows += _rows(contention, content, one, many, is_bound=store == "sqlite")
@@ -92,6 +92,7 @@ def _rows(contention: Contention, content: Content, one: Sequence[_Round], many:
 class _Round(msgspec.Struct, frozen=True):
     """What the writers of one round saw. `ms_each` is from the first begin to the last end, divided by the updates."""
 
+    writers: int
     ms_each: float
     worst_ms: float
     errors: int
@@ -119,20 +120,21 @@ def _run(store: StoreKind, path: Path, durability: Durability, content: Content,
         outcomes = [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
     elapsed_ms = max(one.end_ms for one in outcomes) - min(one.start_ms for one in outcomes)
     total = updates // writers * writers
-    return _Round(elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
+    return _Round(writers, elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
 
 
 def _contention(
     store: StoreKind, path: Path, durability: Durability, keys: Sequence[str], *, one: Sequence[_Round], many: Sequence[_Round]
 ) -> Contention:
     """Count what is in the store, and compare it with what the writers were told."""
+    writers = max(done.writers for done in many)
     updates, errors = sum(done.updates for done in (*one, *many)), sum(done.errors for done in (*one, *many))
     with open_writable(store, path, durability) as opened:
-        counted = sum((opened.get(key) or {}).get(COUNTER, 0) for key in keys[: WRITERS + 1])
+        counted = sum((opened.get(key) or {}).get(COUNTER, 0) for key in keys[: writers + 1])
     return Contention(
         store=store,
         durability=durability,
-        writers=WRITERS,
+        writers=writers,
         updates=updates,
         errors=errors,
         lost=updates - errors - counted,

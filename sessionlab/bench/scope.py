@@ -9,7 +9,6 @@ StoreKind = Literal["json", "sqlite", "directory"]
 STORES: Final[tuple[StoreKind, ...]] = ("json", "sqlite", "directory")
 ENTRY_BYTES: Final = 42_000
 QUOTED_SESSIONS: Final = 1_000
-WRITERS: Final = 8
 NOW_MS: Final = 1795132800000
 """The clock of the first write: later than any time in the sessions."""
 
@@ -56,8 +55,13 @@ class Scope:
             return 10 * self.sessions
         return 100 * self.sessions if store == "sqlite" or self.is_large else 10 * self.sessions
 
+    @property
+    def writers(self) -> int:
+        """How many processes write at once."""
+        return 3 if self.is_quick else 8
+
     def updates(self, store: StoreKind) -> int:
         """Return how many updates the writers make, all together."""
         if self.is_quick:
-            return 2 * WRITERS if store == "json" else 20 * WRITERS
-        return 3 * WRITERS if store == "json" else 200 * WRITERS
+            return 2 * self.writers if store == "json" else 10 * self.writers
+        return 3 * self.writers if store == "json" else 200 * self.writers

@@ -15,7 +15,7 @@ from sessionlab.bench import contention, markdown, peers, stores, table
 from sessionlab.bench.content import Content, changing_entries, hot_fields, make_content, small_entries
 from sessionlab.bench.contention import Contention
 from sessionlab.bench.measure import Measurement
-from sessionlab.bench.scope import NOW_MS, WRITERS, Scope
+from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.bench.stores import Findings
 from sessionlab.bench.writer import Task, increment, open_writable, write
 from sessionlab.cli.bench import command
@@ -27,9 +27,9 @@ EXPECTED = {
     ("json", "commit"): ["update one, warm (from a loaded snapshot)", "update one, cold", "save without a change"],
     ("sqlite", None): ["get one, not decoded", "list summaries", "list summaries, rows not kept, peak memory"],
     ("sqlite", "commit"): ["put one, every value changed", "update one, a small field changed", "update one, any of many"],
-    ("sqlite", "process"): ["touch: updatedAt and token counters", "8 processes updating, time for each update"],
+    ("sqlite", "process"): ["touch: updatedAt and token counters", "3 processes updating, time for each update"],
     ("directory", None): ["get one", "updated_at", "list summaries, opened anew"],
-    ("directory", "commit"): ["put one, every value changed", "update one, any of many", "8 processes updating, worst wait"],
+    ("directory", "commit"): ["put one, every value changed", "update one, any of many", "3 processes updating, worst wait"],
 }
 
 
@@ -75,8 +75,8 @@ def test_no_update_of_many_processes_is_lost_or_refused(printed: dict[str, Any])
     found = {(one["store"], one["durability"]): one for one in printed["contention"]}
     assert set(found) == {("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")}
     for one in found.values():
-        assert (one["writers"], one["errors"], one["lost"]) == (WRITERS, 0, 0)
-        assert one["updates"] > 2 * WRITERS
+        assert (one["writers"], one["errors"], one["lost"]) == (3, 0, 0)
+        assert one["updates"] > 2 * 3
 
 
 def test_an_update_that_is_not_in_the_store_counts_as_lost(content: Content, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_update_that_is_not_in_the_store_counts_as_lost(content: Content, tmp
         increment(store, keys[1], 9)
         assert before is not None
         store.put(keys[1], before)  # what a writer does that does not hold the lock
-    done = contention._Round(ms_each=1.0, worst_ms=told.worst_ms, errors=told.errors, updates=6)
+    done = contention._Round(writers=8, ms_each=1.0, worst_ms=told.worst_ms, errors=told.errors, updates=6)
     found = contention._contention("sqlite", path, "commit", keys, one=[], many=[done])
     assert (found.updates, found.errors, found.lost) == (6, 0, 1)
 
@@ -100,7 +100,7 @@ def test_lost_updates_are_an_error_and_slow_ones_are_not(
     errors: int, lost: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = Measurement(store="sqlite", operation="put", median_ms=9, floor_ms=1, bound=1.3)
-    left = Contention("sqlite", "commit", WRITERS, 100, errors, lost, 1.0)
+    left = Contention("sqlite", "commit", 8, 100, errors, lost, 1.0)
     monkeypatch.setattr(stores, "measure", lambda *_, **__: Findings((slow,), (left,), ()))
     assert (command.main(["stores"], standalone_mode=False) or 0) == code
     output = capsys.readouterr()
