@@ -9,9 +9,8 @@ and only those that changed are written (B.13); there is no limit to one open pa
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import starmap
 from pathlib import Path
 from typing import Final, Self
@@ -19,18 +18,18 @@ from typing import Final, Self
 from sessionlab import codec, keys, layout
 from sessionlab import entry as entries
 from sessionlab.entry import Entry, SessionSummary, canonical_digest
-from sessionlab.errors import StoreError, UncertainWriteError, UnwritableError
-from sessionlab.storage.files import make_folder
-from sessionlab.storage.kernel_lock import KernelLock
+from sessionlab.errors import UnwritableError
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores import sqlite_document, sqlite_rows, sqlite_schema
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
 from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.sqlite_connection import Connections
-from sessionlab.stores.sqlite_opening import Durability, Opened, private_copy, refusal
-from sessionlab.stores.sqlite_rows import Stored
+from sessionlab.stores.sqlite_opening import Durability, Opened, private_copy
+from sessionlab.stores.sqlite_rows import Parts, Row, Stored
+from sessionlab.stores.sqlite_schema import columns_of
 from sessionlab.stores.sqlite_snapshot import SnapshotResult
+from sessionlab.stores.sqlite_writing import Writing
 from sessionlab.stores.writing import Patch, WritableStore, Written
 
 DEFAULT_TIMEOUT_MS: Final = 10_000
@@ -70,8 +69,7 @@ class SQLiteStore(WritableStore):
         self.agent_id = agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT
         file = path.resolve()
         self._connections = Connections(path, file=file, timeout_ms=timeout_ms, durability=durability)
-        self._lock = KernelLock(file.with_name(f"{file.name}.lock"), timeout_ms)
-        self._writer: Opened | None = None  # of the one thread that holds the lock
+        self._writing = Writing(self._connections, path, timeout_ms=timeout_ms)
         self._copy: SnapshotResult | None = None
 
     @classmethod
@@ -100,32 +98,53 @@ class SQLiteStore(WritableStore):
         key = keys.normalise(key)
 
         def question(opened: Opened | None) -> int | None:
-            row = self._row(opened, key)
-            return None if row is None else entries.summary_of(key, self._decode(key, row.slim)).updated_ms
+            row = sqlite_rows.find(opened.connection, key, self.path) if opened else None
+            return None if row is None else row.stored().updated_ms(key, self.path)
 
         return self._connections.ask(question)
+
+    def put(self, key: str, entry: Entry) -> None:
+        key = keys.checked(keys.normalise(key))
+        session = sqlite_rows.taken_apart(key, entry, entries.encode(key, entry))  # not under the lock: that is the dearer half
+        with self._locked():
+            self._store([session], frozenset())
 
     def update(self, key: str, change: Callable[[Entry], Patch | None], *, now_ms: int) -> Entry | None:
         key = keys.checked(keys.normalise(key))
         with self._locked():
-            stored = self._stored(key)
-            if stored is None:
+            opened = self._writing.opened
+            if opened is None:
                 return None
+            with self._writing.wording:
+                row = sqlite_rows.find(opened.connection, key, self.path)
+                if row is None:
+                    return None
+                stored = sqlite_rows.read_big(opened.connection, row)
             patch = change(stored.entry(key, self.path))
-            before = stored.entry(key, self.path, is_verified=True)  # anew: the caller may have changed what it was given
             if patch is None:
-                return before
-            laid = self._lay_over(key, patch, now_ms=now_ms)
-            if laid is None:
-                return None
-            merged, kept = laid
-            return {name: before[name] if name in kept else value for name, value in merged.items()}
+                return stored.entry(key, self.path)  # anew: the caller may have changed what it was given
+            merged, kept = self._lay_over(opened, key, row, patch, now_ms=now_ms)
+            return merged if not kept else merged | stored.big_values(kept)
 
     def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
-        """Lay fields over one entry that exists; say whether there is one. Big fields that are not named are neither read nor written."""
+        """Lay fields over one entry that exists; say whether there is one. Big fields that are not named are neither read nor written.
+
+        When only hot fields are named, nothing of the entry is read, and its columns only are written; see `sqlite_document`.
+        """
         key = keys.checked(keys.normalise(key))
+        is_hot = sqlite_document.are_hot(fields) and sqlite_document.is_plain(now_ms)
         with self._locked():
-            return self._lay_over(key, fields, now_ms=now_ms) is not None
+            opened = self._writing.opened
+            if opened is None:
+                return False
+            with self._writing.wording:
+                is_touched = is_hot and sqlite_rows.touch(opened.connection, key, fields, now_ms=now_ms)
+                row = None if is_touched else sqlite_rows.find(opened.connection, key, self.path)
+            if is_touched:
+                self._writing.commit(opened)
+            elif row is not None:
+                self._lay_over(opened, key, row, fields, now_ms=now_ms)
+            return is_touched or row is not None
 
     def raw(self, key: str) -> bytes | None:
         """Return a session's entry as JSON, byte for byte as stored and not decoded; `None` when there is no such session."""
@@ -134,7 +153,7 @@ class SQLiteStore(WritableStore):
 
     def close(self) -> None:
         self._connections.close()
-        self._lock.close()
+        self._writing.close()
         if self._copy is not None:
             self._copy.close()
 
@@ -182,12 +201,10 @@ class SQLiteStore(WritableStore):
     def promote(self, promotion: Promotion) -> None:
         """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions."""
         with self._locked():
-            opened = self._writable()
-            try:
+            opened = self._writing.database()
+            with self._writing.wording:
                 opened.connection.execute("INSERT OR REPLACE INTO meta VALUES ('promotion', ?)", (promotions.encode(promotion).decode(),))
-            except sqlite3.Error as error:
-                raise self._refused(error) from error
-            self._commit(opened)
+            self._writing.commit(opened)
 
     def fingerprint(self) -> Fingerprint:
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
@@ -199,51 +216,10 @@ class SQLiteStore(WritableStore):
     def _stored(self, key: str) -> Stored | None:
         return self._connections.ask(lambda opened: sqlite_rows.read(opened.connection, key, self.path) if opened else None)
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         if self._copy is not None:
             raise UnwritableError(self.path, "is shown as a private copy, for reading only", advice="open the store itself")
-        if not self._connections.file.parent.is_dir():
-            make_folder(self._connections.file.parent)
-        with self._lock.held():
-            opened = self._writer = self._connections.current(live=True)
-            try:
-                if opened is not None:
-                    self._begin(opened)
-                yield
-            finally:
-                self._writer = None
-                self._connections.roll_back()
-
-    def _begin(self, opened: Opened) -> None:
-        """Begin to write. Never later than reading what the write depends on: SQLite would then refuse, or two writers lose an update."""
-        try:
-            opened.connection.execute("BEGIN IMMEDIATE")
-            sqlite_schema.upgrade(opened.connection, self.path)
-        except sqlite3.Error as error:
-            raise self._refused(error) from error
-
-    def _writable(self) -> Opened:
-        """Return the connection that writes, under the lock; a database that is not there is made."""
-        if self._writer is None:
-            opened = self._connections.make()
-            self._begin(opened)
-            return opened
-        return self._writer
-
-    def _refused(self, error: sqlite3.Error, *, is_commit: bool = False) -> StoreError:
-        """Word why a write failed."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
-            self._connections.forget()  # SQLite opens a file for reading where it may not write just then, and would stay like that
-        return refusal(self.path, error, is_write=True, is_commit=is_commit)
-
-    def _commit(self, opened: Opened) -> None:
-        try:
-            opened.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._refused(error, is_commit=True) from error
-        if not self._connections.has_kept_log(opened):
-            raise UncertainWriteError(self.path, "lost its log while it was written", advice="read the store again before going on")
+        return self._writing
 
     def _get(self, key: str) -> Entry | None:
         stored = self._stored(key)
@@ -268,47 +244,37 @@ class SQLiteStore(WritableStore):
         return snapshot.origin == self._state() or self._connections.is_at_rest_as(snapshot.origin)
 
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
-        if self._writer is None and not written:
+        if self._writing.opened is None and not written:
             return False
-        opened = self._writable()
+        return self._store((sqlite_rows.taken_apart(key, *one) for key, one in written.items()), removed)
+
+    def _store(self, sessions: Iterable[Parts], removed: frozenset[str]) -> bool:
+        """Write sessions and remove others, under the lock; say whether anything was changed."""
+        opened = self._writing.database()
         connection = opened.connection
-        try:
+        with self._writing.wording:
             # All of them, though one may be enough to know that something changes.
-            is_changed = sum([sqlite_rows.remove(connection, key) for key in removed]) + len(written) > 0
-            for key, one in written.items():
-                before = sqlite_rows.find(connection, key, self.path)
-                sqlite_rows.write(connection, key, one.entry, sqlite_document.split(one.data), before=before)
-        except sqlite3.Error as error:
-            raise self._refused(error) from error
+            is_changed = sum([sqlite_rows.remove(connection, key) for key in removed]) > 0
+            for session in sessions:
+                sqlite_rows.write(connection, session, before=sqlite_rows.find(connection, session.key, self.path))
+                is_changed = True
         if is_changed:
-            self._commit(opened)
+            self._writing.commit(opened)
         return is_changed
 
-    def _lay_over(self, key: str, patch: Patch, *, now_ms: int) -> tuple[Entry, frozenset[str]] | None:
-        """Lay a patch over an entry under the lock, encoding only what it brings; `None` when there is no such session.
+    def _lay_over(self, opened: Opened, key: str, row: Row, patch: Patch, *, now_ms: int) -> tuple[Entry, frozenset[str]]:
+        """Lay a patch over an entry under the lock, encoding only what it brings.
 
         Returns:
             The entry as it is now, without the values of the big fields that stayed as they are; and the names of those.
         """
-        opened = self._writer
-        try:
-            row = self._row(opened, key)
-            if opened is None or row is None:
-                return None
-            before = codec.decode_entry(row.slim, path=self.path, key=key)
-            merged = entries.merge(before, patch, now_ms=now_ms)
-            document = sqlite_document.patched(key, row.slim, before, merged)
-            sqlite_rows.write(opened.connection, key, merged, document, before=row)
-        except sqlite3.Error as error:
-            raise self._refused(error) from error
-        self._commit(opened)
+        before = row.stored().slim_entry(key, self.path)
+        merged = entries.merge(before, patch, now_ms=now_ms)
+        document = sqlite_document.patched(key, row.slim, before, merged)
+        with self._writing.wording:
+            sqlite_rows.write(opened.connection, Parts(key, columns_of(key, merged), document), before=row)
+        self._writing.commit(opened)
         return merged, frozenset(one.name for one in document.big if not one.value)
 
     def _decode(self, key: str, raw: bytes) -> Entry:
         return codec.decode_entry(raw, path=self.path, key=key)
-
-    def _row(self, opened: Opened | None, key: str) -> sqlite_rows.Row | None:
-        try:
-            return sqlite_rows.find(opened.connection, key, self.path) if opened else None
-        except UnicodeEncodeError:  # half a surrogate pair: nothing can be stored under it
-            return None

@@ -50,10 +50,10 @@ def _sound(connection: sqlite3.Connection, path: Path, found: list[Problem]) -> 
     """Yield the entries that can be read, and note those that cannot, and what their columns say wrongly."""
     for (key,) in connection.execute(_SELECT_KEYS).fetchall():
         try:
-            row, stored = sqlite_rows.find(connection, key, path), sqlite_rows.read(connection, key, path)
-            if row is None or stored is None:
+            row = sqlite_rows.find(connection, key, path)
+            if row is None:
                 continue
-            entry = stored.entry(key, path)
+            entry = sqlite_rows.read_big(connection, row).entry(key, path)
         except StoreError as error:
             message = error.reason
             found.append(Problem(code="bad_entry", severity="error", message=message, path=str(path), key=key, advice=_RESTORE))

@@ -67,6 +67,9 @@ class Connections:
         for attempt in range(_MOST_TRIES):
             opened = self.current(live=attempt == _MOST_TRIES - 1)
             try:
+                if opened is not None and opened.is_live:
+                    with opened.in_use:
+                        return question(opened)
                 with opened.in_use if opened else contextlib.nullcontext():
                     answer = question(opened)
             except sqlite3.Error as error:
@@ -116,6 +119,8 @@ class Connections:
             live: Open it as writers do.
         """
         opened: Opened | None = getattr(self._local, "opened", None)
+        if opened is not None and opened.is_live and self._leads_there(opened):
+            return opened
         state = self._state()
         if state is None:
             self._local.opened = None
@@ -218,6 +223,16 @@ class Connections:
         if not opened.is_live:
             return opened.state == state
         return opened.state[:2] == state[:2] and opened.log_inode == inode_of(self._log)
+
+    def _leads_there(self, opened: Opened) -> bool:
+        """Say of a live connection what `_is_usable` says, in half the time."""
+        if opened.process != os.getpid() or opened.is_closed:
+            return False
+        try:
+            file, log = os.stat(self._file_name), os.stat(self._log)  # noqa: PTH116
+        except OSError:
+            return False
+        return file.st_ino == opened.state.inode and file.st_dev == opened.state.device and log.st_ino == opened.log_inode
 
     def _still_counts(self, opened: Opened | None) -> bool:
         """Say whether what was read is one committed state: always, except of a file at rest that has been written since."""

@@ -1,13 +1,14 @@
-r"""An entry as the SQLite store keeps it: a slim JSON object, and its big fields apart.
+r"""An entry as the SQLite store keeps it: a slim JSON object, its hot fields in columns, and its big fields apart.
 
-The slim object has every field in its place; a big field's value stands there as `[\n]`, which compact JSON never holds, so that putting
-the values back is cutting at that mark. What changes with every message is in the slim part: the big fields need not be read for it.
+The slim object has every field in its place. Of a hot field, a counter that changes with every message, the value stands in the column of
+its name and nowhere else; of a big field, in a row of its own. In their places the slim object has marks (`[\t0]` for the first hot field,
+`[\n]` for every big one) which compact JSON never holds, so that putting the values back is cutting at the marks.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
-from itertools import chain, zip_longest
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,28 +21,45 @@ BIG_BYTES: Final = 1024
 
 MARK: Final = b"[\n]"
 
+HOT_FIELDS: Final = ("updatedAt", "inputTokens", "outputTokens", "totalTokens", "contextTokens", "compactionCount")
+"""The fields whose values are in columns only, when they are plain integers. Bit n of an entry's mask says so of the n-th."""
+
+_HOT_BITS: Final = {name: 1 << place for place, name in enumerate(HOT_FIELDS)}
+_HOT_MARKS: Final = tuple(b"[\t%d]" % place for place in range(len(HOT_FIELDS)))
+_RAW_HOT: Final = {name: msgspec.Raw(mark) for name, mark in zip(HOT_FIELDS, _HOT_MARKS, strict=True)}
+_HOT_START: Final = b"[\t"
+_HOT_PLACES: Final = {b"%d]" % place: place for place in range(len(HOT_FIELDS))}
+_MOST: Final = 1 << 53
+"""Larger numbers are not what JavaScript counts with, and the index does not take them."""
+
 _MARK: Final = msgspec.Raw(MARK)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODER: Final = msgspec.json.Encoder()
 
 
 class BigField(NamedTuple):
-    """A value that is kept apart, as compact JSON; `digest` is its SHA-256. Both are blank where what is stored is to stay."""
+    """A value that is kept apart, as compact JSON, and its CRC-32, which tells damage. Both are blank where what is stored is to stay."""
 
     name: str
-    digest: bytes = b""
+    checksum: int = 0
     value: bytes = b""
+
+    def is_sound(self) -> bool:
+        """Say whether the value is what was written."""
+        return zlib.crc32(self.value) == self.checksum
 
 
 class Document(NamedTuple):
-    """An entry in two parts.
+    """An entry in parts.
 
     Attributes:
         slim: The object with marks.
-        big: The values of the marks, in order.
+        hot: Which fields are in columns only.
+        big: The values of the marks for big fields, in order.
     """
 
     slim: bytes
+    hot: int
     big: tuple[BigField, ...]
 
     def has_fresh_values(self) -> bool:
@@ -49,28 +67,72 @@ class Document(NamedTuple):
         return any(one.value for one in self.big)
 
 
-def digest_of(value: bytes) -> bytes:
-    """Return the digest by which a value is known."""
-    import hashlib  # loads OpenSSL, 4 ms that a listing need not pay
+def hot_bits(fields: Mapping[str, Any]) -> int:
+    """Return which of the fields may be in columns only."""
+    bits = 0
+    for name, bit in _HOT_BITS.items():
+        if name in fields and is_plain(fields[name]):
+            bits |= bit
+    return bits
 
-    return hashlib.sha256(value).digest()
+
+def are_hot(fields: Mapping[str, Any]) -> bool:
+    """Say whether all fields may be in columns only."""
+    return hot_bits(fields).bit_count() == len(fields)
 
 
-def split(data: bytes) -> Document:
-    """Take an entry's compact JSON apart."""
-    return Document(data, ()) if len(data) < BIG_BYTES else _packed(_MEMBERS.decode(data))
+def is_plain(value: object) -> bool:
+    """Say whether a column gives a number back as it was."""
+    return type(value) is int and -_MOST <= value <= _MOST
+
+
+def split(data: bytes, entry: Mapping[str, Any]) -> Document:
+    """Take an entry apart, which is also there as compact JSON."""
+    return _packed(_MEMBERS.decode(data), hot_bits(entry))
+
+
+def filled(slim: bytes, hot: int, values: Sequence[Any]) -> bytes | None:
+    """Return a slim object with its hot values in place; `None` when the marks are not those of the values.
+
+    Args:
+        slim: The object with marks.
+        hot: Which values are in columns only.
+        values: What the columns say, in the order of `HOT_FIELDS`.
+    """
+    pieces = iter(slim.split(_HOT_START))
+    parts = [next(pieces)]
+    for piece in pieces:
+        place = _HOT_PLACES.get(piece[:2], len(HOT_FIELDS))
+        if not (hot >> place & 1 and is_plain(values[place])):
+            return None
+        parts += (b"%d" % values[place], piece[2:])
+    return b"".join(parts) if len(parts) == 1 + 2 * hot.bit_count() else None
+
+
+def fill(entry: Entry, slim: bytes, hot: int, values: Sequence[Any]) -> bool:
+    """Do the same to the decoded object; say whether the marks are those of the values."""
+    if slim.count(_HOT_START) != hot.bit_count():
+        return False
+    for place, name in enumerate(HOT_FIELDS):
+        if hot >> place & 1:
+            if entry.get(name) != [place] or not is_plain(values[place]):
+                return False
+            entry[name] = values[place]
+    return True
 
 
 def joined(slim: bytes, values: Sequence[bytes]) -> bytes | None:
-    """Return an entry's compact JSON, byte for byte what was taken apart; `None` when the values are not those of the marks."""
+    """Return a slim object with its big values in place; `None` when the values are not those of the marks."""
     pieces = slim.split(MARK)
     if len(pieces) != len(values) + 1:
         return None
-    return b"".join(chain.from_iterable(zip_longest(pieces, values, fillvalue=b""))) if values else slim
+    parts = [b""] * (2 * len(values) + 1)
+    parts[::2], parts[1::2] = pieces, values
+    return b"".join(parts)
 
 
 def mark_count(slim: bytes) -> int:
-    """Return how many values belong into a slim object."""
+    """Return how many big values belong into a slim object."""
     return slim.count(MARK)
 
 
@@ -80,31 +142,33 @@ def patched(key: str, slim: bytes, before: Entry, merged: Mapping[str, Any]) -> 
     Args:
         key: The session, for messages.
         slim: The slim object before the merge.
-        before: The same, decoded.
+        before: The same, decoded, with its hot values.
         merged: What became of `before`: what was carried over is the same object.
 
     Raises:
         InvalidEntryError: What the merge brought may not be stored.
     """
     fresh = {name: value for name, value in merged.items() if name not in before or value is not before[name]}
-    document = _packed(_MEMBERS.decode(entries.encode(key, {"sessionId": merged.get("sessionId"), **fresh})))
+    document = _packed(_MEMBERS.decode(entries.encode(key, {"sessionId": merged.get("sessionId"), **fresh})), hot_bits(fresh))
     brought = {one.name: one for one in document.big}
     stored, slim_brought = _MEMBERS.decode(slim), _MEMBERS.decode(document.slim)
     members = {name: slim_brought[name] if name in fresh else stored[name] for name in merged}
+    hot = document.hot | sum(_HOT_BITS[name] for name, raw in _RAW_HOT.items() if name not in fresh and members.get(name) == raw)
     kept = {name for name, value in before.items() if value == [] and name not in fresh and stored[name] == _MARK}
     big = [brought.get(name) or BigField(name) for name in merged if name in brought or name in kept] if brought or kept else ()
-    return Document(_ENCODER.encode(members), tuple(big))
+    return Document(_ENCODER.encode(members), hot, tuple(big))
 
 
-def _packed(members: Mapping[str, msgspec.Raw]) -> Document:
-    """Put the members that are big apart."""
-    slim, big = {}, []
+def _packed(members: dict[str, msgspec.Raw], hot: int) -> Document:
+    """Put the members that are big or hot apart."""
+    big = []
     for name, raw in members.items():
-        view = memoryview(raw)
-        if len(view) >= BIG_BYTES and name not in INDEX_NAMES:
+        if len(view := memoryview(raw)) >= BIG_BYTES and name not in INDEX_NAMES:
             value = bytes(view)
-            big.append(BigField(name, digest_of(value), value))
-            slim[name] = _MARK
-        else:
-            slim[name] = raw
-    return Document(_ENCODER.encode(slim), tuple(big))
+            big.append(BigField(name, zlib.crc32(value), value))
+    for field in big:
+        members[field.name] = _MARK
+    for name, bit in _HOT_BITS.items():
+        if hot & bit:
+            members[name] = _RAW_HOT[name]
+    return Document(_ENCODER.encode(members), hot, tuple(big))

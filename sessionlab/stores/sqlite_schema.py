@@ -4,13 +4,15 @@ The `sessions` table has that proposal's columns and indexes, and those that a l
 `context_tokens`, `compaction_count`, `parent_key`, `session_file`. Where it differs:
 
 - `entry_json` lies in `documents`, and big fields of it in `big_fields`, so that a listing reads neither, and changing one field does not
-  write the others. Columns are an index only, made from the entry, which alone is the truth (B.5).
+  write the others.
+- Columns are an index only, made from the entry, which alone is the truth (B.5); except that hot fields, as `hot` says of each session,
+  are in their columns and nowhere else, so that what changes with every message is written without reading the entry.
 - `updated_at` may be NULL: an entry need not say. `created_at` is what the entry says, not `startedAt`, which has a column of its own.
 - `session_key` is one spelling by constraint: what SQLite can tell (spaces, ASCII letters) no program can store twice.
   Nor can it store a reserved key.
 - `meta` has what concerns the store as a whole: the record of its promotion, see `promotion`.
 
-A big field has a digest of its own: storing equal values once is one more column away, and not built.
+A big field has a CRC-32, by which damage is told at half the price of a SHA-256; whether two values are equal, their bytes say.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ SCHEMA: Final = (
         last_channel TEXT,
         last_to TEXT,
         last_account_id TEXT,
-        message_count INTEGER
+        message_count INTEGER,
+        hot INTEGER NOT NULL DEFAULT 0
     )
     """,
     "CREATE INDEX idx_sessions_updated_at ON sessions (updated_at DESC, session_key)",
@@ -75,7 +78,7 @@ SCHEMA: Final = (
         session INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
         place INTEGER NOT NULL,
         name TEXT NOT NULL,
-        digest BLOB NOT NULL,
+        crc32 INTEGER NOT NULL,
         value TEXT NOT NULL
     )
     """,
@@ -91,6 +94,9 @@ COLUMNS: Final = (
     *("session_file", "last_thread_id", "archived", "last_channel", "last_to", "last_account_id"),
 )
 """The columns that are made from an entry, in the order of `columns_of`; those up to `archived` make a summary."""
+
+HOT_COLUMNS: Final = ("updated_at", "input_tokens", "output_tokens", "total_tokens", "context_tokens", "compaction_count")
+"""The columns of `sqlite_document.HOT_FIELDS`, in their order."""
 
 _SUMMARY: Final = ("session_key", *COLUMNS[: COLUMNS.index("archived")], f'archived AS "archived [{TRUTH}]"')
 SELECT_SUMMARIES: Final = (

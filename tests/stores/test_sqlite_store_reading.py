@@ -141,7 +141,12 @@ def pages_overwritten(path: Path) -> None:
     ("damage", "code"),
     [
         pytest.param(run("UPDATE sessions SET label = 'lie' WHERE id = 1"), "wrong_index", id="column"),
-        pytest.param(run("UPDATE sessions SET updated_at = 'soon' WHERE id = 1"), "wrong_index", id="column-type"),
+        pytest.param(run("UPDATE sessions SET archived = 'soon' WHERE id = 1"), "wrong_index", id="column-type"),
+        pytest.param(run("UPDATE sessions SET updated_at = 'soon' WHERE id = 1"), "bad_entry", id="hot-column-type"),
+        pytest.param(run("UPDATE sessions SET updated_at = NULL WHERE id = 1"), "bad_entry", id="hot-column-empty"),
+        pytest.param(run("UPDATE sessions SET hot = 0 WHERE id = 1"), "bad_entry", id="hot-mask-empty"),
+        pytest.param(run("UPDATE sessions SET hot = hot | 16, context_tokens = 5 WHERE id = 1"), "bad_entry", id="hot-mask-too-full"),
+        pytest.param(run("UPDATE sessions SET hot = 2, input_tokens = 5 WHERE id = 1"), "bad_entry", id="hot-mask-wrong"),
         pytest.param(run("UPDATE documents SET entry_json = '{' WHERE id = 1"), "bad_entry", id="entry"),
         pytest.param(run("DELETE FROM documents WHERE id = 1"), "bad_entry", id="entry-gone"),
         pytest.param(run("DELETE FROM documents WHERE id = 1"), "orphaned_rows", id="entry-gone-leaves-orphans"),
@@ -171,6 +176,10 @@ def test_check_names_what_is_wrong(path: Path, damage: Callable[[Path], None], c
         "UPDATE big_fields SET name = 'tag'",
         "DELETE FROM documents WHERE id = 1",
         "UPDATE documents SET entry_json = CAST(x'ff' AS TEXT) WHERE id = 1",
+        "UPDATE sessions SET updated_at = 1.5 WHERE id = 1",
+        "UPDATE sessions SET updated_at = 9007199254740993 WHERE id = 1",
+        "UPDATE sessions SET hot = 0 WHERE id = 1",
+        "UPDATE sessions SET hot = hot | 32, compaction_count = 1 WHERE id = 1",
     ],
 )
 def test_entry_that_is_not_what_was_written_is_never_given_out(path: Path, statement: str) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,15 @@ def shuffled(entry: Entry, chance: Any) -> Entry:
 def test_any_entry_is_put_together_byte_for_byte(entry: Entry) -> None:
     """B.5: order of fields, types, nulls, absent and empty values, numbers of every kind, unknown fields."""
     data = codec.encode_compact(entry)
-    document = sqlite_document.split(data)
-    assert sqlite_document.joined(document.slim, [one.value for one in document.big]) == data
-    assert list(json.loads(document.slim)) == list(json.loads(data))
-    assert summary_of("k", json.loads(document.slim)) == summary_of("k", json.loads(data))
+    document = sqlite_document.split(data, entry)
+    values = [entry.get(name) for name in sqlite_document.HOT_FIELDS]
+    slim = sqlite_document.filled(document.slim, document.hot, values)
+    assert slim is not None
+    assert sqlite_document.joined(slim, [one.value for one in document.big]) == data
+    decoded = json.loads(document.slim)
+    assert list(decoded) == list(json.loads(data))
+    assert sqlite_document.fill(decoded, document.slim, document.hot, values)
+    assert summary_of("k", decoded) == summary_of("k", json.loads(data))
     assert document.slim.count(MARK) == len(document.big)
 
 
@@ -103,6 +109,63 @@ def test_any_sequence_of_writes_ends_as_in_the_oracle(path: Path) -> None:
             assert [problem for problem in store.check() if problem.severity == "error"] == []
 
         agree()
+
+
+HOT: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from([*sqlite_document.HOT_FIELDS, "label"]),
+    st.integers(0, 9) | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, -5, 2.0, 1.5, None, True, "7", [0], [], {}, msgspec.UNSET]),
+)
+
+
+def test_touching_hot_fields_ends_as_in_the_oracle(path: Path) -> None:
+    """B.5: whatever they were before, in whatever order, and whether their values are in columns only or not."""
+    with SQLiteStore(path, durability="process") as store:
+        oracle = MemoryStore()
+
+        @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(first=HOT, patches=st.lists(st.tuples(HOT, st.integers(0, 9)), min_size=1, max_size=3))
+        def agree(first: Entry, patches: list[tuple[Entry, int]]) -> None:
+            first = {name: value for name, value in first.items() if value is not msgspec.UNSET} | {"sessionId": "id"}
+            for one in (store, oracle):
+                one.put(ALPHA, first)
+                for patch, now_ms in patches:
+                    assert one.touch(ALPHA, patch, now_ms=now_ms)
+            expected = dict(oracle.raw_items())
+            assert dict(store.raw_items()) == expected == entries(path)
+            assert store.raw(ALPHA) == expected[ALPHA]
+            assert json.dumps(store.get(ALPHA)) == json.dumps(oracle.get(ALPHA))
+            assert store.updated_at(ALPHA) == oracle.updated_at(ALPHA)
+            assert list(store.summaries()) == list(oracle.summaries())
+            assert [problem for problem in store.check() if problem.severity == "error"] == []
+
+        agree()
+
+
+def test_touching_hot_fields_reads_and_writes_the_index_only(path: Path) -> None:
+    """The cheap write: the session's document is not even looked at."""
+    with SQLiteStore(path) as store:
+        store.save({ALPHA: full(1) | {"totalTokens": 1}, BETA: full(2)})
+        with plain(path) as connection:
+            (slim,) = connection.execute("SELECT entry_json FROM documents WHERE id = 1").fetchone()
+            connection.execute("UPDATE documents SET entry_json = '{' WHERE id = 1")
+            connection.execute("CREATE TRIGGER no_document BEFORE UPDATE ON documents BEGIN SELECT RAISE(ABORT, 'no'); END")
+        assert store.touch(ALPHA, {"totalTokens": 5, "updatedAt": NOW_MS + 9}, now_ms=NOW_MS + 1)
+        with pytest.raises(CorruptStoreError):
+            store.touch(ALPHA, {"inputTokens": 5}, now_ms=NOW_MS + 1)
+        with plain(path) as connection:
+            connection.execute("DROP TRIGGER no_document")
+            connection.execute("UPDATE documents SET entry_json = ? WHERE id = 1", (slim,))
+        assert store.get(ALPHA) == full(1) | {"totalTokens": 5, "updatedAt": NOW_MS + 9}
+
+
+def test_put_tells_values_of_one_checksum_apart(path: Path) -> None:
+    """The checksum tells damage, not equality."""
+    ours, twin = ("x" * 2_000 + end for end in ("plumless", "buckeroo"))
+    with SQLiteStore(path) as store:
+        for text in (ours, twin):
+            assert zlib.crc32(json.dumps(text).encode()) == zlib.crc32(json.dumps(ours).encode())
+            store.put(ALPHA, session(1, note=text))
+            assert store.get(ALPHA) == session(1, note=text)
 
 
 def test_touch_writes_neither_big_fields_nor_other_sessions(path: Path) -> None:
