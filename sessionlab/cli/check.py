@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -56,7 +56,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     """
     place = asked_place(path, state_dir)
     locations = asked_stores(place, agent)
-    lost = _lost(place) if agent is None else ()
+    lost_agents = agents_without_store(place) if agent is None else ()
+    lost = _lost(place, lost_agents)
     stores: list[_Checked] = []
     for location in locations:
         stores.append(_checked(location))
@@ -64,10 +65,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
             _echo(stores[-1])
     is_sound = not lost and all(store.is_sound for store in stores)
     if as_json:
-        lost_rows = [msgspec.to_builtins(problem) for problem in lost]
-        echo_json(
-            {"path": str(place), "is_sound": is_sound, "stores": [_row(store) for store in stores], "agents_without_store": lost_rows}
-        )
+        answer = {"path": str(place), "is_sound": is_sound, "stores": [_row(store) for store in stores]}
+        echo_json({**answer, "agents_without_store": lost_agents})
     else:
         _echo_problems(lost)
     problems = [*lost, *(problem for store in stores for problem in store.problems)]
@@ -99,7 +98,7 @@ def _checked(location: StoreLocation) -> _Checked:
     return _Checked(location, problems, sessions, fingerprint, errors)
 
 
-def _lost(place: Path) -> tuple[Problem, ...]:
+def _lost(place: Path, agents: Sequence[str]) -> tuple[Problem, ...]:
     """Return what is wrong with the agents of a state folder that have transcripts but no store."""
     return tuple(
         Problem(
@@ -109,7 +108,7 @@ def _lost(place: Path) -> tuple[Problem, ...]:
             path=str(layout.agents_dir(place) / agent_id),
             advice="restore its sessions.json or database from a backup",
         )
-        for agent_id in agents_without_store(place)
+        for agent_id in agents
     )
 
 

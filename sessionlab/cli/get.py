@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import click
 
@@ -103,11 +103,12 @@ def _decoded(store: SessionStore, key: str, raw: bytes) -> Entry:
         raise
 
 
-def _refuse(errors: Sequence[SessionLabError]) -> None:
-    """Fail with the errors of the stores in which the session may be for all we know."""
-    if len(errors) == 1:
-        raise errors[0]
-    end_with(errors)
+def _refuse(errors: Sequence[SessionLabError]) -> NoReturn:
+    """Fail with the errors of the stores in which the session may be for all we know, the worst last."""
+    *others, worst = sorted(errors, key=lambda error: error.exit_code)
+    for error in others:
+        click.echo(f"sessionlab: {error}", err=True)
+    raise worst
 
 
 def _chosen(hit: _Hit, fields: Sequence[str]) -> Entry:
@@ -133,7 +134,8 @@ def _nearest(locations: Sequence[StoreLocation], key: str) -> str:
                 known.append(summary.key)
                 if normal == (summary.session_id or "").lower():
                     meant.append(summary.key)
-    meant += [name for name in known if normal in keys.normalise(name)][:_SHOWN]
+    with_it = [name for name in known if normal in keys.normalise(name)]
+    meant += sorted(with_it, key=lambda name: (not keys.normalise(name).endswith(f":{normal}"), len(name)))[:_SHOWN]
     meant += get_close_matches(normal, known[:_COMPARED], n=_SHOWN)
     nearest = list(dict.fromkeys(meant))[:_SHOWN]
     every = "'sessionlab list' shows all"

@@ -22,7 +22,7 @@ from sessionlab.units import format_count, format_ms_utc, parse_duration_ms
 _WIDTH: Final = 100
 """Columns of a terminal that does not say how many it has."""
 
-_LEAST_KEY: Final = 24
+_LEAST_KEY: Final = 20
 _LONGEST_NAME: Final = 20
 
 

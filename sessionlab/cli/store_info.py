@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -18,8 +18,10 @@ from sessionlab.cli.output import agent_option, echo_json, echo_table, json_opti
 from sessionlab.errors import UnreadableError, UsageError
 from sessionlab.settings import StoreSettings
 from sessionlab.stores.locating import locate, only, settings_of
-from sessionlab.stores.location import StoreLocation
+from sessionlab.stores.location import StoreKind, StoreLocation
 from sessionlab.units import format_count
+
+_NAMES: Final[dict[StoreKind, str]] = {"json": "JSON", "sqlite": "SQLite", "directory": "Directory", "openclaw": "OpenClaw"}
 
 
 @click.command("store-info")
@@ -98,20 +100,21 @@ def _json_path(location: StoreLocation, settings: StoreSettings) -> Path:
 
 def _echo(facts: dict[str, Any], location: StoreLocation, settings: StoreSettings) -> None:
     json_path = Path(facts["jsonPath"])
+    paths: dict[StoreKind, Path] = {
+        "json": json_path,
+        "sqlite": layout.sqlite_beside(json_path),
+        "directory": layout.directory_beside(json_path),
+    }
+    paths[location.kind] = location.path
     rows = [
         ["Agent", location.agent_id],
         ["Configured Type", settings.store_type or "json (by default)"],
         ["Effective Type", location.kind],
         ["SQLite Available", "yes" if facts["sqliteAvailable"] else "no"],
         ["Session Count", format_count(facts["sessionCount"])],
-        ["JSON Path", _shown(json_path)],
-        ["SQLite Path", _shown(layout.sqlite_beside(json_path))],
-        ["Directory Path", _shown(layout.directory_beside(json_path))],
+        *([f"{_NAMES[kind]} Path", _shown(path)] for kind, path in paths.items()),
+        *([["Careful", location.note]] if location.note else []),
     ]
-    if location.kind == "openclaw":
-        rows.append(["OpenClaw Path", _shown(location.path)])
-    if location.note:
-        rows.append(["Careful", location.note])
     echo_table(rows)
 
 
