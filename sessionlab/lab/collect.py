@@ -20,6 +20,7 @@ from sessionlab.lab.files import SeenFile, is_transcript, scan_folder
 from sessionlab.stores.authority import split_rivals
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats
 from sessionlab.stores.location import StoreLocation
+from sessionlab.stores.transcript_store import TranscriptStore
 
 _NAMES_SHOWN: Final = 3
 _SHOWN_AS: Final = {"json": "sessions.json", "openclaw": "the SQLite store", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
@@ -98,7 +99,7 @@ def snapshot_agent(store: SessionStore, location: StoreLocation, files: list[See
     if location.kind == "json":
         _add_bytes_around(snapshot)
     transcripts = [file for file in files if is_transcript(file)]
-    if location.kind == "openclaw":
+    if isinstance(store, TranscriptStore):
         _match_stored(snapshot, store, transcripts, stamp_ns=_stamp_ns(files))
     else:
         _match_files(snapshot, transcripts)
@@ -174,15 +175,11 @@ def _match_files(snapshot: AgentSnapshot, transcripts: Iterable[SeenFile]) -> No
         snapshot.sources.append(_of_file(file, parsed, key))
 
 
-def _match_stored(snapshot: AgentSnapshot, store: SessionStore, transcripts: list[SeenFile], *, stamp_ns: int) -> None:
+def _match_stored(snapshot: AgentSnapshot, store: TranscriptStore, transcripts: list[SeenFile], *, stamp_ns: int) -> None:
     """Take the transcripts that lie in the database, and of the files beside it only those that do not lie in both places.
 
     `stamp_ns` stands for the time of change of what lies in the database: its files' latest.
     """
-    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
-
-    if not isinstance(store, OpenClawStore):
-        raise TypeError(f"{store.kind} is not OpenClaw's SQLite store")
     stored_events: dict[str, int] = {}
     archived: set[str] = set()
     with_events: set[str] = set()
@@ -338,9 +335,7 @@ def _storage(files: Iterable[SeenFile]) -> list[tuple[str, str, int, int]]:
 
 def _inside(store: SessionStore) -> list[tuple[str, str, int, int]]:
     """Return ("inside the store", table group, 0, bytes) for a database."""
-    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
-
-    if not isinstance(store, OpenClawStore):
+    if not isinstance(store, TranscriptStore):
         return []
     return [("inside the store", group, 0, size_bytes) for group, size_bytes in store.storage_parts()]
 

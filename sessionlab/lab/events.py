@@ -22,12 +22,11 @@ from sessionlab.lab.load_plan import ReadingPlan
 from sessionlab.lab.transcript_problems import transcript_problems
 from sessionlab.lab.workers import parse_all
 from sessionlab.stores.base import Problem, SessionStore
+from sessionlab.stores.transcript_store import StoredTranscript, TranscriptStore
 from sessionlab.transcripts import Event, decode, read
 
 if TYPE_CHECKING:
     import duckdb
-
-    from sessionlab.stores.openclaw_transcripts import StoredTranscript
 
 _STORED_BATCH_BYTES: Final = 24 << 20
 _INSERT_ROWS: Final = 60_000
@@ -214,9 +213,7 @@ def _stored_batches(
     snapshot: AgentSnapshot, store: SessionStore, stored: dict[str, _Numbered], result: LoadedEvents
 ) -> Iterator[EventBatch]:
     """Yield the events that lie in one database."""
-    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
-
-    if not isinstance(store, OpenClawStore):
+    if not isinstance(store, TranscriptStore):
         raise TypeError(f"{store.kind} holds no transcripts")
     jobs: list[ParseJob] = []
     room = _STORED_BATCH_BYTES
@@ -286,9 +283,7 @@ def _file_events(source: TranscriptSource) -> Iterator[Event]:
 
 def _stored_events(one: _Numbered, listed: dict[int, dict[str, StoredTranscript]]) -> Iterator[Event]:
     """Read one transcript of a database; `listed` keeps each database's list, as making it reads every row."""
-    from sessionlab.stores.openclaw import OpenClawStore  # sqlite3 is only loaded for a SQLite store
-
-    if not isinstance(one.store, OpenClawStore):
+    if not isinstance(one.store, TranscriptStore):
         return
     if id(one.store) not in listed:
         listed[id(one.store)] = {transcript.name: transcript for transcript in one.store.transcripts()}

@@ -27,9 +27,10 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_digest, summarise
 from sessionlab.errors import CorruptStoreError, NoStoreError, UnreadableError, UnsupportedSchemaError
-from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of
-from sessionlab.stores.openclaw_transcripts import StoredTranscript, TranscriptReader, columns_of
+from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
+from sessionlab.stores.openclaw_transcripts import TranscriptReader, columns_of
 from sessionlab.stores.sqlite_snapshot import SnapshotResult, take_snapshot
+from sessionlab.stores.transcript_store import StoredTranscript, TranscriptStore
 
 SUPPORTED_VERSIONS: Final = range(19, 24)
 """Agent schema versions that this reader was tried on: 19 (2026.8.1) to 23 (2026.9.6)."""
@@ -47,8 +48,8 @@ _INDEX: Final = msgspec.json.Decoder(IndexFields)
 _Item = TypeVar("_Item")
 
 
-class OpenClawStore(SessionStore):
-    """One agent's SQLite store, opened for reading; see `SessionStore` for the contract.
+class OpenClawStore(TranscriptStore):
+    """One agent's SQLite store, opened for reading; see `SessionStore` and `TranscriptStore` for the contract.
 
     All answers are about the state that was committed when the store was opened. The store's own order is that of insertion.
     """
@@ -146,11 +147,9 @@ class OpenClawStore(SessionStore):
         return fingerprint_of((key, canonical_digest(entry)) for key, entry in self.items())
 
     def transcripts(self) -> Iterator[StoredTranscript]:
-        """Yield every transcript in the database: live ones by session id, then cold ones, then archives. Reads no archive."""
         return self._guarded(self._reader().transcripts())
 
     def transcript_lines(self, transcript: StoredTranscript) -> Iterator[bytes | Problem]:
-        """Yield the events of one transcript in order as JSON bytes, an unreadable one as its problem; lazy for live ones."""
         return self._guarded(self._reader().lines_of(transcript))
 
     def iter_transcript_buffers(self) -> Iterator[tuple[StoredTranscript, bytes]]:

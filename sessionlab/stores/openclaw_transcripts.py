@@ -38,38 +38,9 @@ from sessionlab.stores.openclaw_bytes import (
     unpack,
     verify_sha256,
 )
+from sessionlab.stores.transcript_store import StoredTranscript
 
 _COLD_NAME: Final = re.compile(r"[a-f0-9]{64}\.jsonl\.zst")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTranscript:
-    """One transcript held by the database.
-
-    Attributes:
-        session_id: The transcript generation ("session window") it belongs to.
-        session_key: The session that owns it; `None` when no window row names it (an orphan).
-        source: Live events, cold storage, or an archive of a deleted or reset session.
-        name: The archive's file name; for live events `<session_id>.jsonl`, as the JSON era called them.
-        reason: Why the window or the archive began ("initial", "reset", "deleted", ...), when the store says so.
-        events: Rows or lines, unreadable ones included; 0 for an archive that was not opened.
-        bytes: UTF-8 bytes of the events with one newline each, which is the size of the same transcript as a `.jsonl` file;
-            for an archive that was not opened, its stored size.
-        created_ms: When the window or archive was made, by the store's own clock.
-        is_published: Whether an archive was also written as a file of this `name` into the sessions folder.
-        problems: What could not be read; `line` is the event's 1-based place.
-    """
-
-    session_id: str
-    session_key: str | None
-    source: Source
-    name: str
-    reason: str | None
-    events: int
-    bytes: int
-    created_ms: int | None
-    is_published: bool = False
-    problems: tuple[Problem, ...] = ()
 
 
 class _ColdRow(msgspec.Struct):

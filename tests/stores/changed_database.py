@@ -13,7 +13,7 @@ import zstandard
 
 from sessionlab.stores.base import Problem
 from sessionlab.stores.openclaw import OpenClawStore
-from sessionlab.stores.openclaw_transcripts import StoredTranscript
+from sessionlab.stores.transcript_store import StoredTranscript
 
 Change = Callable[[sqlite3.Connection], object]
 WINDOW = "d86bb32f-14b9-4257-9266-ef64311275fc"
