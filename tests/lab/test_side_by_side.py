@@ -13,6 +13,7 @@ from sessionlab.lab import figures, findings
 from sessionlab.lab.figures import tables
 from tests.fixture_states import photo
 from tests.lab.loaded_mirror import NOW_MS
+from tests.lab.states import write_store
 
 STORES = ["sessions.json", "sessions.sqlite", "sessions.d"]
 
@@ -72,6 +73,14 @@ def test_times_and_memory_have_a_row_for_each_store(stores: SideBySide) -> None:
     assert "On this machine an update is fastest in" in findings.timed(times, memory)
     for drawn in (figures.operation_times(times), figures.listing_memory(memory)):
         assert drawn.layout.meta["alt"]
+
+
+def test_empty_store_has_nothing_to_measure(tmp_path: Path) -> None:
+    write_store(tmp_path, "main", {})
+    made = side_by_side(tmp_path, now_ms=NOW_MS)
+    assert set(made.contents()["sessions"]) == {0}
+    assert findings.updates(made.writes()) == findings.timed(made.times(), made.memory()) == "The store holds no session in this selection."
+    made.close()
 
 
 def test_stores_that_differ_are_said_to() -> None:

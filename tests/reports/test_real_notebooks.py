@@ -108,7 +108,10 @@ def test_days_without_anything_and_a_missing_history_still_make_a_notebook(tmp_p
     assert read_record(later.node)["sessions"] == 300
 
 
-@pytest.mark.parametrize(("name", "chosen"), [("00_quickstart", {"question": "bytes_by_field"}), ("99_template", {"since": "2026-11-01"})])
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("00_quickstart", {"question": "bytes_by_field"}), ("02_stores", {"rounds": 2}), ("99_template", {"since": "2026-11-01"})],
+)
 def test_the_other_notebooks_run_on_another_store_too(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str, chosen: dict[str, object]
 ) -> None:

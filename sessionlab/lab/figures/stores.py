@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+_NOTHING: Final = "the stores hold no session"
 _LOG_AXIS: Final = {"type": "log", "dtick": 1, "minor": {"ticks": ""}}
 
 
@@ -18,6 +19,9 @@ def bytes_per_update(writes: pd.DataFrame) -> go.Figure:
     """Draw what changing one small field of one session writes, by store; `writes` is of `bench.side_by_side`."""
     import plotly.graph_objects as go
 
+    title = "Bytes written by one small update"
+    if writes.empty:
+        return style.no_data(title, _NOTHING)
     sizes, names = style.whole(writes["written_bytes"]), writes["store"].tolist()
     trace = go.Bar(
         x=[max(size, 1) for size in sizes],
@@ -32,7 +36,7 @@ def bytes_per_update(writes: pd.DataFrame) -> go.Figure:
     first, last = names[sizes.index(most)], names[sizes.index(least)]
     return style.figure(
         [trace],
-        title="Bytes written by one small update",
+        title=title,
         alt=f"{first} writes the most, {format_bytes(most)}; {last} the least, {format_bytes(least)}.",
         caption="One label of one session was changed; a logarithmic axis, each step is ten times as much.",
         x_title="Bytes written (logarithmic)",
@@ -47,6 +51,9 @@ def operation_times(times: pd.DataFrame) -> go.Figure:
     """Draw the median time of each operation, by store; `times` is of `bench.side_by_side`."""
     import plotly.graph_objects as go
 
+    title = "What a program waits for"
+    if times.empty:
+        return style.no_data(title, _NOTHING)
     stores = list(dict.fromkeys(times["store"].tolist()))
     traces = []
     for position, store in enumerate(stores):
@@ -65,7 +72,7 @@ def operation_times(times: pd.DataFrame) -> go.Figure:
     slowest = times.loc[times["median_ms"].idxmax()]
     return style.figure(
         traces,
-        title="What a program waits for",
+        title=title,
         alt=f"The slowest is {slowest['operation']} in {slowest['store']}, {float(slowest['median_ms']):.2g} ms.",
         caption="Medians on this machine, the stores in turns; a logarithmic axis. A program that keeps its stores open.",
         y_title="Milliseconds (logarithmic)",
@@ -78,6 +85,9 @@ def listing_memory(memory: pd.DataFrame) -> go.Figure:
     """Draw the peak memory of a listing, by store; `memory` is of `bench.side_by_side`."""
     import plotly.graph_objects as go
 
+    title = "Peak memory of listing every session"
+    if memory.empty:
+        return style.no_data(title, _NOTHING)
     sizes, names = [round(float(value), 2) for value in memory["peak_mb"].tolist()], memory["store"].tolist()
     trace = go.Bar(
         x=sizes,
@@ -89,7 +99,7 @@ def listing_memory(memory: pd.DataFrame) -> go.Figure:
     )
     return style.figure(
         [trace],
-        title="Peak memory of listing every session",
+        title=title,
         alt=f"{names[sizes.index(max(sizes))]} takes the most, {max(sizes):.1f} MB.",
         caption="Growth of a fresh process above its imports, on this machine; MB of a million bytes.",
         x_title="MB",

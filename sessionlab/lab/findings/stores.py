@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessionlab.lab.findings.size import EMPTY
 from sessionlab.lab.findings.words import count, listing
 from sessionlab.units import format_bytes
 
@@ -37,6 +38,8 @@ def same_answers(answers: pd.DataFrame) -> str:
 
 def updates(writes: pd.DataFrame) -> str:
     """Say what one update costs; `writes` is of `bench.side_by_side`."""
+    if writes.empty:
+        return EMPTY
     sizes = zip(writes["store"], writes["written_bytes"], strict=True)
     parts = [f"{format_bytes(int(written))} in `{store}`" for store, written in sizes]
     whole = writes[writes["part"] >= 1]["store"].tolist()
@@ -46,6 +49,8 @@ def updates(writes: pd.DataFrame) -> str:
 
 def timed(times: pd.DataFrame, memory: pd.DataFrame) -> str:
     """Say what this machine showed; `times` and `memory` are of `bench.side_by_side`."""
+    if times.empty:
+        return EMPTY
     update = times[times["operation"] == "update one"]
     fastest, slowest = update.loc[update["median_ms"].idxmin()], update.loc[update["median_ms"].idxmax()]
     ratio = float(slowest["median_ms"]) / float(fastest["median_ms"])
