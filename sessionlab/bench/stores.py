@@ -84,6 +84,7 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
         content: What the stores are to hold; made when not given.
         on_progress: Called with (what, done, total).
     """
+    load = os.getloadavg()[0]
     content = content or make_content(folder / "content", sessions=scope.sessions)
     rows: list[Measurement] = []
     contentions: list[Contention] = []
@@ -98,6 +99,7 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
     conditions = [
         f"stores of {content.in_words} (as indented JSON); those of another size hold small entries",
         *_TRUTHS,
+        f"when it began, {load:.1f} processes were at work on {os.cpu_count()} processors (load average of a minute)",
         _sync_in_words(folder),
     ]
     if scope.is_quick:
