@@ -60,6 +60,16 @@ _LARGE_FLOAT: Final = re.compile(rb"e1[6-9](?:[,}\]]|\Z)")
 _EXPONENT: Final = re.compile(rb"e-?[0-9]+(?:[,}\]]|\Z)")
 
 
+def _fraction(number: str) -> float:
+    """Read a number that JavaScript would not write as a whole one."""
+    if number.endswith(".0"):
+        raise ValueError(number)
+    return float(number)
+
+
+_FRACTIONS: Final = msgspec.json.Decoder(float_hook=_fraction)
+
+
 def decode_document(data: bytes, *, path: Path, line: int | None = None, advice: str = "") -> Any:
     """Decode one JSON document, refusing everything that another parser might read differently.
 
@@ -207,8 +217,10 @@ def encode_faithful(document: Any) -> bytes:
     """
     data = _ENCODER.encode(document)
     try:
-        read = _plain_decoder().decode(data) if _POINT_ZERO.search(data) is None else _UNSURE
-    except _DECODER_ERRORS:
+        read = _plain_decoder().decode(data)
+        if _POINT_ZERO.search(data):  # in a number, or in a text
+            _FRACTIONS.decode(data)
+    except (*_DECODER_ERRORS, ValueError):
         read = _UNSURE
     if read is _UNSURE:
         data = encode_compact(document)

@@ -368,6 +368,13 @@ def test_many_brackets_are_no_reason_for_the_slow_parser(monkeypatch: pytest.Mon
     assert codec.encode_faithful(document) == codec.encode_compact(document)
 
 
+def test_a_text_that_looks_like_a_whole_number_is_no_reason_for_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"text": "since 2.0, or 1e16,", "cost": 0.25}
+    expected = codec.encode_compact(document)
+    monkeypatch.setattr(codec, "encode_compact", None)
+    assert codec.encode_faithful(document) == expected
+
+
 ODD = st.sampled_from(
     [(1,), b"x", {"x"}, float("nan"), float("inf"), 2**64, -(2**63) - 1, Decimal("0.5"), UUID(int=1), NOW, NOW.date(), 1e-5]
 )
