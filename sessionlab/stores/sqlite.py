@@ -256,7 +256,7 @@ class SQLiteStore(WritableStore):
             # All of them, though one may be enough to know that something changes.
             is_changed = sum([sqlite_rows.remove(connection, key) for key in removed]) > 0
             for session in sessions:
-                sqlite_rows.write(connection, session, before=sqlite_rows.find(connection, session.key, self.path))
+                sqlite_rows.write(connection, session, self.path, before=sqlite_rows.find(connection, session.key, self.path))
                 is_changed = True
         if is_changed:
             self._writing.commit(opened)
@@ -272,7 +272,7 @@ class SQLiteStore(WritableStore):
         merged = entries.merge(before, patch, now_ms=now_ms)
         document = sqlite_document.patched(key, row.slim, before, merged)
         with self._writing.wording:
-            sqlite_rows.write(opened.connection, Parts(key, columns_of(key, merged), document), before=row)
+            sqlite_rows.write(opened.connection, Parts(key, columns_of(key, merged), document), self.path, before=row)
         self._writing.commit(opened)
         return merged, frozenset(one.name for one in document.big if not one.value)
 

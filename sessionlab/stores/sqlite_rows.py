@@ -221,8 +221,12 @@ def _touching(names: tuple[str, ...]) -> str:
     """
 
 
-def write(connection: sqlite3.Connection, session: Parts, *, before: Row | None) -> None:
-    """Store a session inside the open transaction. Of one that is there, `before`, only what differs is written."""
+def write(connection: sqlite3.Connection, session: Parts, path: Path, *, before: Row | None) -> None:
+    """Store a session inside the open transaction. Of one that is there, `before`, only what differs is written.
+
+    Raises:
+        CorruptStoreError: A value that is to stay is missing.
+    """
     key, columns, document = session
     if before is None:
         number = connection.execute(_INSERT_SESSION, (key, document.hot, *columns)).lastrowid or 0
@@ -236,8 +240,9 @@ def write(connection: sqlite3.Connection, session: Parts, *, before: Row | None)
         connection.execute(f"UPDATE sessions SET {names} WHERE id = ?", (*(value for _, value in changes), before.number))
     if document.slim != before.slim:
         connection.execute("UPDATE documents SET entry_json = CAST(? AS TEXT) WHERE id = ?", (document.slim, before.number))
-    if document.has_fresh_values() or len(document.big) != sqlite_document.mark_count(before.slim):
-        _write_big(connection, before.number, document.big)
+    has_other_values = document.has_fresh_values() or len(document.big) != sqlite_document.mark_count(before.slim)
+    if has_other_values and not _write_big(connection, before.number, document.big):
+        raise _not_as_written(key, path)
 
 
 def remove(connection: sqlite3.Connection, key: str) -> bool:
@@ -248,17 +253,19 @@ def remove(connection: sqlite3.Connection, key: str) -> bool:
         return False
 
 
-def _write_big(connection: sqlite3.Connection, number: int, big: Sequence[BigField]) -> None:
-    """Make a session's big fields these."""
+def _write_big(connection: sqlite3.Connection, number: int, big: Sequence[BigField]) -> bool:
+    """Make a session's big fields these; say whether all that are to stay are there."""
     stored = connection.execute("SELECT place, name FROM big_fields WHERE session = ? ORDER BY place", (number,)).fetchall()
     if [name for _, name in stored] == [new.name for new in big]:
         for (place, _), new in zip(stored, big, strict=True):
             if new.value:
                 connection.execute(_UPDATE_BIG, (new.checksum, new.value, number, place))
-        return
+        return True
     kept = {one.name: one for one in map(BigField._make, connection.execute(_SELECT_BIG, (number,)))}
     connection.execute("DELETE FROM big_fields WHERE session = ?", (number,))
-    _insert_big(connection, number, [new if new.value else kept[new.name] for new in big])
+    whole = [new if new.value else kept.get(new.name, new) for new in big]
+    _insert_big(connection, number, whole)
+    return all(one.value for one in whole)
 
 
 def _insert_big(connection: sqlite3.Connection, number: int, big: Sequence[BigField]) -> None:

@@ -199,6 +199,15 @@ def test_entry_that_is_not_what_was_written_is_never_given_out(path: Path, state
     assert path.read_bytes() == before
 
 
+def test_touch_that_would_move_a_big_field_which_is_gone_is_refused(path: Path) -> None:
+    run("DELETE FROM big_fields")(path)
+    with SQLiteStore(path) as store:
+        raw = path.read_bytes()
+        with pytest.raises(CorruptStoreError, match="not what was written"):
+            store.touch(GAMMA, {"note": "n" * 2_000}, now_ms=1)
+        assert path.read_bytes() == raw
+
+
 def test_entry_that_another_program_stored_whole_is_taken_as_it_is(path: Path) -> None:
     entry = session(3, skillsSnapshot={"prompt": "q" * 9_000}, note="[\n]")
     plant(path, {ALPHA: json.dumps(entry).encode()})
