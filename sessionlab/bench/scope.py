@@ -37,7 +37,7 @@ class Scope:
     @property
     def fast_rounds(self) -> int:
         """Rounds of what takes less than one."""
-        return 10 if self.is_quick else 300
+        return 5 if self.is_quick else 300
 
     @property
     def listed_sizes(self) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ class Scope:
         A directory of 100,000 files takes a minute to make and to remove.
         """
         if self.is_quick:
-            return 10 * self.sessions
+            return 3 * self.sessions
         return 100 * self.sessions if store == "sqlite" or self.is_large else 10 * self.sessions
 
     @property
