@@ -149,9 +149,17 @@ def test_two_stores_of_one_agent_exit_with_four_and_are_both_named(tmp_path: Pat
     (store,) = checked(4, tmp_path)["stores"]
     assert "two stores hold sessions" in store["errors"][0]
     assert photo(tmp_path) == before
-    # The one that cannot be read says so itself, once.
-    store_path(tmp_path, "json").write_text('{"a": 1')
-    assert len(checked(3, tmp_path)["stores"][0]["errors"]) == 1
+
+
+def test_store_that_cannot_be_read_beside_another_is_said_once(tmp_path: Path) -> None:
+    made_state(tmp_path, "json", some_sessions())
+    made_state(tmp_path, "directory", some_sessions(count=2))
+    broken = min((store_path(tmp_path, "directory") / "entries").iterdir())
+    broken.write_text("{")
+    done = sessionlab("check", tmp_path)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert str(broken) in done.stderr
 
 
 def test_one_bad_agent_hides_no_other_and_the_highest_code_counts(tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ def test_active_since_takes_ages_and_days() -> None:
     assert 0 < len(week) < len(every)
     for text in ("7d", "7", "168h", "2026-11-13", "2026-11-13T00:00", "2026-11-13T01:00+01:00"):
         assert listed(SAMPLE, "--active-since", text) == week, text
+    far_away = sessionlab("list", SAMPLE, "--active-since", "2026-11-13", "--json", TZ="Pacific/Auckland")
+    assert printed_json(far_away)["sessions"] == week
     newest = every[0]["updated_ms"]
     assert listed(SAMPLE, "--active-since", "0", "--now-ms", str(newest)) == every[:1]
     assert listed(SAMPLE, "--active-since", "0", "--now-ms", str(newest + 1)) == []

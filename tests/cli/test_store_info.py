@@ -120,6 +120,8 @@ def test_without_a_driver_the_effective_type_stays_that_of_what_lies_there(tmp_p
     state = made_state(tmp_path / "b", "sqlite", some_sessions())
     line = one_line_error(sessionlab_after(WITHOUT_DRIVER, "store-info", state), 10)
     assert line.endswith("holds a SQLite store, and this Python has no sqlite3; use a Python that has it")
+    broken = sessionlab_after("import sys; sys.modules['sessionlab.stores.sqlite'] = None", "store-info", state)
+    assert "holds a SQLite store" not in broken.stderr
 
 
 @pytest.mark.parametrize(
