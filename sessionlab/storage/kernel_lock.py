@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,8 +76,8 @@ class KernelLock:
         if not self._is_held:
             self._give_up()
 
-    def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
+    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if getattr(self, "_descriptor", -1) >= 0 and not is_ending():  # then the system closes it, and our modules may be gone
             self._give_up()
 
     def _wait(self, deadline: Deadline) -> bool:

@@ -67,7 +67,7 @@ class Connections:
         for attempt in range(_MOST_TRIES):
             opened = self.current(live=attempt == _MOST_TRIES - 1)
             try:
-                if opened is not None and opened.is_live:
+                if opened is not None and opened.is_live:  # what SQLite itself reads is one committed state
                     with opened.in_use:
                         return question(opened)
                 with opened.in_use if opened else contextlib.nullcontext():
@@ -125,10 +125,11 @@ class Connections:
         if state is None:
             self._local.opened = None
             return None
-        if opened is not None and self._is_usable(opened, state) and (opened.is_live or not (live or inode_of(self._log) is not None)):
+        live = live or inode_of(self._log) is not None
+        if opened is not None and not live and self._is_usable_at_rest(opened, state):
             return opened
         self._local.opened = None
-        self._local.opened = self._open(state, live=live or inode_of(self._log) is not None)
+        self._local.opened = self._open(state, live=live)
         return self._local.opened  # type: ignore[no-any-return]  # a thread's own
 
     def roll_back(self) -> None:
@@ -216,16 +217,12 @@ class Connections:
             raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
         return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def _is_usable(self, opened: Opened, state: FileState) -> bool:
-        """Say whether a connection is this process's, open, and leads to the files that are there; when at rest, unchanged."""
-        if opened.process != os.getpid() or opened.is_closed:
-            return False
-        if not opened.is_live:
-            return opened.state == state
-        return opened.state[:2] == state[:2] and opened.log_inode == inode_of(self._log)
+    def _is_usable_at_rest(self, opened: Opened, state: FileState) -> bool:
+        """Say whether a connection is this process's, open, and to the file at rest that is there, unchanged."""
+        return opened.process == os.getpid() and not opened.is_closed and not opened.is_live and opened.state == state
 
     def _leads_there(self, opened: Opened) -> bool:
-        """Say of a live connection what `_is_usable` says, in half the time."""
+        """Say whether a live connection is this process's, open, and to the files that are there: on every path, two looks and no more."""
         if opened.process != os.getpid() or opened.is_closed:
             return False
         try:
@@ -242,7 +239,7 @@ class Connections:
         """Return a connection for one stream."""
         while self._idle:
             opened = self._idle.pop()
-            if opened.is_live and self._is_usable(opened, state):
+            if opened.is_live and self._leads_there(opened):
                 return opened
         try:
             return self._open(state, live=True)

@@ -44,7 +44,7 @@ class Writing:
             make_folder(self._connections.file.parent)
         held = self._lock.held()
         held.__enter__()
-        self._held = held
+        self._held, self.opened = held, None  # a forked process has inherited another's
         try:
             opened = self._connections.current(live=True)
             if opened is not None:
