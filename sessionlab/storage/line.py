@@ -1,64 +1,80 @@
-"""The order among processes that wait for locks in one folder: one at a time is the next, and looks often; the others look seldom.
+"""The order among processes that wait for one lock: one at a time is the next, and is told when the lock is free; the others look seldom.
 
 Looking is work. Eight who look all the time take the processors away from the one who holds the lock, and whoever asks at the right moment
 has it, the last holder before all others. This is for order only, and promises nothing; what excludes others is the lock.
+
+For locks whose file is another one each time; where it stays, `kernel_lock` keeps the order with the file itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import fcntl
+import errno
 import os
+import sys
 import time
+import zlib
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from sessionlab.storage.kernel_lock import LONG_PAUSE_S, SHORT_PAUSE_S
 from sessionlab.storage.turns import Deadline
 
+if TYPE_CHECKING:
+    import socket
+
+HAS_LINES: Final = sys.platform.startswith("linux")
+
 SELDOM_S: Final = 0.002
 """Between two tries to become the next."""
 PATIENCE_S: Final = 0.02
-"""For so long one who is not the next does not look at the lock at all: the next one may be waiting for another lock of the folder."""
+"""For so long one who is not the next does not look at the lock at all: the next one may not be able to take it."""
 COURTESY_S: Final = 0.0005
 """What one who comes anew leaves to the next, who has waited; it needs a fifth of that."""
 
-_kept: set[int] = set()
+_kept: set[socket.socket] = set()
+_rope: socket.socket | None = None
 
 
 class Line:
-    """A place in the line of those who wait in a folder.
+    """A place in the line of those who wait for one lock.
 
-    The next one is who has the kernel's lock on the folder itself, of which nothing is seen there and nothing is left. Where there are no
-    such locks, as on network file systems, everyone is the next.
+    The next one is who has a socket of the name that belongs to the lock, of which nothing is seen or left in the file system; and there it
+    hears `call_next`. The name is one per machine (and network namespace). Where there are no such names everyone is the next.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         """Come to the line.
 
         Args:
-            folder: Where the locks lie.
+            path: The lock file, absolute; it need not exist.
         """
+        self._name = _name(path)
+        self._ear: socket.socket | None = None
         self._next_since: float | None = None
-        try:
-            self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            self._descriptor = -1
-        else:
-            _kept.add(self._descriptor)
 
     def is_next(self) -> bool:
         """Say whether nobody comes before us. Who is the next remains it until leaving."""
         if self._next_since is None:
             try:
-                if self._descriptor >= 0:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            except OSError:
-                pass
+                self._take_the_name()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return False
             self._next_since = time.monotonic()
         return True
+
+    def _take_the_name(self) -> None:
+        if self._ear is None:
+            if not HAS_LINES:
+                return
+            import socket  # 3 ms that reading need not pay
+
+            ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            _kept.add(ear)
+            self._ear = ear
+        self._ear.bind(self._name)
 
     def give_way(self, deadline: Deadline) -> None:
         """Let the next one, if it is not us, go first."""
@@ -67,29 +83,54 @@ class Line:
 
     def wait(self, deadline: Deadline) -> None:
         """Wait until it is time for another look at the lock, or the deadline has come."""
-        if self.is_next():
+        if not self.is_next():
+            end = time.monotonic() + PATIENCE_S
+            while (left_s := min(end - time.monotonic(), deadline.left_s())) > 0 and not self.is_next():
+                time.sleep(min(SELDOM_S, left_s))
+        elif self._ear is None:
             waited_s = time.monotonic() - (self._next_since or 0.0)
             time.sleep(min(max(SHORT_PAUSE_S, waited_s / 50), LONG_PAUSE_S, deadline.left_s()))
-            return
-        end = time.monotonic() + PATIENCE_S
-        while (left_s := min(end - time.monotonic(), deadline.left_s())) > 0 and not self.is_next():
-            time.sleep(min(SELDOM_S, left_s))
+        elif (left_s := deadline.left_s()) > 0:
+            self._ear.settimeout(min(LONG_PAUSE_S, left_s))
+            with contextlib.suppress(OSError):
+                self._ear.recv(1)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the line, and let another be the next."""
-        if self._descriptor in _kept:  # not so in a process forked off meanwhile
-            _kept.remove(self._descriptor)
-            os.close(self._descriptor)
+        if self._ear is not None:
+            _kept.discard(self._ear)
+            self._ear.close()
+            self._ear = None
+
+
+def call_next(path: Path) -> None:
+    """Tell who is the next, if anybody is, that the lock is free. Never fails."""
+    global _rope  # noqa: PLW0603 - one for the process, made when it is first needed
+    if not HAS_LINES:
+        return
+    try:
+        if _rope is None:
+            import socket
+
+            _rope = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            atexit.register(_rope.close)
+        _rope.sendto(b"", _name(path))
+    except OSError:  # nobody is there, or there are no sockets here
+        return
+
+
+def _name(path: Path) -> bytes:
+    return b"\0sessionlab-line-%08x" % zlib.crc32(os.fsencode(path))
 
 
 def _close_in_child() -> None:
-    """Close what a forked process inherited: it would stay the next for ever."""
-    for descriptor in _kept:
+    """Close what a forked process inherited: it would be the next for ever."""
+    for ear in _kept:
         with contextlib.suppress(OSError):
-            os.close(descriptor)
+            ear.close()
     _kept.clear()
 
 

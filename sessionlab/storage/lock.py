@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from sessionlab.errors import StoreLockedError
 from sessionlab.storage.files import is_alive, refused, temporary_path
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, has_kernel_lock, leads_to, open_lock_file, release
-from sessionlab.storage.line import Line
+from sessionlab.storage.line import Line, call_next
 from sessionlab.storage.turns import Deadline, turn
 
 BEING_WRITTEN_S: Final = 2.0
@@ -93,7 +93,7 @@ class StoreLock:
         """
         own = _OwnFile(self.path)
         try:
-            with Line(self.path.parent) as line:
+            with Line(self.path) as line:
                 line.give_way(deadline)
                 while not own.put_in_place():
                     if deadline.is_over():
@@ -143,6 +143,7 @@ class StoreLock:
             pass  # whoever comes next finds it without a kernel lock, and with our number or a dead one
         finally:
             release(descriptor)
+            call_next(self.path)
 
 
 class _OwnFile:

@@ -1,11 +1,13 @@
-"""The line of those who wait in a folder: one at a time is the next, and nobody depends on it."""
+"""The line of those who wait for a lock: one at a time is the next, and nobody depends on it."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-from sessionlab.storage.line import Line
+import pytest
+
+from sessionlab.storage.line import Line, call_next
 from sessionlab.storage.lock import StoreLock
 from sessionlab.storage.turns import Deadline
 from tests.storage.processes import Other
@@ -74,11 +76,37 @@ wait()
             other.go_on()
 
 
-def test_where_there_is_no_line_everyone_is_the_next(tmp_path: Path) -> None:
-    for _ in range(2):
-        with Line(tmp_path / "absent") as line, Line(tmp_path / "absent") as other:
-            assert line.is_next()
-            assert other.is_next()
+def test_where_there_is_no_line_everyone_is_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessionlab.storage.line.HAS_LINES", False)  # as on other systems than Linux
+    store = tmp_path / "sessions.json"
+    with Line(tmp_path) as line, Line(tmp_path) as other:
+        assert line.is_next()
+        assert other.is_next()
+    with Other(TAKE, store) as writer:
+        assert writer.says() == "ready"
+        with StoreLock(store).held():
+            writer.go_on()
+            time.sleep(0.01)
+        assert writer.says() == "had"
+
+
+def test_next_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessionlab.storage.line.LONG_PAUSE_S", 60.0)
+    call_next(tmp_path)  # nobody is there
+    with Line(tmp_path) as line:
+        assert line.is_next()
+        for _ in range(3):
+            call_next(tmp_path)
+            begun = time.monotonic()
+            line.wait(Deadline(60_000))
+            assert time.monotonic() - begun < 30
+
+
+def test_different_locks_have_lines_of_their_own(tmp_path: Path) -> None:
+    """D.30."""
+    with Line(tmp_path / "a.lock") as one, Line(tmp_path / "b.lock") as other:
+        assert one.is_next()
+        assert other.is_next()
 
 
 def test_waiting_ends_with_the_deadline(tmp_path: Path) -> None:
@@ -93,14 +121,15 @@ def test_waiting_ends_with_the_deadline(tmp_path: Path) -> None:
             assert time.monotonic() - begun < 1
 
 
-def test_line_for_another_store_of_the_folder_keeps_nobody_from_a_lock(tmp_path: Path) -> None:
-    """D.30: neither from one that is free nor from one that gets free."""
+def test_nobody_depends_on_the_one_who_is_next(tmp_path: Path) -> None:
+    """Neither a lock that is free nor one that gets free: it may be stopped, or in another container, or no program of ours at all."""
     store = tmp_path / "sessions.json"
-    with Line(tmp_path) as of_another_store, Other(TAKE, store) as other:
-        assert of_another_store.is_next()
+    with Line(store.with_name("sessions.json.lock")) as idle, Other(TAKE, store) as other:
+        assert idle.is_next()
         assert other.says() == "ready"
         other.go_on()
         assert other.says() == "had"
         with StoreLock(store).held():
             other.go_on()
+            time.sleep(0.01)
         assert other.says() == "had"
