@@ -52,7 +52,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     sessions is said, and, unless something in it is broken, the fingerprint of its contents.
 
     Exit code: 0 sound (an info is no fault), 1 warnings or errors inside, 3 a store that is not what it claims to be, 4 two stores of one
-    agent that both hold sessions, 10 none, or one that the system does not let us read; of several the highest.
+    agent that both hold sessions, 10 none, or one that the system does not let us read, 12 an unknown format version; of several the
+    highest.
     """
     place = asked_place(path, state_dir)
     locations = asked_stores(place, agent)
