@@ -12,8 +12,9 @@ from sessionlab.entry import Entry
 from sessionlab.errors import InvalidEntryError
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import WritableStore
+from tests.stores.entry_contract import BoomError, boom
 from tests.stores.sample_entries import ALPHA, BETA, GAMMA, NOW_MS, session, small_store
-from tests.stores.semantics_contract import BoomError, SemanticsContract, boom
+from tests.stores.semantics_contract import SemanticsContract
 
 
 def touch(draft: Snapshot) -> None:
