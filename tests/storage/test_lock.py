@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sessionlab.errors import StoreLockedError, UnwritableError
-from sessionlab.storage import lock as lock_module
 from sessionlab.storage.kernel_lock import has_kernel_lock
 from sessionlab.storage.lock import StoreLock, start_time_of
+from tests.storage.lock_files import is_free, lock_file, payload, plant
 from tests.storage.processes import Other
 
 HOLD = """
@@ -38,53 +34,6 @@ for _ in range(200):
         os.pwrite(counter, b"%09d" % (int(os.pread(counter, 9, 0)) + 1), 0)
 tell("done")
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    path = tmp_path / "sessions.json"
-    path.write_text("0", encoding="utf-8")
-    return path
-
-
-def lock_file(store: Path) -> Path:
-    return store.with_name("sessions.json.lock")
-
-
-def is_free(store: Path, timeout_ms: float = 20) -> bool:
-    try:
-        with StoreLock(store, timeout_ms).held():
-            return True
-    except StoreLockedError:
-        return False
-
-
-def plant(store: Path, content: object, *, age_s: float = 0) -> Path:
-    """Put a lock file in its place as OpenClaw does: without a kernel lock."""
-    path = lock_file(store)
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content, indent=2).encode())
-    os.utime(path, (time.time() - age_s, time.time() - age_s))
-    return path
-
-
-def payload(pid: int, **more: Any) -> dict[str, Any]:
-    return {"pid": pid, "createdAt": "2020-01-01T00:00:00.000Z", **more}
-
-
-@pytest.fixture
-def living() -> Iterator[int]:
-    """Return the number of another process that lives."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield process.pid
-        process.kill()
-
-
-@pytest.fixture
-def dead() -> int:
-    """Return the number of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
 
 
 # -- the file
@@ -349,97 +298,3 @@ def test_file_of_another_is_not_removed_and_the_loss_is_seen(store: Path, living
         assert not lock.is_ours()
     assert json.loads(foreign.read_bytes())["pid"] == living
     assert not lock.is_ours()
-
-
-# -- holders without a kernel lock, as OpenClaw's
-
-
-def test_openclaw_is_waited_for_while_it_lives(store: Path, living: int) -> None:
-    """D.39, D.40, D.41: an hour old is not dead; it goes on at once when the file goes."""
-    file = plant(store, payload(living, starttime=start_time_of(living)), age_s=3_600)
-    with pytest.raises(StoreLockedError, match=rf"session file locked \(timeout 120ms\): pid={living}"), StoreLock(store, 120).held():
-        pytest.fail("took the lock of a living process")
-    assert json.loads(file.read_bytes())["pid"] == living
-    threading.Timer(0.05, file.unlink).start()
-    assert is_free(store, 10_000)
-
-
-def test_openclaw_of_another_user_lives(store: Path) -> None:
-    plant(store, payload(1))
-    assert not is_free(store)
-
-
-def now_dead(_living: int, dead: int) -> object:
-    return payload(dead)
-
-
-def recycled(living: int, _dead: int) -> object:
-    return payload(living, starttime=(start_time_of(living) or 0) - 1)
-
-
-def our_own(_living: int, _dead: int) -> object:
-    return payload(os.getpid())
-
-
-@pytest.mark.parametrize("content", [now_dead, recycled, our_own])
-def test_lock_of_a_process_that_is_no_more_is_broken_at_once(
-    store: Path, content: Callable[[int, int], object], living: int, dead: int
-) -> None:
-    """D.39: dead, its number given to another process, or left behind by this very one."""
-    plant(store, content(living, dead))
-    assert is_free(store)
-    assert list(store.parent.iterdir()) == [store]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b"null", b"\xff", b'{"pid": "5"}', b'{"pid": true}', b'{"pid": 0}', b'{"pid": -1}', b'{"createdAt": "x"}'],
-)
-def test_unreadable_lock_is_being_written_then_broken(store: Path, content: bytes) -> None:
-    """D.39: one that was made a moment ago is not yet stale."""
-    plant(store, content)
-    assert not is_free(store)
-    assert lock_file(store).read_bytes() == content
-    plant(store, content, age_s=lock_module.BEING_WRITTEN_S + 0.1)
-    assert is_free(store)
-
-
-def test_unreadable_lock_of_the_future_is_broken(store: Path) -> None:
-    """A clock that was put back must not keep a store locked for ever."""
-    plant(store, b"", age_s=-3_600)
-    assert is_free(store)
-
-
-def test_age_of_a_lock_is_that_of_its_holding(store: Path, living: int) -> None:
-    """D.39: OpenClaw breaks a lock by the age that it shows; the waiting for it, before, does not count."""
-    file = plant(store, payload(living))
-    waited_ms = 300
-    threading.Timer(waited_ms / 1_000, file.unlink).start()
-    before = dt.datetime.now(dt.UTC)
-    with StoreLock(store).held():
-        made = dt.datetime.fromisoformat(json.loads(lock_file(store).read_bytes())["createdAt"])
-        assert made - before >= dt.timedelta(milliseconds=waited_ms - 5)
-        assert lock_file(store).stat().st_mtime - before.timestamp() >= (waited_ms - 20) / 1_000
-
-
-def test_waiting_for_openclaw_counts_for_those_behind(store: Path, living: int) -> None:
-    """D.34: each thread is refused at its own time, by the queue or by the file."""
-    file = plant(store, payload(living))
-    refused: list[str] = []
-
-    def attempt() -> None:
-        try:
-            StoreLock(store, 100).held().__enter__()
-        except StoreLockedError as error:
-            refused.append(str(error))
-
-    threads = [threading.Thread(target=attempt) for _ in range(3)]
-    begun = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert time.monotonic() - begun < 10
-    assert len(refused) == 3
-    file.unlink()
-    assert is_free(store)
