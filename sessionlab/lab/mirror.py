@@ -27,7 +27,7 @@ from sessionlab.lab.sessions import SessionRows
 from sessionlab.lab.source import Source, look_at
 from sessionlab.lab.workers import reading
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.location import StoreLocation, open_at
+from sessionlab.stores.location import StoreLocation, snapshot_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -201,7 +201,7 @@ def _fill(con: duckdb.DuckDBPyConnection, source: Source, *, has_old: bool, now_
 @contextlib.contextmanager
 def _opened(locations: Iterable[StoreLocation]) -> Iterator[list[tuple[StoreLocation, SessionStore]]]:
     with contextlib.ExitStack() as stack:
-        yield [(location, stack.enter_context(open_at(location))) for location in locations]
+        yield [(location, stack.enter_context(snapshot_at(location))) for location in locations]
 
 
 def _verify(con: duckdb.DuckDBPyConnection, snapshot: AgentSnapshot) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sessionlab.errors import UnwritableError
+from sessionlab.errors import NoStoreError, UnwritableError
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_file import JSONFileStore
 
@@ -46,7 +46,7 @@ class StoreLocation:
 
 
 def open_at(location: StoreLocation) -> SessionStore:
-    """Open the store at a location, for reading: every answer is about the state in which it was opened.
+    """Open the store at a location, for reading: every answer is about one state of it.
 
     Raises:
         StoreError: As the store's own opening; a store that is not there is no empty one.
@@ -63,9 +63,28 @@ def open_at(location: StoreLocation) -> SessionStore:
 
             return SQLiteStore.open_snapshot(location.path, agent_id=location.agent_id)
         case "directory":
-            from sessionlab.stores.directory_snapshot import DirectorySnapshot
+            from sessionlab.stores.directory import DirectoryStore
+            from sessionlab.stores.directory_folder import Folder
 
-            return DirectorySnapshot.open(location.path, agent_id=location.agent_id)
+            folder = Folder.open(location.path)
+            if folder is None:
+                raise NoStoreError(location.path, "there is no such folder")
+            with folder:
+                folder.state()
+            return DirectoryStore(location.path, agent_id=location.agent_id)
+
+
+def snapshot_at(location: StoreLocation) -> SessionStore:
+    """Open the store at a location, for reading: all answers are about the one state in which it was opened.
+
+    Raises:
+        StoreError: As for `open_at`; a directory store with a file that holds no session is refused, too.
+    """
+    if location.kind != "directory":
+        return open_at(location)  # one open file, or a private copy
+    from sessionlab.stores.directory_snapshot import DirectorySnapshot
+
+    return DirectorySnapshot.open(location.path, agent_id=location.agent_id)
 
 
 def open_for_writing_at(location: StoreLocation, *, durability: Durability, timeout_ms: float) -> WritableStore:

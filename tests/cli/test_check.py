@@ -154,7 +154,7 @@ def test_two_stores_of_one_agent_exit_with_four_and_are_both_named(tmp_path: Pat
 def test_store_that_cannot_be_read_beside_another_is_said_once(tmp_path: Path) -> None:
     made_state(tmp_path, "json", some_sessions())
     made_state(tmp_path, "directory", some_sessions(count=2))
-    broken = min((store_path(tmp_path, "directory") / "entries").iterdir())
+    broken = store_path(tmp_path, "directory") / "state.json"
     broken.write_text("{")
     done = sessionlab("check", tmp_path)
     assert done.returncode == 3

@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 import pytest
 
 from sessionlab import resources
-from sessionlab.stores import SessionStore, open_store
+from sessionlab.stores import SessionStore, locate, open_store
 from sessionlab.stores.base import Fingerprint
 from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.directory_snapshot import DirectorySnapshot
+from sessionlab.stores.location import snapshot_at
 from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.writing import WritableStore
 from tests.fixture_states import STORE, own_state, photo, shared_state
@@ -367,7 +369,6 @@ class TestOurSQLite(OwnContract):
 class TestDirectory(OwnContract):
     kind = "directory"
     name = "sessions.d"
-    is_exact = True
 
     def make(self, path: Path) -> WritableStore:
         return DirectoryStore(path)
@@ -381,3 +382,22 @@ class TestDirectory(OwnContract):
 
     def store_bytes(self, path: Path) -> int:
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+class TestDirectorySnapshot(TestDirectory):
+    """The same, read once for all answers."""
+
+    is_exact = True
+
+    @pytest.fixture
+    def store(self, file: Path) -> Iterator[SessionStore]:
+        (location,) = locate(file)
+        with snapshot_at(location) as opened:
+            assert isinstance(opened, DirectorySnapshot)
+            yield opened
+
+    def test_what_is_written_later_does_not_show(self, store: SessionStore, file: Path, entries: dict[str, Any]) -> None:
+        with DirectoryStore(file) as writer:
+            writer.save({})
+        assert dict(store.items()) == entries
+        assert store.count() == len(entries)
