@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessionlab.errors import CorruptStoreError, SessionLabError, StoreError
+from sessionlab.errors import CorruptStoreError, InvalidKeyError, SessionLabError, StoreError
 from sessionlab.stores.writing import WritableStore
+from tests.stores.entry_contract import boom
 from tests.stores.file_contract import FileContract
-from tests.stores.sample_entries import ALPHA, HOSTILE_BYTES, NOW_MS, session, small_store
+from tests.stores.sample_entries import ALPHA, BETA, GAMMA, HOSTILE_BYTES, NOW_MS, REFUSED_KEYS, session, small_store
 
 
 class HostileContract(FileContract):
@@ -106,3 +109,53 @@ class HostileContract(FileContract):
             store.put(ALPHA, session())
             assert store.get(ALPHA) == session()
         assert not target.exists()
+
+    def test_file_with_two_names_is_not_written_through(self, filled: WritableStore, tmp_path: Path) -> None:
+        """T8: whoever made a hard link has a copy of the store as it was, not a second store that changes in part."""
+        if self.backend.name.startswith("sqlite"):
+            pytest.xfail("SQLite writes in place, and nothing says yet that its file has two names")
+        filled.close()
+        others = {tmp_path / f"other-{number}": file for number, file in enumerate(self.files(filled.path))}
+        for other, file in others.items():
+            other.hardlink_to(file)
+        before = {other: other.read_bytes() for other in others}
+        with self.make(filled.path) as store:
+            store.update(ALPHA, lambda _: {"counter": 1}, now_ms=NOW_MS)
+            store.touch(BETA, {"label": "new"}, now_ms=NOW_MS)
+            store.save(dict(store.load()) | {"agent:main:new": session(), GAMMA: session(4)})
+            store.delete(ALPHA)
+            assert store.check() == ()
+        assert {other: other.read_bytes() for other in others} == before
+        assert self.content(filled.path).keys() == {BETA, GAMMA, "agent:main:new"}
+
+    @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o2770], ids=oct)
+    def test_folder_around_it_that_others_may_write_in_is_the_users_matter(self, tmp_path: Path, mode: int) -> None:
+        """T8: the store's own files are private in there, and the folder stays as it is; a folder of our own is refused (C.43)."""
+        folder = tmp_path / "shared"
+        folder.mkdir()
+        folder.chmod(mode)
+        with self.make(folder / self.backend.file_name) as store:
+            store.save(small_store())
+            store.update(ALPHA, lambda _: {"counter": 1}, now_ms=NOW_MS)
+            modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in folder.rglob("*")}
+            assert store.check() == ()
+        assert stat.S_IMODE(folder.stat().st_mode) == mode
+        assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+
+    @pytest.mark.parametrize("name", ["nul", "newline", "escape", "ten-kilobytes", "just-too-long"])
+    def test_hostile_key_that_another_program_wrote_is_shown_and_hurts_nobody(self, filled: WritableStore, name: str) -> None:
+        """T8: it is a session that can be read, is reported, and can be removed; under its name nothing is written."""
+        key, planted = REFUSED_KEYS[name], {"sessionId": "planted", "updatedAt": 1}
+        self.plant(filled.path, {key: json.dumps(planted).encode()})
+        expected = small_store() | {key: planted}
+        assert (dict(filled.items()), filled.get(key), filled.count()) == (expected, planted, 4)
+        assert {row.key for row in filled.summaries()} == set(expected)
+        assert {(problem.code, problem.key) for problem in filled.check()} == {("odd_key", key)}
+        filled.update(ALPHA, lambda _: {"counter": 1}, now_ms=NOW_MS)
+        with pytest.raises(InvalidKeyError):
+            filled.put(key, session())
+        with pytest.raises(InvalidKeyError):
+            filled.update(key, boom, now_ms=NOW_MS)
+        assert filled.get(key) == planted
+        assert filled.delete(key)
+        assert self.content(filled.path).keys() == small_store().keys()

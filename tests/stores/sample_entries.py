@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import string
 from collections.abc import Callable
@@ -142,9 +143,11 @@ REFUSED_ENTRIES: Final[dict[str, Callable[[], Any]]] = {
     "bytes": lambda: session(x=b"1"),
     "numeric-name": lambda: session(x={1: 1}),
     "huge-integer": lambda: session(x=2**64),
+    "five-thousand-digits": lambda: session(x=[10**5_000]),
     "huge-whole-float": lambda: session(x=1e20),  # JavaScript writes it in digits, as an integer beyond 64 bits
     "object": lambda: session(x=object()),
     "too-deep": lambda: session(x=_nested(300)),
+    "far-too-deep": lambda: session(x=_nested(100_000)),
     "cycle": _cycle,
 }
 
@@ -152,6 +155,8 @@ REFUSED_ENTRIES: Final[dict[str, Callable[[], Any]]] = {
 HOSTILE_BYTES: Final[dict[str, bytes]] = {
     "truncated": b'{"sessionId":"id","updat',
     "not-utf-8": b'{"sessionId":"id","x":"\xff\xfe"}',
+    "mark": codecs.BOM_UTF8 + b'{"sessionId":"id"}',
+    "utf-16": '{"sessionId":"id"}'.encode("utf-16"),
     "duplicate-name": b'{"sessionId":"id","x":1,"x":2}',
     "duplicate-name-inside": b'{"sessionId":"id","x":{"y":1,"y":2}}',
     "nan": b'{"sessionId":"id","x":NaN}',
