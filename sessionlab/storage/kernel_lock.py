@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Final
 
 from sessionlab.errors import StoreLockedError, UnwritableError
-from sessionlab.storage.bell import HAS_BELLS, Bell, ring
 from sessionlab.storage.turns import Deadline, turn
 
 SHORT_PAUSE_S: Final = 0.0001
@@ -84,31 +83,19 @@ class KernelLock:
         """Wait for the lock of the open file, in two steps: first for being the next in line; say whether it was had in time.
 
         Whoever waits looks every now and then, and would hardly ever find the lock free while another process takes it again and again:
-        half a second has been seen among eight writers. So only one at a time waits for the lock itself, and is told when it is free.
-        This is for order only; what excludes others is the lock. Elsewhere than on Linux the two kinds of kernel lock get into each
-        other's way.
+        half a second has been seen among eight writers. So only one at a time waits for the lock itself, and looks often. This is for
+        order only; what excludes others is the lock. Elsewhere than on Linux the two kinds of kernel lock get into each other's way.
         """
         descriptor = self._descriptor
-        if not HAS_BELLS:
+        if not sys.platform.startswith("linux"):
             return wait_for_kernel(descriptor, deadline, path=self._place)
         if not _is_next(descriptor) and not _wait_for_being_next(descriptor, deadline):
             return False
         try:
-            return has_kernel_lock(descriptor, path=self._place) or self._wait_for_bell(deadline)
+            return has_kernel_lock(descriptor, path=self._place) or wait_for_kernel(descriptor, deadline, path=self._place)
         finally:
             with contextlib.suppress(OSError):  # see `_is_next`
                 fcntl.lockf(descriptor, fcntl.LOCK_UN)
-
-    def _wait_for_bell(self, deadline: Deadline) -> bool:
-        bell = Bell(self._file)
-        try:
-            while (left_s := deadline.left_s()) > 0:
-                if has_kernel_lock(self._descriptor, path=self._place):
-                    return True
-                bell.wait(min(LONG_PAUSE_S, left_s))
-            return False
-        finally:
-            bell.close()
 
     def _give_up(self) -> None:
         if self._descriptor >= 0 and self._process == os.getpid():
@@ -141,8 +128,6 @@ class KernelLock:
         self._is_held = False
         if os.getpid() == process:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            if HAS_BELLS:
-                ring(self._file)
             if self._is_closed:
                 self._give_up()
 
@@ -230,11 +215,15 @@ def wait_until(is_had: Callable[[], bool], deadline: Deadline, *, pause_s: float
 
 
 def _wait_for_being_next(descriptor: int, deadline: Deadline) -> bool:
-    """Wait until `_is_next`; say whether that was in time. Who has waited long looks more often than who has come later."""
+    """Wait until `_is_next`; say whether that was in time.
+
+    Who has waited for some milliseconds looks more often than who has come later, and who has waited for much longer less often: then
+    the holder is slow.
+    """
     start = time.monotonic()
     while (left_s := deadline.left_s()) > 0:
         waited_s = time.monotonic() - start
-        time.sleep(min(max(2 * MEDIUM_PAUSE_S - waited_s / 20, MEDIUM_PAUSE_S / 2), left_s))
+        time.sleep(min(max(2 * MEDIUM_PAUSE_S - waited_s / 20, MEDIUM_PAUSE_S / 2, waited_s / 200), LONG_PAUSE_S, left_s))
         if _is_next(descriptor):
             return True
     return False

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessionlab.errors import StoreLockedError, UnwritableError
-from sessionlab.storage import bell, kernel_lock
+from sessionlab.storage import kernel_lock
 from sessionlab.storage.kernel_lock import KernelLock
 from tests.storage.processes import Other
 
@@ -107,37 +105,6 @@ def test_holder_that_is_killed_frees_it_at_once(path: Path) -> None:
             assert not is_free(path)
             other.kill()
             assert is_free(path)
-
-
-@pytest.mark.skipif(not bell.HAS_BELLS, reason="elsewhere than on Linux all look")
-def test_who_is_next_is_told_when_it_is_free(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking now and then would be too late here."""
-    monkeypatch.setattr(kernel_lock, "LONG_PAUSE_S", 60)
-    with Other(HOLD, path) as other:
-        assert other.says() == "held"
-        threading.Timer(0.1, other.go_on).start()
-        with KernelLock(path, 20_000).held():
-            assert other.says() == "free"
-
-
-def no_sockets(*_: object) -> object:
-    raise OSError(errno.EPERM, "not here")
-
-
-@pytest.mark.skipif(not bell.HAS_BELLS, reason="elsewhere than on Linux all look")
-@pytest.mark.parametrize("reason", ["name taken", "no sockets"])
-def test_who_cannot_be_told_looks(path: Path, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    with Other(HOLD, path) as other, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken:
-        assert other.says() == "held"
-        if reason == "name taken":
-            taken.bind(bell._name(path.stat()))
-        else:
-            monkeypatch.setattr(socket, "socket", no_sockets)
-            monkeypatch.setattr(bell, "_rope", None)
-        threading.Timer(0.05, other.go_on).start()
-        with KernelLock(path).held():
-            assert other.says() == "free"
-        assert is_free(path)
 
 
 def test_eight_processes_lose_nothing(path: Path) -> None:
