@@ -16,8 +16,10 @@ from tests.torture.backends import Backend, available
 from tests.torture.failing import fail_everywhere
 from tests.torture.full_disk import fill_the_disk, refusal_of_namespaces
 from tests.torture.kill import kill_everywhere
-from tests.torture.operations import OPERATIONS
+from tests.torture.operations import FIRST_WRITE, OPERATIONS, SAVE, Operation
 from tests.torture.races import race, read_while_written
+from tests.torture.recovery import kill_recovery
+from tests.torture.size import many_sessions
 
 Row = tuple[str, str, str, int, str, list[str]]
 _RACES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -25,6 +27,7 @@ _RACES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("8 processes x 20, slowed", {"processes": 8, "times": 20, "delay_us": 50_000}),
 )
 _UPDATES: Final = 10_000
+_MANY: Final = 100_000
 
 
 def main(names: list[str]) -> int:
@@ -45,7 +48,7 @@ def main(names: list[str]) -> int:
     for backend, operation, what, _, _, failures in rows:
         for failure in failures:
             print(f"{backend}, {operation}, {what}: {failure}")  # noqa: T201 - a program's output
-    accidents = sum(row[3] for row in rows if row[2] != "race")
+    accidents = sum(row[3] for row in rows if row[2] not in ("race", "size"))
     console.print(f"{accidents:,} accidents in {time.monotonic() - begun:,.0f} s")
     return 1 if any(row[5] for row in rows) else 0
 
@@ -72,6 +75,7 @@ def rows_of(backend: Backend, console: Console) -> list[Row]:
                 return tally.points, result, tally.failures
 
             add(operation.name, "killed" if everywhere is kill_everywhere else "call fails", accidents)
+    _recoveries(backend, add)
     for name, settings in _RACES:
 
         def raced(folder: Path, settings: Any = settings) -> tuple[int, str, list[str]]:
@@ -85,11 +89,29 @@ def rows_of(backend: Backend, console: Console) -> list[Row]:
         return _UPDATES, f"{readings:,} readings", failures
 
     add("update, read elsewhere", "race", read)
+
+    def many(folder: Path) -> tuple[int, str, list[str]]:
+        result, failures = many_sessions(backend, folder, number=_MANY)
+        return 1, result, failures
+
+    add(f"{_MANY:,} sessions", "size", many)
     if (reason := refusal_of_namespaces()) is None:
         add("put", "disk full", lambda folder: _full_disk(backend, folder))
     else:
         console.print(f"{backend.name}: no full disk: {reason}")
     return rows
+
+
+def _recoveries(backend: Backend, add: Callable[[str, str, Callable[[Path], tuple[int, str, list[str]]]], None]) -> None:
+    # SQLite recovers by itself, and has its own tests of that.
+    for operation in (FIRST_WRITE, SAVE):
+
+        def recovered(folder: Path, operation: Operation = operation) -> tuple[int, str, list[str]]:
+            few = {"first": 12, "crashes": 2, "sample": 8} if backend.name.startswith("sqlite") else {}
+            crashes, tally = kill_recovery(backend, operation, folder, **few)
+            return sum(tally.counts.values()), f"after {crashes} sorts of kills", tally.failures
+
+        add(operation.name, "killed twice", recovered)
 
 
 def _full_disk(backend: Backend, folder: Path) -> tuple[int, str, list[str]]:

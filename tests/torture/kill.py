@@ -37,7 +37,9 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
 
-def kill_everywhere(backend: Backend, operation: Operation, folder: Path, *, sample: int | None = None) -> Tally:
+def kill_everywhere(
+    backend: Backend, operation: Operation, folder: Path, *, sample: int | None = None, original: Path | None = None
+) -> Tally:
     """Kill the operation before each of its calls, or before about `sample` of them, evenly spread, always the same.
 
     Args:
@@ -45,10 +47,10 @@ def kill_everywhere(backend: Backend, operation: Operation, folder: Path, *, sam
         operation: What is being done when the process dies.
         folder: An empty folder to work in.
         sample: How many points at most; `None` for all.
+        original: A folder that holds the store already; by default it is made as `operation` says.
     """
-    stage = Stage(backend, operation, folder)
-    program = folder / "program.py"
-    program.write_text(backend.script(_PROGRAM.format(body=operation.body, acknowledged=ACKNOWLEDGED)), encoding="utf-8")
+    stage = Stage(backend, operation, folder, original=original)
+    program = program_of(backend, operation, folder)
     with stage.copy() as copy:
         found = tracing.points(program, copy / backend.file_name, tracing.CHANGING)
         assert found, "the program touches no file of the store"
@@ -65,6 +67,13 @@ def kill_everywhere(backend: Backend, operation: Operation, folder: Path, *, sam
 
     count(tally, at_once(one, sampled(found, sample, seed=f"{backend.name} {operation.name}")))
     return tally
+
+
+def program_of(backend: Backend, operation: Operation, folder: Path) -> Path:
+    """Write the program that does an operation and says so."""
+    program = folder / "program.py"
+    program.write_text(backend.script(_PROGRAM.format(body=operation.body, acknowledged=ACKNOWLEDGED)), encoding="utf-8")
+    return program
 
 
 def sampled(items: Sequence[_Item], number: int | None, *, seed: str) -> list[_Item]:

@@ -77,12 +77,14 @@ content["agent:main:7"] = {"sessionId": "id-7", "updatedAt": 6}
 store.save(content)
 """
 
+FIRST_WRITE: Final = Operation(
+    name="first write", body="store.put('agent:main:0', {'sessionId': 'id-0', 'updatedAt': 1, 'text': 'x' * 5_000})", before=None
+)
+SAVE: Final = Operation(name="save", body=_SAVE, before=_sessions())
 OPERATIONS: Final = (
-    Operation(
-        name="first write", body="store.put('agent:main:0', {'sessionId': 'id-0', 'updatedAt': 1, 'text': 'x' * 5_000})", before=None
-    ),
+    FIRST_WRITE,
     Operation(name="update", body="store.update('agent:main:2', lambda entry: {'counter': 1}, now_ms=1)", before=_sessions()),
-    Operation(name="save", body=_SAVE, before=_sessions()),
+    SAVE,
     Operation(name="delete", body="store.delete('agent:main:3')", before=_sessions()),
 )
 
@@ -90,13 +92,16 @@ OPERATIONS: Final = (
 class Stage:
     """One operation on one backend: makes its store anew as often as wanted, and knows what a run without accident leaves."""
 
-    def __init__(self, backend: Backend, operation: Operation, folder: Path) -> None:
-        """Make the store once, in `folder`, which is this stage's own."""
+    def __init__(self, backend: Backend, operation: Operation, folder: Path, *, original: Path | None = None) -> None:
+        """Make the store once, in `folder`, which is this stage's own; or take it from `original`, a folder in which it lies already."""
         self.backend, self.operation, self._folder = backend, operation, folder
         self.old, self.new = operation.old, operation.new
         self._original = folder / "original"
-        self._original.mkdir(parents=True)
-        if operation.before is not None:
+        if original is not None:
+            shutil.copytree(original, self._original, symlinks=True)
+        else:
+            self._original.mkdir(parents=True)
+        if original is None and operation.before is not None:
             with backend.make(self._original / backend.file_name) as store:
                 store.save(operation.before)
         with self.copy() as calm:

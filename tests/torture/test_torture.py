@@ -12,8 +12,10 @@ from tests.torture.backends import FINAL, PLAIN, ROOT, SQLITE_PROCESS, Backend, 
 from tests.torture.failing import fail_everywhere
 from tests.torture.full_disk import fill_the_disk, refusal_of_namespaces
 from tests.torture.kill import kill_everywhere
-from tests.torture.operations import OPERATIONS, Operation
+from tests.torture.operations import OPERATIONS, SAVE, Operation
 from tests.torture.races import race, read_while_written
+from tests.torture.recovery import kill_recovery
+from tests.torture.size import many_sessions
 
 SAMPLE = 8
 
@@ -33,6 +35,16 @@ def test_writer_that_is_killed_leaves_the_old_or_the_new_state(backend: Backend,
     tally = kill_everywhere(backend, operation, tmp_path, sample=SAMPLE)
     assert tally.failures == []
     assert sum(tally.counts.values()) == min(SAMPLE, tally.points)
+
+
+@disturbed
+@pytest.mark.usefixtures("strace")
+def test_writer_that_is_killed_while_it_cleans_up_leaves_the_same_state(backend: Backend, tmp_path: Path) -> None:
+    """T1 twice, C.17: what a reader found after the first kill is there after the second."""
+    crashes, tally = kill_recovery(backend, SAVE, tmp_path, first=6, crashes=2, sample=3)
+    assert tally.failures == []
+    assert crashes == 2
+    assert sum(tally.counts.values()) == 6
 
 
 @disturbed
@@ -77,6 +89,12 @@ def test_reader_sees_what_was_acknowledged(backend: Backend, tmp_path: Path) -> 
     assert readings > 0
 
 
+@backends
+def test_many_sessions_are_saved_listed_and_updated(backend: Backend, tmp_path: Path) -> None:
+    """T8."""
+    assert many_sessions(backend, tmp_path, number=2_000)[1] == []
+
+
 # -- the torture itself
 
 
@@ -93,6 +111,12 @@ def test_killing_finds_the_store_that_is_broken(class_name: str, words: str, tmp
     tally = kill_everywhere(broken(class_name), OPERATIONS[1], tmp_path)
     assert tally.failures
     assert any(words in failure for failure in tally.failures), tally.failures
+
+
+@pytest.mark.usefixtures("strace")
+def test_killing_the_recovery_finds_the_store_that_is_broken(tmp_path: Path) -> None:
+    _, tally = kill_recovery(broken("CarelessStore"), OPERATIONS[1], tmp_path, first=6, crashes=2)
+    assert any("InvalidJSONError" in failure for failure in tally.failures)
 
 
 @pytest.mark.parametrize(
