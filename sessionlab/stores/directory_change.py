@@ -23,10 +23,11 @@ from typing import Final, Self
 import msgspec
 
 from sessionlab.errors import StoreError, UncertainWriteError
-from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, refused
+from sessionlab.storage.files import PRIVATE_FOLDER, refused
 from sessionlab.stores import directory_state
 from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, Folder, Journal, listed
 from sessionlab.stores.directory_state import STATE_NAME, State
+from sessionlab.stores.directory_writing import write_all, write_new
 from sessionlab.stores.promotion import RECORD_NAME
 
 LOCK_NAME: Final = "lock"
@@ -36,7 +37,6 @@ NEW_JOURNAL: Final = "journal.new"
 USUAL: Final = frozenset({STATE_NAME, ENTRIES, LOCK_NAME, RECORD_NAME})
 """What lies in the folder of a store that nobody is changing."""
 
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ADVICE: Final = "read the store again before going on"
 
 
@@ -114,8 +114,7 @@ class Change:
             try:
                 os.mkdir(NEW_JOURNAL, PRIVATE_FOLDER, dir_fd=folder)
                 with open_folder(NEW_JOURNAL, folder) as journal:
-                    for name, data in files.items():
-                        write_new(journal, name, data)
+                    write_all(journal, files)
                     write_new(journal, MANIFEST, msgspec.json.encode({"version": version, "removed": sorted(removed)}))
                     os.fsync(journal)
                 with self._marked():
@@ -243,18 +242,6 @@ def open_folder(name: str, parent: int) -> Iterator[int]:
     descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
     try:
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def write_new(folder: int, name: str, data: bytes) -> None:
-    """Write a private file that is not there yet into an open folder, and force it to disk."""
-    descriptor = os.open(name, _NEW, PRIVATE_FILE, dir_fd=folder)
-    try:
-        waiting = memoryview(data)
-        while waiting:
-            waiting = waiting[os.write(descriptor, waiting) :]
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

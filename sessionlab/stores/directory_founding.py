@@ -17,9 +17,10 @@ from sessionlab.errors import StoreLockedError
 from sessionlab.storage.files import PRIVATE_FOLDER, fsync_folder, make_folder, refused
 from sessionlab.storage.kernel_lock import wait_for_kernel
 from sessionlab.storage.turns import Deadline, turn
-from sessionlab.stores.directory_change import open_folder, remove_tree, write_new
+from sessionlab.stores.directory_change import open_folder, remove_tree
 from sessionlab.stores.directory_folder import ENTRIES, OPEN_FOLDER
 from sessionlab.stores.directory_state import STATE_NAME, State
+from sessionlab.stores.directory_writing import write_all, write_new
 
 SUFFIX: Final = ".founding"
 
@@ -69,8 +70,7 @@ def found(path: Path, files: Mapping[str, bytes]) -> None:
         with open_folder(staging, parent) as folder:
             os.mkdir(ENTRIES, PRIVATE_FOLDER, dir_fd=folder)
             with open_folder(ENTRIES, folder) as entries:
-                for name, data in files.items():
-                    write_new(entries, name, data)
+                write_all(entries, files)
                 os.fsync(entries)
             write_new(folder, STATE_NAME, state.text())
             os.fsync(folder)
