@@ -121,10 +121,10 @@ class SQLiteStore(WritableStore):
                     return None
                 stored = sqlite_rows.read_big(opened.connection, row)
             patch = change(stored.entry(key, self.path))
-            if patch is None:
-                return stored.entry(key, self.path)  # anew: the caller may have changed what it was given
-            merged, kept = self._lay_over(opened, key, row, patch, now_ms=now_ms)
-            return merged if not kept else merged | stored.big_values(kept)
+            if patch is not None:
+                merged, kept = self._lay_over(opened, key, row, patch, now_ms=now_ms)
+        # Decoded anew, because the caller may have changed what it was given; and not under the lock.
+        return stored.entry(key, self.path) if patch is None else merged | stored.big_values(kept)
 
     def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
         """Lay fields over one entry that exists; say whether there is one. Big fields that are not named are neither read nor written.
