@@ -34,6 +34,11 @@ def version_of(path: Path) -> int:
     return version
 
 
+def around(key: str) -> tuple[bytes, bytes]:
+    """Return what stands before and after an entry in its file, as `JSON.stringify` writes it."""
+    return b'{\n  "sessionKey": ' + json.dumps(key, ensure_ascii=False).encode() + b',\n  "entry": ', b"\n}"
+
+
 def read(path: Path) -> dict[str, bytes]:
     """Return key -> the entry's bytes in its file, in the order of the keys."""
     found = {}
@@ -41,17 +46,17 @@ def read(path: Path) -> dict[str, bytes]:
         data = file.read_bytes()
         key = json.loads(data)["sessionKey"]
         assert file.name == file_name(key)
-        start = b'{\n  "sessionKey": ' + json.dumps(key, ensure_ascii=False).encode() + b',\n  "entry": '
+        start, end = around(key)
         assert data.startswith(start)
-        assert data.endswith(b"\n}")
-        found[key] = data[len(start) : -2]
+        assert data.endswith(end)
+        found[key] = data[len(start) : -len(end)]
     return dict(sorted(found.items()))
 
 
 def write(path: Path, entries: Mapping[str, bytes]) -> None:
     """Write entries as OpenClaw's program does: each file, then state.json with the next version, by rename."""
     for key, raw in entries.items():
-        replace(entry_file(path, key), b'{\n  "sessionKey": ' + json.dumps(key).encode() + b',\n  "entry": ' + raw + b"\n}")
+        replace(entry_file(path, key), raw.join(around(key)))
     state = state_of(path) | {"version": version_of(path) + 1}
     replace(path / "state.json", json.dumps(state, indent=2).encode())
 

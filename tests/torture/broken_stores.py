@@ -72,6 +72,27 @@ class UnlockedStore(PlainStore):
         yield
 
 
+class StaleStore(PlainStore):
+    """Remembers what it has read, whatever others write meanwhile."""
+
+    _remembered: bytes | None = None
+    _is_writing = False
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with super()._locked():
+            self._is_writing = True
+            try:
+                yield
+            finally:
+                self._is_writing = False
+
+    def _read(self) -> bytes | None:
+        if self._is_writing or self._remembered is None:
+            self._remembered = super()._read()
+        return self._remembered
+
+
 class EmptyStore(PlainStore):
     """Takes a store that cannot be read for an empty one."""
 

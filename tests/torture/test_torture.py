@@ -134,6 +134,11 @@ def test_race_finds_the_store_without_a_lock(tmp_path: Path) -> None:
     assert race(broken("UnlockedStore"), tmp_path, processes=4, times=20, delay_us=2_000)[1]
 
 
+def test_reading_elsewhere_finds_the_store_that_is_behind(tmp_path: Path) -> None:
+    failures = read_while_written(broken("StaleStore"), tmp_path, updates=100)[1]
+    assert any("was acknowledged" in failure for failure in failures), failures
+
+
 def test_every_writing_store_is_put_to_the_torture() -> None:
     """A store whose class lies in `sessionlab/stores` is in the registry, under the module that it lies in."""
     registered = {(backend.module, backend.class_name) for backend in available()}
