@@ -124,21 +124,31 @@ def decode_entry(data: bytes, *, path: Path, key: str, line: int | None = None) 
     return decode_object(data, path=path, line=line, what=f"the entry of {key[:80]!r}", advice=f"session key {key[:80]!r}")
 
 
-def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
-    """Cut a JSON object into its members: key -> the value's bytes exactly as written (whitespace inside it included), in file order.
+def raw_members(data: Buffer, *, path: Path) -> list[tuple[str, msgspec.Raw]]:
+    """Cut a JSON object into its members: (name, the value's bytes exactly as written), in file order, a name written twice twice.
 
     The values are checked for well-formed JSON but not built; they borrow `data`, so keep it alive and unchanged.
 
     Raises:
-        InvalidJSONError: Not an object, malformed, or a duplicate name.
+        InvalidJSONError: Not an object, or malformed.
     """
     try:
-        written = _RAW_MEMBERS.decode(data)
+        return [(name.text, value) for name, value in _RAW_MEMBERS.decode(data).items()]
     except _DECODER_ERRORS as error:
         raise invalid(data, path, error) from error
-    members = {name.text: value for name, value in written.items()}
+
+
+def split_members(data: Buffer, *, path: Path) -> dict[str, msgspec.Raw]:
+    """Cut a JSON object into its members as `raw_members` does, name -> bytes.
+
+    Raises:
+        InvalidJSONError: Not an object, malformed, or a duplicate name.
+    """
+    written = raw_members(data, path=path)
+    members = dict(written)
     if len(members) != len(written):
-        written, members = {}, {}  # a mapped file cannot be closed while an error's frame borrows from it
+        members.clear()  # a mapped file cannot be closed while an error's frame borrows from it
+        written.clear()
         name_duplicate(data, path=path)
     return members
 

@@ -121,6 +121,18 @@ class SplitStoreError(StoreError):
         )
 
 
+class StalePlanError(StoreError):
+    """A plan does not fit any more: the store has changed since it was made, or another one counts; nothing was done."""
+
+    exit_code = 4
+
+
+class MigrationFailedError(StoreError):
+    """What a migration staged is not what it should be; nothing was promoted, and the old store counts."""
+
+    exit_code = 3
+
+
 class InvalidKeyError(SessionLabError):
     """A session key is refused: blank, hostile, or not storable."""
 

@@ -156,9 +156,12 @@ class DirectoryStore(WritableStore):
         with self._opened() as folder:
             return None if folder is None else folder.promotion()
 
-    def promote(self, promotion: Promotion) -> None:
-        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions."""
-        with self._locked():
+    def promote(self, promotion: Promotion, *, is_held: bool = False) -> None:
+        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions.
+
+        With `is_held` it is the caller who holds the lock, by `held`.
+        """
+        with contextlib.nullcontext() if is_held else self._locked():
             if self._held is not None and self._held.folder is None:
                 found(self.path, {})
             replace_file(self.path / promotions.RECORD_NAME, [promotions.encode(promotion)])

@@ -10,7 +10,7 @@ and only those that changed are written (B.13); there is no limit to one open pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
 from pathlib import Path
 from typing import Final, Self
@@ -198,9 +198,12 @@ class SQLiteStore(WritableStore):
 
         return self._connections.ask(question)
 
-    def promote(self, promotion: Promotion) -> None:
-        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions."""
-        with self._locked():
+    def promote(self, promotion: Promotion, *, is_held: bool = False) -> None:
+        """Record that this store counts from now on, and what it leaves behind. A store that is not there is made, without sessions.
+
+        With `is_held` it is the caller who holds the lock, by `held`.
+        """
+        with nullcontext() if is_held else self._locked():
             opened = self._writing.database()
             with self._writing.wording:
                 opened.connection.execute("INSERT OR REPLACE INTO meta VALUES ('promotion', ?)", (promotions.encode(promotion).decode(),))

@@ -6,8 +6,9 @@ What a backend adds is how its bytes are laid out, and the lock: the methods who
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -136,6 +137,15 @@ class WritableStore(SessionStore):
                     return self._load()  # spellings were merged: what is stored is not what the draft shows
                 current.accept({key: one.data for key, one in written.items()}, removed, origin=self._state())
             return current
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every writer away while several things are done that belong together. Reading goes on, through this object or others.
+
+        The writing methods of this object raise `StoreLockedError` meanwhile: they would wait for themselves.
+        """
+        with self._locked():
+            yield
 
     def _write(self, changed: Mapping[str, Entry], removed: frozenset[str]) -> dict[str, Written] | None:
         """Check and write a difference under the lock; `None` when there was nothing to write."""
