@@ -217,8 +217,8 @@ def wait_until(is_had: Callable[[], bool], deadline: Deadline, *, pause_s: float
 def _wait_for_being_next(descriptor: int, deadline: Deadline) -> bool:
     """Wait until `_is_next`; say whether that was in time.
 
-    The pauses grow only when the holder is slow, after a tenth of a second. If they grew with the waiting, as in `wait_until`, who came last
-    would look most often: with eight writers that is a tenth less written, and half as long again the worst wait.
+    The pauses grow only when the holder is slow, after a tenth of a second. If they grew as in `wait_until`, who came last would look most
+    often: with eight writers that is a tenth less written, and half as long again the worst wait.
     """
     start = time.monotonic()
     while (left_s := deadline.left_s()) > 0:
