@@ -62,8 +62,10 @@ def split_rivals(location: StoreLocation) -> tuple[tuple[StoreLocation, int], ..
     record = promotion_of(location) if location.rivals else None
     for rival in location.rivals:
         with open_at(rival) as store:
+            if record is not None and record.knows(store, folder=location.path.parent):
+                continue
             count = store.count()
-            if count and not (record is not None and record.knows(store, folder=location.path.parent)):
+            if count:
                 found.append((rival, count))
     return tuple(found)
 

@@ -58,6 +58,11 @@ class DirectorySnapshot(SessionStore):
         place = self._places.get(key)
         return None if place is None else self._decode(key, self._spool.take(place))
 
+    def raw(self, key: str) -> bytes | None:
+        """Return a session's entry as JSON, as stored and not decoded; `None` when there is no such session."""
+        place = self._places.get(key)
+        return None if place is None else self._spool.take(place)
+
     def summaries(self) -> Iterator[SessionSummary]:
         return newest_first(summary_of(key, entry) for key, entry in self.items())
 
@@ -68,6 +73,10 @@ class DirectorySnapshot(SessionStore):
     def raw_items(self) -> Iterator[tuple[str, bytes]]:
         for key, place in self._places.items():
             yield key, self._spool.take(place)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys, ordered."""
+        return tuple(self._places)
 
     def count(self) -> int:
         return len(self._places)

@@ -15,7 +15,7 @@ import msgspec
 from sessionlab.errors import CorruptStoreError, UnreadableError
 
 if TYPE_CHECKING:
-    from sessionlab.stores.base import SessionStore
+    from sessionlab.stores.base import Fingerprint, SessionStore
 
 RECORD_NAME: Final = "promotion.json"
 """The record's name where it is a file of its own."""
@@ -41,11 +41,18 @@ class LeftBehind(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sha256: str
 
 
-class Promotion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Since when a store counts (epoch ms), and which stores it left behind."""
+class Promotion(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The record.
+
+    Attributes:
+        promoted_at: Since when the store counts, epoch ms.
+        left: Which stores it left behind.
+        order: The keys in the order that they had there, for a store that has no order of its own: a way back restores it.
+    """
 
     promoted_at: int
     left: tuple[LeftBehind, ...] = ()
+    order: tuple[str, ...] = ()
 
     def knows(self, store: SessionStore, *, folder: Path) -> bool:
         """Say whether an open store is one that was left behind, and holds now what it held then.
@@ -67,10 +74,22 @@ def left_behind(store: SessionStore, *, folder: Path) -> LeftBehind:
     Raises:
         StoreError: It cannot be read.
     """
-    found, fingerprint = _stat(store.path), store.fingerprint()
+    return identity(store.kind, store.path, store.fingerprint(), folder=folder, found=_stat(store.path))
+
+
+def identity(kind: str, path: Path, fingerprint: Fingerprint, *, folder: Path, found: os.stat_result) -> LeftBehind:
+    """Return the identity of a store by what is known of it.
+
+    Args:
+        kind: Its kind.
+        path: Where it lies, or will.
+        fingerprint: Of its contents.
+        folder: The folder of the store whose record it is for.
+        found: What the system says about its file.
+    """
     return LeftBehind(
-        kind=store.kind,
-        path=_relative(store.path, folder),
+        kind=kind,
+        path=_relative(path, folder),
         sessions=fingerprint.count,
         size_bytes=found.st_size,
         mtime_ns=found.st_mtime_ns,

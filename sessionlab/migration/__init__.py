@@ -1,0 +1,1 @@
+"""Migrations between stores: plan, stage, verify, promote, record; and the way back."""

@@ -1,0 +1,230 @@
+"""Executing a plan: stage, verify, promote, record, retire; whatever happens, exactly one store counts at every moment.
+
+The moment at which the new store begins to count is one rename. Which one depends on the order of authority (`stores.authority`): a store
+that outranks the old one counts as soon as it has its name; one that does not, as soon as the old one has lost its own. In both cases the
+store that counts carries a record that knows the other, so that nobody who opens the folder in between sees two that disagree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sessionlab.entry import canonical_digest
+from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError
+from sessionlab.migration.reading import read_all
+from sessionlab.migration.records import Plan
+from sessionlab.migration.report import Report, make_report
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.migration.stage import Stage, begin, remove_abandoned
+from sessionlab.storage.files import fsync_folder, refused
+from sessionlab.stores import promotion as promotions
+from sessionlab.stores.authority import authority, promotion_of
+from sessionlab.stores.base import Fingerprint, fingerprint_of
+from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.location import StoreKind, StoreLocation, open_at, open_for_writing_at
+from sessionlab.stores.promotion import LeftBehind, Promotion
+from sessionlab.stores.sqlite import SQLiteStore
+from sessionlab.stores.writing import WritableStore
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many sessions of it are done, and of how many."""
+
+_RANK: Final[dict[StoreKind, int]] = {"directory": 3, "sqlite": 2, "openclaw": 1, "json": 0}
+LOCK_TIMEOUT_MS: Final = 30_000
+
+
+def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report:
+    """Carry out a plan.
+
+    Until the new store is promoted, the old one is as it was, and counts; afterwards the new one does. A process that is killed leaves one
+    of these two states, and at most a stage, which the next run removes.
+
+    Args:
+        plan: What `plan_migration` returned; it is used once.
+        root: The state folder or sessions folder that the run's own folder is made in, below `.sessionlab/runs`.
+        now_ms: The clock, epoch ms.
+        on_progress: Told how the work goes on.
+        timeout_ms: How long to wait for the store's lock.
+
+    Raises:
+        StalePlanError: The store is not what it was when the plan was made; nothing was changed.
+        StoreLockedError: Somebody else writes the store all the time; nothing was changed.
+        UnwritableError: The system refuses; the old store counts.
+        MigrationFailedError: What was staged is not what it should be; the old store counts.
+    """
+    return _Execution(plan, root=root, now_ms=now_ms, on_progress=on_progress).run(timeout_ms)
+
+
+class _Execution:
+    """One run. The order of its steps is what makes it safe; each is noted before it is done."""
+
+    def __init__(self, plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None) -> None:
+        self.plan = plan
+        self.source = _location(plan)
+        self.target = replace(self.source, kind=plan.target_kind, path=Path(plan.target_path))
+        self._root = root
+        self._now_ms = now_ms
+        self._started = time.monotonic()
+        self._tell = on_progress or (lambda _what, _done, _total: None)
+        self._outranks = _RANK[self.target.kind] > _RANK[self.source.kind]
+
+    def run(self, timeout_ms: float) -> Report:
+        store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
+        with store, store.held():
+            self._refuse_stale()
+            self._folder = RunFolder.create(self.plan, root=self._root)
+            self._note("locked", self.plan.source.path)
+            for left in remove_abandoned(self.target.path):
+                self._note("removed an abandoned stage", str(left))
+            self._note("stage", self.plan.target_path)
+            stage = begin(self.target.kind, self.target.path, now_ms=self._now_ms)
+            try:
+                staged = self._filled(stage)
+                self._note("promote", self.plan.target_path)
+                if self._outranks:
+                    self._displace()
+                    self._rename(stage.path, self.target.path)
+                else:
+                    self._introduce(store, stage.path, staged)
+                    self._displace()
+                    self._rename(stage.path, self.target.path)
+            except BaseException:
+                stage.discard()
+                raise
+            store.close()
+            self._retire()
+        self._note("done")
+        report = make_report(self._folder)
+        self._folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        return report
+
+    def _filled(self, stage: Stage) -> Fingerprint:
+        """Fill the stage, finish it and verify it."""
+        self._fill(stage)
+        record = None
+        if self.target.kind != "json":
+            order = tuple(one.key for one in self.plan.moved) if self.target.kind == "directory" else ()
+            record = Promotion(promoted_at=self._now_ms, left=(*self._left_by_source(), *self._inherited()), order=order)
+        stage.finish(record)
+        self._note("verify", str(stage.path))
+        return self._verified(stage.path)
+
+    def _fill(self, stage: Stage) -> None:
+        """Write every session that the plan moves, and make sure that the source still holds what it held then."""
+        wanted = {one.key: one for one in self.plan.moved}
+        arrived: set[str] = set()
+        seen = 0
+        for one in read_all(self.source):
+            seen += 1
+            planned = wanted.get(one.key)
+            if one.entry is None or planned is None or one.digest != planned.digest or one.key in arrived:
+                continue
+            stage.add(one.key, one.entry, one.data)
+            arrived.add(one.key)
+            if not len(arrived) % 100:
+                self._tell("stage", len(arrived), len(wanted))
+        if arrived != wanted.keys() or seen != self.plan.source.sessions:
+            raise StalePlanError(self.source.path, "changed after the plan was made; nothing was moved", advice="plan again")
+
+    def _verified(self, staged: Path) -> Fingerprint:
+        """Read the stage as a store, and compare it with the plan, session by session."""
+        wanted = {one.key: one.digest for one in self.plan.moved}
+        digests: list[tuple[str, bytes]] = []
+        wrong: list[str] = []
+        try:
+            with open_at(replace(self.target, path=staged)) as store:
+                for key, entry in store.items():
+                    digest = canonical_digest(entry)
+                    digests.append((key, digest))
+                    if wanted.pop(key, None) != digest.hex():
+                        wrong.append(key)
+                    if not len(digests) % 100:
+                        self._tell("verify", len(digests), len(self.plan.moved))
+        except StoreError as error:
+            raise MigrationFailedError(staged, f"what was staged cannot be read: {error.reason}", advice="run it again") from error
+        if wrong or wanted:
+            named = next(iter([*wrong, *wanted]))
+            reason = f"{len(wrong)} sessions staged are not what they should be, {len(wanted)} are missing; the first is {named[:80]!r}"
+            raise MigrationFailedError(staged, reason, advice="nothing was promoted: report this, with the run's folder")
+        return fingerprint_of(digests)
+
+    def _left_by_source(self) -> tuple[LeftBehind, ...]:
+        if not self._outranks:
+            return ()
+        plan = self.plan.source
+        held = Fingerprint(plan.sessions, plan.sha256)
+        found = self.source.path.stat()
+        return (promotions.identity(plan.kind, self.source.path, held, folder=self.target.path.parent, found=found),)
+
+    def _inherited(self) -> tuple[LeftBehind, ...]:
+        """Return what the source itself left behind: it may still lie there."""
+        record = promotion_of(self.source)
+        return record.left if record is not None else ()
+
+    def _introduce(self, store: WritableStore, staged: Path, fingerprint: Fingerprint) -> None:
+        """Let the source know the new store, which has its name before the source has lost its own."""
+        folder = self.source.path.parent
+        known = promotions.identity(self.target.kind, self.target.path, fingerprint, folder=folder, found=staged.stat())
+        before = promotion_of(self.source)
+        order = before.order if before is not None else ()
+        record = Promotion(promoted_at=self._now_ms, left=(known, *self._inherited()), order=order)
+        self._note("introduce the new store to the old one", self.plan.source.path)
+        if not isinstance(store, SQLiteStore | DirectoryStore):
+            raise TypeError(f"{store.kind} keeps no record of a promotion")
+        store.promote(record, is_held=True)
+
+    def _displace(self) -> None:
+        """Move what lies in the new store's place out of the way."""
+        if os.path.lexists(self.target.path):
+            if not self.plan.displaced_to:
+                raise StalePlanError(self.target.path, "came into being after the plan was made; nothing was moved", advice="plan again")
+            self._move(self.target, Path(self.plan.displaced_to))
+
+    def _retire(self) -> None:
+        """Take the old store's name away, by its rule."""
+        if self.plan.retired_path:
+            self._move(self.source, Path(self.plan.retired_path))
+
+    def _move(self, location: StoreLocation, to: Path) -> None:
+        """Rename a store; a database's log goes with it."""
+        self._note("rename", f"{location.path} -> {to}")
+        self._rename(location.path, to)
+        if location.kind == "sqlite":
+            for suffix in ("-wal", "-shm"):
+                log = Path(f"{location.path}{suffix}")
+                with contextlib.suppress(FileNotFoundError):
+                    self._rename(log, Path(f"{to}{suffix}"))
+
+    def _rename(self, old: Path, new: Path) -> None:
+        try:
+            old.rename(new)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise refused(old, error) from error
+        fsync_folder(new.parent, written=new)
+
+    def _refuse_stale(self) -> None:
+        """Raise when the new store counts already: somebody else has moved the sessions meanwhile."""
+        beside = replace(self.source, rivals=())
+        found = [one for one in (beside, self.target) if os.path.lexists(one.path)]
+        counts = authority(found)
+        if counts is None or counts.path != self.source.path:
+            raise StalePlanError(self.source.path, "does not count any more; nothing was moved", advice="plan again")
+
+    def _note(self, act: str, detail: str = "") -> None:
+        self._folder.note(act, seconds=time.monotonic() - self._started, detail=detail)
+
+
+def _location(plan: Plan) -> StoreLocation:
+    """Return where the plan's source lies."""
+    path = Path(plan.source.path)
+    return StoreLocation(plan.agent_id, plan.source.kind, path, path.parent)

@@ -1,0 +1,104 @@
+"""What a store holds, session by session, as a migration sees it: every spelling of a key, and what cannot be read.
+
+Streams. An entry is decoded strictly and its digest taken over the canonical form, so that equal digests mean equal contents in any store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from sessionlab import codec, keys
+from sessionlab import entry as entries
+from sessionlab.entry import Entry, canonical_digest, normalise_legacy
+from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, InvalidKeyError, StoreError
+from sessionlab.migration.json_stream import members
+from sessionlab.stores.authority import promotion_of
+from sessionlab.stores.directory_snapshot import DirectorySnapshot
+from sessionlab.stores.json_state import is_session
+from sessionlab.stores.location import StoreLocation, open_at
+
+
+class Read(NamedTuple):
+    """One entry of a source.
+
+    Attributes:
+        spelling: Its key there.
+        key: The key it is to have.
+        entry: Under today's field names; `None` when it cannot be moved.
+        data: That as compact JSON.
+        digest: SHA-256 of the canonical entry that is to be stored, hex.
+        source_digest: The same of the entry as it lies in the source; "" when it cannot be read.
+        size: Bytes as it lies there.
+        reason: Why it cannot be moved; "" when it can.
+        line: Where it begins in a JSON file, 1-based.
+    """
+
+    spelling: str
+    key: str
+    entry: Entry | None
+    data: bytes
+    digest: str
+    source_digest: str
+    size: int
+    reason: str = ""
+    line: int | None = None
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether moving it changes field names."""
+        return self.entry is not None and self.digest != self.source_digest
+
+
+def read_all(location: StoreLocation) -> Iterator[Read]:
+    """Yield every entry of a store in its own order; one that cannot be read or stored, with the reason.
+
+    Members of a JSON store that are no sessions (no object, a reserved name) are such entries, too: they would not arrive.
+
+    Raises:
+        StoreError: The store itself cannot be read.
+    """
+    for spelling, raw, line in _raw(location):
+        yield _read(spelling, raw, line, location.path)
+
+
+def _raw(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:
+    if location.kind == "json":
+        yield from members(location.path)
+        return
+    if location.kind == "directory":
+        yield from _in_former_order(location)
+        return
+    with open_at(location) as store:
+        for key, raw in store.raw_items():
+            yield key, raw, None
+
+
+def _in_former_order(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:
+    """Yield what a directory store holds: in the order that its sessions had before they were moved there, later ones last, by key."""
+    record = promotion_of(location)
+    with DirectorySnapshot.open(location.path, agent_id=location.agent_id) as store:
+        there = dict.fromkeys(store.keys())
+        first = [key for key in (record.order if record is not None else ()) if key in there]
+        for key in dict.fromkeys([*first, *there]):
+            yield key, store.raw(key) or b"", None
+
+
+def _read(spelling: str, raw: bytes, line: int | None, path: Path) -> Read:
+    key = keys.normalise(spelling)
+    try:
+        if not is_session(spelling, raw):
+            kind = "a name that JavaScript reserves" if key in keys.BLOCKED_KEYS else "no object"
+            raise CorruptStoreError(path, f"the member {spelling[:80]!r} is {kind}")
+        found = codec.decode_entry(raw, path=path, key=spelling, line=line)
+        source = canonical_digest(found).hex()
+        entry = normalise_legacy(found)
+        data = entries.encode(keys.checked(key), entry)
+    except (StoreError, InvalidKeyError, InvalidEntryError) as error:
+        reason = error.reason
+        if isinstance(error, InvalidJSONError) and error.line is not None:
+            reason = f"line {error.line}: {reason}"
+        return Read(spelling, key, None, b"", "", "", len(raw), reason, line)
+    digest = source if entry == found else canonical_digest(entry).hex()
+    return Read(spelling, key, entry, data, digest, source, len(raw), "", line)
