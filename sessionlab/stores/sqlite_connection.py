@@ -49,6 +49,8 @@ class Connections:
         self._durability: Durability = durability
         self._local = threading.local()
         self._idle: list[Opened] = []
+        self.name_count = 1
+        """How many names the file had when it was last looked at."""
         self._all: weakref.WeakSet[Opened] = weakref.WeakSet()
 
     def close(self) -> None:
@@ -215,6 +217,7 @@ class Connections:
             return None
         except OSError as error:
             raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
+        self.name_count = found.st_nlink
         return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _is_usable_at_rest(self, opened: Opened, state: FileState) -> bool:
@@ -229,6 +232,7 @@ class Connections:
             file, log = os.stat(self._file_name), os.stat(self._log)  # noqa: PTH116
         except OSError:
             return False
+        self.name_count = file.st_nlink
         return file.st_ino == opened.state.inode and file.st_dev == opened.state.device and log.st_ino == opened.log_inode
 
     def _still_counts(self, opened: Opened | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from sessionlab.errors import StoreError, UncertainWriteError
+from sessionlab.errors import StoreError, UncertainWriteError, UnwritableError
 from sessionlab.storage.files import make_folder
 from sessionlab.storage.kernel_lock import Held, KernelLock
 from sessionlab.stores import sqlite_schema
@@ -67,7 +67,14 @@ class Writing:
         return self.opened or self._begin(self._connections.make())
 
     def _begin(self, opened: Opened) -> Opened:
-        """Begin the transaction, and bring the database to today's version."""
+        """Begin the transaction, and bring the database to today's version.
+
+        Raises:
+            UnwritableError: The file has two names. Whoever made the second one has a copy, which must not change in part.
+        """
+        if self._connections.name_count > 1:
+            reason = f"has {self._connections.name_count} names (hard links), and a database is written in place, under all of them"
+            raise UnwritableError(self._path, reason, advice="copy it to a file of its own")
         with self.wording:
             opened.connection.execute("BEGIN IMMEDIATE")
             sqlite_schema.upgrade(opened.connection, self._path)
