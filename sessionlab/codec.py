@@ -90,7 +90,25 @@ def decode_document(data: bytes, *, path: Path, line: int | None = None, advice:
 
 
 def _decode_plain(data: bytes) -> Any:
-    """Decode a document that is beyond doubt at a third of the cost; what needs a closer look, or a reason, is for the strict parser.
+    """Decode a document that is beyond doubt at a fraction of the cost; what needs a closer look, or a reason, is for the strict parser.
+
+    What was decoded is beyond doubt when it would be written with the same bytes, blanks aside: then nothing was shadowed or changed.
+    """
+    try:
+        document = _plain_decoder().decode(data)
+    except _DECODER_ERRORS:
+        return _decode_odd(data)
+    try:
+        encoded = _ENCODER.encode(document)
+    except (RecursionError, UnicodeEncodeError):
+        return _UNSURE
+    if encoded == data or encoded == msgspec.json.format(data, indent=-1):
+        return document
+    return _decode_odd(data)
+
+
+def _decode_odd(data: bytes) -> Any:
+    """Do the same for a document that is deep, or written in another way, as 1.0 is, or `\\/`.
 
     Every member has a colon of its own. Where no character is written as a code, as many colons in what was decoded as in what was
     written therefore means that no member was shadowed by another of its name.
@@ -99,7 +117,7 @@ def _decode_plain(data: bytes) -> Any:
         document = _DECODER.decode(data)
         _SIXTY_FOUR_BITS.encode(document)  # refuses larger integers
         colons = _ENCODER.encode(document).count(b":")
-    except (*_DECODER_ERRORS, OverflowError):
+    except (*_DECODER_ERRORS, OverflowError, UnicodeEncodeError):
         return _UNSURE
     is_escaped = b"\\" in data and b"\\u" in data  # looking for one byte is much faster than for two
     if is_escaped or data.count(b":") != colons or is_too_deep(document, brackets=data.count(b"[") + data.count(b"{")):
