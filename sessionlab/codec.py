@@ -108,7 +108,7 @@ def _decode_plain(data: bytes) -> Any:
 
 
 def _decode_odd(data: bytes) -> Any:
-    """Do the same for a document that is deep, or written in another way, as 1.0 is, or `\\/`.
+    r"""Do the same for a document that is deep, or written in another way, as 1.0 is, or `\\/`.
 
     Every member has a colon of its own. Where no character is written as a code, as many colons in what was decoded as in what was
     written therefore means that no member was shadowed by another of its name.
