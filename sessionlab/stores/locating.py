@@ -77,6 +77,18 @@ def locate(path: Path, *, settings: StoreSettings | None = None) -> tuple[StoreL
     return (found,)
 
 
+def agents_of(state_dir: Path) -> tuple[str, ...]:
+    """Return the agents of a state folder, ordered, whether they have a store or not; a path that is no state folder has none.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+    """
+    state_dir = layout.expanded(state_dir)
+    if not is_a(stat.S_ISDIR, layout.agents_dir(state_dir)):
+        return ()
+    return tuple(sorted(folder.name for folder in _agent_folders(state_dir)))
+
+
 def agents_without_store(state_dir: Path) -> tuple[str, ...]:
     """Return the agents of a state folder, ordered, that have transcripts but no store: it was lost, or set aside by hand.
 

@@ -11,8 +11,11 @@ import pytest
 from sessionlab import codec
 from sessionlab.errors import CorruptStoreError, SplitStoreError, StalePlanError, UsageError
 from sessionlab.migration.execute import execute
+from sessionlab.migration.inspect import inspect
 from sessionlab.migration.plan import plan_migration
 from sessionlab.migration.report import Report
+from sessionlab.migration.rollback import plan_rollback
+from sessionlab.migration.run_folder import RunFolder
 from sessionlab.settings import StoreType
 from sessionlab.stores import locate, open_for_writing, open_store
 from tests.fixture_states import photo
@@ -220,3 +223,70 @@ def test_run_folder_tells_the_whole_story(tmp_path: Path) -> None:
     assert len((folder / "manifest.jsonl").read_text().splitlines()) == len(ENTRIES)
     assert json.loads((folder / "report.json").read_text())["sessions"] == len(ENTRIES)
     assert all((path.stat().st_mode & 0o777) == 0o600 for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_rollback_brings_back_what_the_store_holds_now(tmp_path: Path, old: StoreType, new: StoreType) -> None:
+    """C.46: sessions born after the move come along."""
+    state = filled(tmp_path, old, dict(ENTRIES))
+    run = RunFolder.open(state / ".sessionlab" / "runs" / migrated(state, new).run_id)
+    with open_for_writing(state) as store:
+        store.put("agent:main:born:later", {"sessionId": "later", "updatedAt": NOW_MS})
+    report = execute(plan_rollback(run, now_ms=NOW_MS + 9), root=state, now_ms=NOW_MS + 9)
+    assert report.operation == "rollback"
+    assert content(state) == (old, {**ENTRIES, "agent:main:born:later": {"sessionId": "later", "updatedAt": NOW_MS}})
+    with pytest.raises(UsageError, match=r"are not in .* any more"):
+        plan_rollback(run, now_ms=NOW_MS)
+
+
+def test_rollback_is_refused_when_the_old_file_has_changed(tmp_path: Path) -> None:
+    for new in ("sqlite", "directory"):
+        state = filled(tmp_path / new, "json", dict(ENTRIES))
+        report = migrated(state, new)  # type: ignore[arg-type]
+        old = Path(report.retired_path)
+        old.write_bytes(old.read_bytes().replace(b'"sessionId": "id-1"', b'"sessionId": "id-x"'))
+        run = RunFolder.open(state / ".sessionlab" / "runs" / report.run_id)
+        before = photo(state)
+        with pytest.raises((StalePlanError, SplitStoreError)):
+            plan_rollback(run, now_ms=NOW_MS)
+        assert photo(state) == before
+
+
+def test_inspection_says_what_could_be_moved(tmp_path: Path) -> None:
+    """C.26, C.27, C.28."""
+    agents = tmp_path / "agents"
+
+    def store(agent: str, data: bytes) -> Path:
+        path = agents / agent / "sessions" / "sessions.json"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+        return path
+
+    store("ready", codec.encode_indented({"agent:ready:A": {"sessionId": "1"}, "agent:ready:a": {"sessionId": "2"}}))
+    store("blank", b" ")
+    store("empty", b"{}")
+    store("array", b"[]")
+    store("torn", b'{"a": {"sessionId')
+    store("link", b"{}").rename(tmp_path / "elsewhere.json")
+    (agents / "link" / "sessions" / "sessions.json").symlink_to(tmp_path / "elsewhere.json")
+    (agents / "none").mkdir()
+    with open_for_writing(tmp_path, agent="moved", store_type="directory") as moved:
+        moved.put("agent:moved:a", {"sessionId": "1"})
+    before = photo(tmp_path)
+    found = {one.agent_id: one for one in inspect(tmp_path, to="directory")}
+    assert photo(tmp_path) == before
+    assert {agent: one.status for agent, one in found.items()} == {
+        "ready": "ready_to_migrate",
+        "blank": "empty_legacy",
+        "empty": "empty_legacy",
+        "array": "invalid_legacy",
+        "torn": "invalid_legacy",
+        "link": "invalid_legacy",
+        "none": "missing",
+        "moved": "already_directory",
+    }
+    ready = found["ready"]
+    assert (ready.legacy_entry_count, ready.normalized_entry_count, ready.preview) == (2, 1, ("agent:ready:a",))
+    assert ready.warnings == ("1 spellings of keys that are there already: the newest of each counts",)
+    assert "symbolic link" in found["link"].warnings[0]
+    assert found["moved"].directory_active

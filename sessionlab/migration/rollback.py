@@ -1,0 +1,104 @@
+"""The way back: the same trip in reverse, from what the store holds now, so that sessions born after the move come along.
+
+What was left behind is not put back as it is: it would be as old as the move. But it must still be what it was then: if somebody wrote
+it since, nobody knows which of the two is right, and nothing is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sessionlab.errors import CorruptStoreError, NoStoreError, StalePlanError, UsageError
+from sessionlab.migration.plan import plan_from
+from sessionlab.migration.records import Plan
+from sessionlab.migration.run_folder import RUNS, RunFolder, runs
+from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.base import SessionStore
+from sessionlab.stores.locating import locate, only
+from sessionlab.stores.location import StoreKind, StoreLocation, open_at
+
+
+def plan_rollback(run: RunFolder, *, now_ms: int, set_aside: bool = False) -> Plan:
+    """Plan to undo a run: the sessions go back to a store of the kind, and in the place, that they came from.
+
+    Args:
+        run: The folder of the run.
+        now_ms: The clock, epoch ms.
+        set_aside: As for `plan_migration`.
+
+    Raises:
+        UsageError: The run moved nothing that could be moved back, or its store has been moved on since.
+        StalePlanError: What it left behind has changed since.
+        CorruptStoreError: The run's folder, or an entry of the store, cannot be read.
+    """
+    done = run.plan()
+    if done.operation == "export":
+        raise UsageError(f"{run.path.name}: was an export, which leaves everything where it is: there is nothing to roll back")
+    source = Path(done.source.path)
+    location = only(locate(source.parent), source.parent, agent=None)
+    if (location.kind, str(location.path)) != (done.target_kind, done.target_path):
+        raise UsageError(f"{run.path.name}: its sessions are not in {done.target_path} any more: {location.path} counts now")
+    refuse_split(location)
+    _refuse_changed(done, Path(done.retired_path or done.source.path))
+    return plan_from(location, done.source.kind, now_ms=now_ms, set_aside=set_aside, operation="rollback")
+
+
+def plan_store_rollback(path: Path, *, agent: str | None = None, now_ms: int, set_aside: bool = False) -> Plan | None:
+    """Plan to make a store `sessions.json` again, with or without a run that is known (C.46).
+
+    Args:
+        path: As for `stores.locate`.
+        agent: Which agent's, when the path holds several.
+        now_ms: The clock, epoch ms.
+        set_aside: As for `plan_migration`.
+
+    Returns:
+        `None` when it is one already: there is nothing to do.
+
+    Raises:
+        StoreError: As for `plan_migration`, and as for `plan_rollback`.
+    """
+    location = only(locate(path), path, agent=agent)
+    if location.kind == "json":
+        return None
+    if location.kind == "openclaw":
+        raise UsageError(f"{location.path}: is OpenClaw's own database: export it to a folder of its own")
+    refuse_split(location)
+    return plan_from(location, "json", now_ms=now_ms, set_aside=set_aside, operation="rollback")
+
+
+def find_run(name: str, places: list[Path]) -> RunFolder:
+    """Return a run by its folder, or by its name in one of the folders that hold runs.
+
+    Raises:
+        NoStoreError: There is none of that name; naming those that there are.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return RunFolder.open(path)
+    known = [run for place in places for run in runs(place)]
+    found = [run for run in known if run.path.name == name]
+    if found:
+        return found[0]
+    names = ", ".join(run.path.name for run in known[-3:]) or "none"
+    raise NoStoreError(places[0] / RUNS if places else path, f"has no run {name!r}", advice=f"the latest are {names}")
+
+
+def _refuse_changed(done: Plan, old: Path) -> None:
+    """Raise when what a run left behind is not what it was."""
+    if not old.exists():
+        raise StalePlanError(old, "which the run left behind, is gone", advice="roll back with --store, which does not ask for it")
+    with _opened(done.source.kind, old, done.agent_id) as store:
+        try:
+            now = store.fingerprint().sha256
+        except CorruptStoreError:
+            if not done.source.sha256:  # it could not be read then, either
+                return
+            raise
+    if now != done.source.sha256:
+        advice = "find out what wrote it; 'sessionlab verify' shows what differs, --store rolls back all the same"
+        raise StalePlanError(old, "which the run left behind, has been written since", advice=advice)
+
+
+def _opened(kind: StoreKind, path: Path, agent_id: str) -> SessionStore:
+    return open_at(StoreLocation(agent_id, kind, path, path.parent))
