@@ -121,6 +121,12 @@ class SplitStoreError(StoreError):
         )
 
 
+class StoreMovedError(StoreError):
+    """The sessions have moved to another store since this one was opened; nothing was written."""
+
+    exit_code = 4
+
+
 class StalePlanError(StoreError):
     """A plan does not fit any more: the store has changed since it was made, or another one counts; nothing was done."""
 

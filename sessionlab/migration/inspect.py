@@ -112,7 +112,8 @@ def _detected(location: StoreLocation, to: StoreKind) -> Detection:
     merged = len(reads) - len(bad) - len(sound)
     warnings += [f"the entry of {one.spelling[:80]!r} cannot be moved: {one.reason}" for one in bad]
     if merged:
-        warnings.append(f"{merged} spellings of keys that are there already: the newest of each counts")
+        plural = "s" if merged > 1 else ""
+        warnings.append(f"{merged} other spelling{plural} of a key that is there already: the newest counts")
     return msgspec.structs.replace(
         base,
         status="ready_to_migrate" if sound else "empty_legacy" if not bad else "invalid_legacy",

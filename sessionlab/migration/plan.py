@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from sessionlab import layout
 from sessionlab.errors import CorruptStoreError, UnwritableError, UsageError
 from sessionlab.migration.reading import Read, read_all
 from sessionlab.migration.records import EntryPlan, Operation, Plan, StoreIdentity
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import fingerprint_of
-from sessionlab.stores.locating import locate, only
+from sessionlab.stores.locating import locate, only, places
 from sessionlab.stores.location import StoreKind, StoreLocation, open_at
 from sessionlab.stores.writing import age_ms
 from sessionlab.units import format_bytes
@@ -91,8 +90,7 @@ def plan_from(location: StoreLocation, to: StoreKind, *, now_ms: int, set_aside:
 
 def target_path(location: StoreLocation, to: StoreKind) -> Path:
     """Return where the store of another kind lies that takes a store's place."""
-    json_store = location.path if location.kind == "json" else location.path.with_suffix(".json")
-    return {"json": json_store, "sqlite": layout.sqlite_beside(json_store), "directory": layout.directory_beside(json_store)}[to]
+    return places(location)[to]
 
 
 def run_name(now_ms: int, operation: Operation) -> str:

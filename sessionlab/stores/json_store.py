@@ -203,6 +203,8 @@ class JSONStore(WritableStore):
                 if target.is_symlink():
                     raise UnreadableError(self.path, "is a link that leads in a circle")
                 stack.enter_context(StoreLock(target, self._lock.timeout_ms).held())  # others may know the store by its own name
+            if self.guard is not None:
+                self.guard()
             self._writer = threading.get_ident()
             try:
                 yield

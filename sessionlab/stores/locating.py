@@ -234,6 +234,18 @@ def _beside(agent: layout.AgentFolder, json_store: Path) -> list[StoreLocation]:
     return [StoreLocation(agent.agent_id, kind, path, json_store.parent, agent.root) for kind, path in found]
 
 
+def beside(location: StoreLocation) -> tuple[StoreLocation, ...]:
+    """Return where the other stores of an agent would lie, ours and the JSON store, whether they are there or not."""
+    others = [(kind, path) for kind, path in places(location).items() if path != location.path]
+    return tuple(StoreLocation(location.agent_id, kind, path, path.parent, location.root) for kind, path in others)
+
+
+def places(location: StoreLocation) -> dict[StoreKind, Path]:
+    """Return where the stores lie that may take the place of one another: kind -> path."""
+    json_store = location.path if location.kind == "json" else location.path.with_suffix(".json")
+    return {"json": json_store, "sqlite": layout.sqlite_beside(json_store), "directory": layout.directory_beside(json_store)}
+
+
 def _is_empty(folder: Path) -> bool:
     """Say whether this is an empty folder, which is no store and hides none."""
     try:

@@ -11,7 +11,8 @@ from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
-from sessionlab.stores.locating import json_store_of, locate, only, settings_of
+from sessionlab.stores.guard import Guard
+from sessionlab.stores.locating import beside, json_store_of, locate, only, places, settings_of
 from sessionlab.stores.location import StoreLocation, open_at, open_for_writing_at
 from sessionlab.stores.looking import may_exist
 
@@ -71,7 +72,9 @@ def open_for_writing(
         location = _new(path, agent, store_type)
     else:
         refuse_split(location)
-    return open_for_writing_at(location, durability=durability, timeout_ms=timeout_ms)
+    store = open_for_writing_at(location, durability=durability, timeout_ms=timeout_ms)
+    store.guard = Guard(location, beside(location))
+    return store
 
 
 def refuse_unreadable(path: Path, *, agent: str | None = None) -> None:
@@ -116,6 +119,6 @@ def _new(path: Path, agent: str | None, store_type: StoreType | None) -> StoreLo
         return StoreLocation(agent or layout.agent_id_of(path) or keys.DEFAULT_AGENT, named, path, path.parent)
     json_store = json_store_of(path, agent=agent)
     kind = store_type or settings_of(path).store_type or "json"
-    place = {"json": json_store, "sqlite": layout.sqlite_beside(json_store), "directory": layout.directory_beside(json_store)}[kind]
+    place = places(StoreLocation("", "json", json_store, json_store.parent))[kind]
     agent_id = agent or layout.agent_id_of(place) or keys.DEFAULT_AGENT
     return replace(StoreLocation(agent_id, kind, place, json_store.parent))

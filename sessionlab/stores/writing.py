@@ -42,6 +42,9 @@ class WritableStore(SessionStore):
     lock is not had in time; `UnwritableError` when the system refuses.
     """
 
+    guard: Callable[[], None] | None = None
+    """Called under the lock before anything is written; raises when this store does not count any more. See `guard`."""
+
     def get(self, key: str) -> Entry | None:
         """Return the entry of a session, or `None` when there is none. Of spellings that differ in case only, the newest counts."""
         return self._get(keys.normalise(key))

@@ -242,7 +242,7 @@ def test_rollback_brings_back_what_the_store_holds_now(tmp_path: Path, old: Stor
 def test_rollback_is_refused_when_the_old_file_has_changed(tmp_path: Path) -> None:
     for new in ("sqlite", "directory"):
         state = filled(tmp_path / new, "json", dict(ENTRIES))
-        report = migrated(state, new)  # type: ignore[arg-type]
+        report = migrated(state, new)
         old = Path(report.retired_path)
         old.write_bytes(old.read_bytes().replace(b'"sessionId": "id-1"', b'"sessionId": "id-x"'))
         run = RunFolder.open(state / ".sessionlab" / "runs" / report.run_id)
@@ -287,6 +287,6 @@ def test_inspection_says_what_could_be_moved(tmp_path: Path) -> None:
     }
     ready = found["ready"]
     assert (ready.legacy_entry_count, ready.normalized_entry_count, ready.preview) == (2, 1, ("agent:ready:a",))
-    assert ready.warnings == ("1 spellings of keys that are there already: the newest of each counts",)
+    assert ready.warnings == ("1 other spelling of a key that is there already: the newest counts",)
     assert "symbolic link" in found["link"].warnings[0]
     assert found["moved"].directory_active
