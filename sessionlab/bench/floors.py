@@ -73,6 +73,12 @@ def decode_file(path: Path) -> object:
         return msgspec.json.decode(file.read())
 
 
+def decode_file_strictly(path: Path) -> object:
+    """Open, read and decode one file, refusing what parsers read differently (a name written twice, NaN, ...)."""
+    with path.open("rb", buffering=0) as file:
+        return codec.decode_document(file.read(), path=path)
+
+
 def list_files(folder: Path) -> list[object]:
     """Read the index of every file in a folder."""
     rows: list[object] = []
