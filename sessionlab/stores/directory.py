@@ -8,52 +8,45 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
 from sessionlab import codec, keys, layout
-from sessionlab.entry import Entry, SessionSummary, canonical_digest, summary_of
-from sessionlab.errors import CorruptStoreError, UnreadableError, UnsupportedSchemaError, UnwritableError
+from sessionlab.entry import Entry, SessionSummary, canonical_digest, copied, merge, summary_of
+from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError
 from sessionlab.storage.files import replace_file
-from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
+from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of, newest_first
-from sessionlab.stores.directory_change import LOCK_NAME, Change
+from sessionlab.stores.directory_access import Access
+from sessionlab.stores.directory_change import Change
 from sessionlab.stores.directory_checks import examine_store
 from sessionlab.stores.directory_folder import ENTRIES, Folder, Stamp
-from sessionlab.stores.directory_founding import found, founding
+from sessionlab.stores.directory_founding import found
 from sessionlab.stores.directory_reading import Seen, list_names, read_state
 from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
 from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
-from sessionlab.stores.writing import WritableStore, Written, age_ms
+from sessionlab.stores.writing import Patch, WritableStore, Written, age_ms
 
 _ADVICE: Final = "mend it or move it away by hand"
 
 
-class _Held(NamedTuple):
-    """The lock, while a thread of this process has it.
+class _Found(NamedTuple):
+    """A session that was read: its file, and what is in it."""
 
-    Attributes:
-        thread: Who has it.
-        folder: The store; `None` when there is none yet.
-        is_normal: Every key in the store is trimmed and lower-cased.
-        sound: Names of files that were read strictly under this lock.
-    """
-
-    thread: int
-    folder: Folder | None
-    is_normal: bool
-    sound: set[str]
+    data: bytes
+    key: str
+    entry: Entry
 
 
 class _Listing(NamedTuple):
@@ -97,8 +90,7 @@ class DirectoryStore(WritableStore):
         self._entries = path / ENTRIES
         self.agent_id = agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT
         self.timeout_ms = timeout_ms
-        self._lock = KernelLock(path / LOCK_NAME, timeout_ms)
-        self._held: _Held | None = None
+        self._access = Access(path, timeout_ms=timeout_ms)
         self._sound = SoundFiles()
         self._listed: _Listing | None = None
         self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
@@ -123,11 +115,11 @@ class DirectoryStore(WritableStore):
                 yield key, spool.take(stored[key])
 
     def count(self) -> int:
-        with self._opened() as folder:
-            return 0 if folder is None else len(list_names(folder, lock=self._reading_lock))
+        with self._access.opened() as folder:
+            return 0 if folder is None else len(list_names(folder, lock=self._access.reading_lock))
 
     def stats(self) -> StoreStats:
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             if folder is None:
                 return StoreStats(kind=self.kind, path=str(self.path), sessions=0, store_bytes=0)
             size = 0
@@ -136,7 +128,7 @@ class DirectoryStore(WritableStore):
                     for file in listing:
                         with contextlib.suppress(FileNotFoundError):
                             size += file.stat(follow_symlinks=False).st_size if file.is_file(follow_symlinks=False) else 0
-            sessions = len(list_names(folder, lock=self._reading_lock))
+            sessions = len(list_names(folder, lock=self._access.reading_lock))
         return StoreStats(kind=self.kind, path=str(self.path), sessions=sessions, store_bytes=size, schema_version=LAYOUT_VERSION)
 
     def check(self) -> tuple[Problem, ...]:
@@ -153,7 +145,7 @@ class DirectoryStore(WritableStore):
 
     def promotion(self) -> Promotion | None:
         """Return the record of having taken another store's place; `None` without one."""
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             return None if folder is None else folder.promotion()
 
     def promote(self, promotion: Promotion, *, is_held: bool = False) -> None:
@@ -162,13 +154,14 @@ class DirectoryStore(WritableStore):
         With `is_held` it is the caller who holds the lock, by `held`.
         """
         with contextlib.nullcontext() if is_held else self._locked():
-            if self._held is not None and self._held.folder is None:
+            held = self._access.mine()
+            if held is not None and held.folder is None:
                 found(self.path, {})
             replace_file(self.path / promotions.RECORD_NAME, [promotions.encode(promotion)])
 
     def close(self) -> None:
         """Let go of the lock file and of what listings keep. The store can be used again."""
-        self._lock.close()
+        self._access.close()
         self._sound.clear()
         self._listed = self._spelled = None
 
@@ -181,16 +174,50 @@ class DirectoryStore(WritableStore):
         ]
         return max((row.updated_ms for row in found if row.updated_ms is not None), default=None)
 
-    def _get(self, key: str) -> Entry | None:
-        found = [self._decode_file(name, data) for name, data in self._read(key)]
-        if len(found) > 1:
-            return max(found, key=lambda one: age_ms(*one))[1]
-        return found[0][1] if found else None
+    def update(self, key: str, change: Callable[[Entry], Patch | None], *, now_ms: int) -> Entry | None:
+        """As the contract says. What the change does not bring is written as it was read, byte for byte."""
+        key = keys.checked(keys.normalise(key))
+        with self._locked():
+            found = self._newest(key)
+            if found is None:
+                return None
+            patch = change(copied(found.entry))
+            return found.entry if patch is None else self._lay_over(key, found, patch, now_ms=now_ms)
 
-    def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
+    def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
+        """As the contract says. Of an entry that was read strictly before, only the fields that a merge looks at are decoded."""
+        key = keys.checked(keys.normalise(key))
+        with self._locked():
+            found = self._newest(key, is_skimming=True)
+            if found is None:
+                return False
+            self._lay_over(key, found, fields, now_ms=now_ms)
+            return True
+
+    def _lay_over(self, key: str, found: _Found, patch: Patch, *, now_ms: int) -> Entry:
+        """Write a session after a merge and return it."""
+        after = merge(found.entry, patch, now_ms=now_ms)
+        self._write_files({names.encode(key): documents.patched(key, found.data, found.entry, after)}, (key,))
+        return after
+
+    def _get(self, key: str) -> Entry | None:
+        found = self._newest(key)
+        return None if found is None else found.entry
+
+    def _newest(self, key: str, *, is_skimming: bool = False) -> _Found | None:
+        """Return the session of a normalised key; of several spellings, the newest."""
+        found = [_Found(data, *self._decode_file(name, data, is_skimming=is_skimming)) for name, data in self._read(key)]
+        if len(found) > 1:
+            return max(found, key=lambda one: age_ms(one.key, one.entry))
+        return found[0] if found else None
+
+    def _decode_file(self, name: str, data: bytes, *, is_skimming: bool = False) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
-        is_sound, held = self._sound.knows(name, data), self._mine()
-        decoded = documents.decode(name, data, path=self._file(name), is_sound=is_sound)
+        is_sound, held = self._sound.knows(name, data), self._access.mine()
+        if is_sound and is_skimming:
+            decoded = documents.skim(name, data, path=self._entries / name)
+        else:
+            decoded = documents.decode(name, data, path=self._entries / name, is_sound=is_sound)
         if not is_sound:
             self._sound.note(name, data)
         if held is not None:
@@ -198,22 +225,22 @@ class DirectoryStore(WritableStore):
         return decoded
 
     def _load(self) -> Snapshot:
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             if folder is None:
                 return Snapshot({}, decode=self._decode, origin=None)
 
             def keep(name: str, data: bytes) -> tuple[str, msgspec.Raw]:
                 return documents.split(name, data, path=self._file(name))
 
-            state = read_state(folder, keep, known={}, lock=self._reading_lock)
+            state = read_state(folder, keep, known={}, lock=self._access.reading_lock)
         content = dict(sorted(seen.value for seen in state.files.values()))
         return Snapshot(content, decode=self._decode, origin=state.stamp)
 
     def _state(self) -> object:
-        held = self._mine()
+        held = self._access.mine()
         if held is not None and held.folder is None:
             return None  # the lock of a store just founded is not ours: another process may have changed it already
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             return None if folder is None else folder.stamp()
 
     def _still_holds(self, snapshot: Snapshot) -> bool:
@@ -221,87 +248,36 @@ class DirectoryStore(WritableStore):
         return isinstance(origin, Stamp) and origin.is_settled and origin == self._state()
 
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
-        files = {names.encode(key): documents.document(key, one.data) for key, one in written.items()}
-        held = self._mine()
+        return self._write_files({names.encode(key): documents.document(key, one.data) for key, one in written.items()}, written, removed)
+
+    def _write_files(self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = ()) -> bool:
+        """Do what `_apply` says; `files` are those of the keys that are written."""
+        held = self._access.mine()
         folder = held.folder if held is not None else None
         if held is None or folder is None:
             if files:
                 found(self.path, files)
             return bool(files)
-        spellings = self._spellings(folder)
-        gone: set[str] = set()
-        for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
-            with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
-                gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
-        self._refuse_bad(folder, gone - held.sound, written=files.keys())
-        gone = {name for name in gone - files.keys() if folder.holds(name)}
-        if not files and not gone:
-            return False
-        is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
         with Change(folder) as change:
+            held.is_normal = change.state.is_normal
+            spellings = self._spellings(folder)
+            gone: set[str] = set()
+            for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
+                with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
+                    gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
+            self._refuse_bad(folder, gone - held.sound, written=files.keys())
+            gone = {name for name in gone - files.keys() if folder.holds(name)}
+            if not files and not gone:
+                return False
+            is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
             change.apply(files, gone, is_normal=is_normal)
-        self._held = held._replace(is_normal=is_normal, sound=set())
+        held.is_normal, held.sound = is_normal, set()
         if len(files) == 1:
             self._sound.note(*files.popitem())
         return True
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        while True:
-            with contextlib.ExitStack() as stack:
-                folder = Folder.open(self.path)
-                if folder is None:
-                    stack.enter_context(founding(self.path, timeout_ms=self.timeout_ms))
-                    if os.path.lexists(self.path):
-                        continue
-                else:
-                    stack.enter_context(folder)
-                    folder.refuse_unsafe()
-                    try:
-                        stack.enter_context(self._lock.held())
-                    except UnwritableError:
-                        if folder.is_current():
-                            raise
-                        continue
-                    if not folder.is_current():
-                        continue  # moved away, or replaced, while we waited
-                is_normal = folder is None or folder.state().is_normal
-                self._held = _Held(threading.get_ident(), folder, is_normal, set())
-                try:
-                    yield
-                finally:
-                    self._held = None
-                return
-
-    def _mine(self) -> _Held | None:
-        """Return the lock when it is this thread that has it."""
-        held = self._held
-        return held if held is not None and held.thread == threading.get_ident() else None
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Folder | None]:
-        """Give the folder as it is now; the one that is locked, to the thread that holds the lock. `None` when there is none."""
-        held = self._mine()
-        if held is not None and held.folder is not None:
-            yield held.folder
-            return
-        folder = Folder.open(self.path)
-        if folder is None:
-            yield None
-            return
-        with folder:
-            yield folder
-
-    @contextlib.contextmanager
-    def _reading_lock(self) -> Iterator[None]:
-        """Keep writers away while the store is read, unless this thread does that already. Nothing is made for it."""
-        if self._mine() is not None:
-            yield
-            return
-        if not (self.path / LOCK_NAME).exists():
-            raise UnreadableError(self.path, "is changed all the time by a program that is not sessionlab", advice="stop it, or try again")
-        with self._lock.held():
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return self._access.locked()
 
     def _read(self, key: str) -> list[tuple[str, bytes]]:
         """Return (name, content) of the files of a normalised key, in whatever spelling."""
@@ -311,7 +287,7 @@ class DirectoryStore(WritableStore):
             wanted = [names.encode(key)]
         except UnicodeEncodeError:
             return []
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             if folder is None:
                 return []
             wanted += [names.encode(spelling) for spelling in self._spellings(folder).get(key, ())]
@@ -321,15 +297,14 @@ class DirectoryStore(WritableStore):
 
     def _spellings(self, folder: Folder) -> Mapping[str, tuple[str, ...]]:
         """Return normalised key -> its other spellings in the store. Only where another program has written this takes a listing."""
-        held = self._mine()
-        if held.is_normal if held is not None and held.folder is folder else folder.state().is_normal:
+        if self._access.is_normal(folder):
             return {}
         stamp = folder.stamp()
         if self._spelled is not None and self._spelled[0] == stamp:
             return self._spelled[1]
         found: dict[str, tuple[str, ...]] = {}
         with folder.journal() as journal:
-            for name in sorted(list_names(folder, lock=self._reading_lock)):
+            for name in sorted(list_names(folder, lock=self._access.reading_lock)):
                 key = names.decode(name)
                 if key is None:
                     read = folder.read(name, journal)
@@ -343,22 +318,22 @@ class DirectoryStore(WritableStore):
 
     def _refuse_bad(self, folder: Folder, wanted: set[str], *, written: AbstractSet[str]) -> None:
         """Raise when one of these files is no sound session: nothing is written over it, and it is not removed."""
-        with folder.journal() as journal:
-            for name in sorted(wanted):
-                read = folder.read(name, journal)
-                if read is not None:
-                    documents.split(name, read[0], path=self._file(name))
-                elif name in written and folder.is_blocked_up(name):
+        for name in wanted:
+            read = folder.read(name, None)  # whoever begins a change leaves no journal
+            if read is None:
+                if name in written and folder.is_blocked_up(name):
                     raise UnwritableError(self._file(name), "is no regular file, where a session's file is to be", advice=_ADVICE)
+            elif not self._sound.knows(name, read[0]):
+                documents.split(name, read[0], path=self._file(name))
 
     def _list(self) -> _Listing | None:
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             if folder is None:
                 return None
             last = self._listed
             if last is not None and last.stamp.is_settled and folder.stamp() == last.stamp:
                 return last
-            state = read_state(folder, self._summarise, known=last.files if last is not None else {}, lock=self._reading_lock)
+            state = read_state(folder, self._summarise, known=last.files if last is not None else {}, lock=self._access.reading_lock)
         values = [seen.value for seen in state.files.values()]
         bad = tuple(value for value in values if isinstance(value, CorruptStoreError))
         rows = tuple(newest_first(value for value in values if isinstance(value, SessionSummary)))
@@ -378,15 +353,15 @@ class DirectoryStore(WritableStore):
             key, raw = documents.split(name, data, path=self._file(name))
             return key, spool.put(memoryview(raw))
 
-        with self._opened() as folder:
+        with self._access.opened() as folder:
             if folder is None:
                 return {}
-            return dict(seen.value for seen in read_state(folder, keep, known={}, lock=self._reading_lock).files.values())
+            return dict(seen.value for seen in read_state(folder, keep, known={}, lock=self._access.reading_lock).files.values())
 
     def _examine(self, digests: list[tuple[str, bytes]]) -> tuple[Problem, ...]:
         try:
-            with self._opened() as folder:
-                return () if folder is None else examine_store(folder, digests, lock=self._reading_lock)
+            with self._access.opened() as folder:
+                return () if folder is None else examine_store(folder, digests, lock=self._access.reading_lock)
         except UnsupportedSchemaError:
             raise
         except CorruptStoreError as error:

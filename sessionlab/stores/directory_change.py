@@ -25,7 +25,7 @@ import msgspec
 from sessionlab.errors import StoreError, UncertainWriteError
 from sessionlab.storage.files import PRIVATE_FOLDER, refused
 from sessionlab.stores import directory_state
-from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, Folder, Journal, listed
+from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, READ_AND_WRITE, Folder, Journal, listed
 from sessionlab.stores.directory_state import STATE_NAME, State
 from sessionlab.stores.directory_writing import write_all, write_new
 from sessionlab.stores.promotion import RECORD_NAME
@@ -54,8 +54,8 @@ class Change:
         self._state_file = self._length = -1
         self._is_in_place = False
         with self._refusing():
-            self._open_state()
             try:
+                self._open_state()
                 self._recover()
             except BaseException:
                 self._close_state()
@@ -207,12 +207,12 @@ class Change:
         self.state = state
 
     def _open_state(self) -> None:
-        self._state_file = os.open(STATE_NAME, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.folder.descriptor)
+        self._state_file, found = self.folder.open_state(READ_AND_WRITE)
         raw = os.pread(self._state_file, directory_state.MAX_BYTES, 0)
         self._length = len(raw)
         self.state = directory_state.parse(raw, store=self.folder.path)
         # One that has a second name is not written in place: what lies under that name is not ours.
-        self._is_in_place = self.state.is_own and os.fstat(self._state_file).st_nlink == 1
+        self._is_in_place = self.state.is_own and found.st_nlink == 1
 
     def _close_state(self) -> None:
         descriptor, self._state_file = self._state_file, -1

@@ -6,18 +6,24 @@ A file whose name is meant for a session and which holds none is an error here, 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import msgspec
 
 from sessionlab import codec
-from sessionlab.entry import Entry, IndexFields, SessionSummary, summarise
+from sessionlab.entry import INDEX_NAMES, Entry, IndexFields, SessionSummary, encode, summarise
 from sessionlab.errors import CorruptStoreError, InvalidJSONError
 from sessionlab.stores import directory_names as names
 
 _START: Final = b'{\n  "sessionKey": %b,\n  "entry": '
 _END: Final = b"\n}"
+_FIRST: Final = b"{\n    "
+_NEXT: Final = b",\n    "
+_LAST: Final = b"\n  }\n}"
+_TIDY: Final = re.compile(rb'\{\n  "sessionKey": "[^\n]*",\n  "entry": \{\n    "')
 _ADVICE: Final = "mend it or move it away by hand: nothing writes over it"
 
 
@@ -35,8 +41,23 @@ class _Indexed(msgspec.Struct, gc=False, rename="camel"):
     entry: IndexFields | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Whole(msgspec.Struct, gc=False, rename="camel"):
+    """A document, its entry built."""
+
+    session_key: str | msgspec.UnsetType = msgspec.UNSET
+    entry: Entry | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Cut(msgspec.Struct, gc=False, rename="camel"):
+    """A document, its entry's fields as they are written."""
+
+    entry: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
 _WRAPPED: Final = msgspec.json.Decoder(_Wrapped)
 _INDEXED: Final = msgspec.json.Decoder(_Indexed)
+_WHOLE: Final = msgspec.json.Decoder(_Whole)
+_CUT: Final = msgspec.json.Decoder(_Cut)
 _ENTRY: Final = msgspec.json.Decoder(Entry)
 _BARE: Final = msgspec.json.Decoder(IndexFields)
 _REFUSALS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -85,11 +106,74 @@ def decode(name: str, data: bytes, *, path: Path, is_sound: bool = False) -> tup
         path: As of `split`.
         is_sound: These very bytes were read strictly before: they need not be gone through again for what JSON leaves open.
     """
+    if is_sound:
+        whole = _WHOLE.decode(data)
+        if isinstance(whole.session_key, str) and isinstance(whole.entry, dict):
+            return whole.session_key, whole.entry
+    else:
+        found = _decode_whole(name, data, path)
+        if found is not None:
+            return found
     key, raw = split(name, data, path=path)
     if is_sound:
         return key, _ENTRY.decode(raw)
     line = 1 + data.count(b"\n", 0, data.find(raw))
     return key, codec.decode_entry(bytes(raw), path=path, key=key, line=line)
+
+
+def _decode_whole(name: str, data: bytes, path: Path) -> tuple[str, Entry] | None:
+    """Read a file strictly in one pass; `None` for one that needs a closer look, or is to be refused with its reason."""
+    try:
+        content = codec.decode_object(data, path=path)
+    except InvalidJSONError:
+        return None
+    key, entry = content.get("sessionKey"), content.get("entry")
+    if not isinstance(key, str) or not isinstance(entry, dict):
+        return None
+    _agree(name, key, path)
+    return key, entry
+
+
+def skim(name: str, data: bytes, *, path: Path) -> tuple[str, Entry]:
+    """Do what `decode` does to a file that is known to be sound, but build only what a merge looks at: other values are `msgspec.Raw`."""
+    key, fields = names.decode(name), _fields(data)
+    if key is None or fields is None:
+        return decode(name, data, path=path, is_sound=True)
+    return key, {field: msgspec.json.decode(raw) if field in INDEX_NAMES else raw for field, raw in fields.items()}
+
+
+def patched(key: str, data: bytes, before: Entry, after: Mapping[str, Any]) -> bytes:
+    """Return the file of a session after a merge. What the merge carried over keeps its bytes: they were proven when they were read.
+
+    Args:
+        key: The session.
+        data: Its file before, known to be sound.
+        before: The entry in there, as `decode` or `skim` gave it.
+        after: What became of `before`: what was carried over is the same object.
+
+    Raises:
+        InvalidEntryError: What the merge brought may not be stored.
+    """
+    stored = _fields(data)
+    if stored is None:
+        return document(key, encode(key, after))
+    fresh = {name: value for name, value in after.items() if name not in before or value is not before[name]}
+    brought = _fields(document(key, encode(key, {"sessionId": after["sessionId"], **fresh}))) or {}
+    parts: list[bytes | msgspec.Raw] = [_START % msgspec.json.encode(key)]
+    separator = _FIRST
+    for name in after:
+        parts += (separator, msgspec.json.encode(name), b": ", brought[name] if name in fresh else stored[name])
+        separator = _NEXT
+    parts.append(_LAST)
+    return b"".join(parts)
+
+
+def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
+    """Return the values in a sound file as they are written; `None` for one that is not indented as we do it, which is written anew."""
+    if _TIDY.match(data) is None or not data.endswith(_LAST):
+        return None
+    fields = _CUT.decode(data).entry
+    return fields if isinstance(fields, dict) else None
 
 
 def summary(name: str, data: bytes, *, path: Path) -> SessionSummary:

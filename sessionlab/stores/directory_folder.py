@@ -27,6 +27,7 @@ ENTRIES: Final = "entries"
 JOURNAL: Final = "journal"
 MANIFEST: Final = "manifest.json"
 READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+READ_AND_WRITE: Final = READ | os.O_RDWR
 OPEN_FOLDER: Final = READ | os.O_DIRECTORY
 
 
@@ -114,19 +115,35 @@ class Folder:
             if reason is not None:
                 raise UnwritableError(path, f"refusing {reason}", advice="make it yours alone: chown, chmod 700")
 
-    def raw_state(self) -> bytes:
-        """Return `state.json` as it is."""
+    def open_state(self, flags: int = READ) -> tuple[int, os.stat_result]:
+        """Open `state.json` and say what it is. To whom wants to write, the system's refusal comes as it is.
+
+        Raises:
+            CorruptStoreError: It is missing, or no regular file.
+            UnreadableError: The system refuses.
+        """
         try:
-            descriptor = os.open(STATE_NAME, READ, dir_fd=self.descriptor)
+            descriptor = os.open(STATE_NAME, flags, dir_fd=self.descriptor)
         except FileNotFoundError as error:
             raise CorruptStoreError(self.path, f"is no session store: it has no {STATE_NAME}", advice="restore it from a backup") from error
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise CorruptStoreError(self.path / STATE_NAME, "is a symbolic link, not a file") from error
+            if error.errno == errno.EISDIR:
+                raise CorruptStoreError(self.path / STATE_NAME, "is not a regular file") from error
+            if flags != READ:
+                raise
             raise UnreadableError(self.path / STATE_NAME, f"cannot be read ({error.strerror})") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise CorruptStoreError(self.path / STATE_NAME, "is not a regular file")
+        return descriptor, found
+
+    def raw_state(self) -> bytes:
+        """Return `state.json` as it is."""
+        descriptor, _ = self.open_state()
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise CorruptStoreError(self.path / STATE_NAME, "is not a regular file")
             return os.read(descriptor, directory_state.MAX_BYTES)
         except OSError as error:
             raise UnreadableError(self.path / STATE_NAME, f"cannot be read ({error.strerror})") from error
