@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from sessionlab import codec, keys, layout
-from sessionlab.entry import Entry, SessionSummary, canonical_digest, copied, merge, summary_of
+from sessionlab.entry import Entry, SessionSummary, canonical_digest, merge, summary_of
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError
 from sessionlab.storage.files import replace_file
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
@@ -44,9 +44,13 @@ _ADVICE: Final = "mend it or move it away by hand"
 class _Found(NamedTuple):
     """A session that was read: its file, and what is in it."""
 
+    name: str
     data: bytes
     key: str
     entry: Entry
+
+
+_Session = TypeVar("_Session", _Found, documents.Sketch)
 
 
 class _Listing(NamedTuple):
@@ -178,46 +182,53 @@ class DirectoryStore(WritableStore):
         """As the contract says. What the change does not bring is written as it was read, byte for byte."""
         key = keys.checked(keys.normalise(key))
         with self._locked():
-            found = self._newest(key)
+            found = self._find(key)
             if found is None:
                 return None
-            patch = change(copied(found.entry))
-            return found.entry if patch is None else self._lay_over(key, found, patch, now_ms=now_ms)
+            patch = change(found.entry)  # which is the caller's from now on
+            if patch is None:
+                return self._built(found.name, found.data)
+            before = self._sketch(found.name, found.data)
+            after: list[Entry] = []
+            name, data = names.encode(key), documents.patched(key, before, merge(before.entry, patch, now_ms=now_ms))
+            self._write_files({name: data}, (key,), meanwhile=lambda: after.append(self._built(name, data)))
+            return after[0]
 
     def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
         """As the contract says. Of an entry that was read strictly before, only the fields that a merge looks at are decoded."""
         key = keys.checked(keys.normalise(key))
         with self._locked():
-            found = self._newest(key, is_skimming=True)
-            if found is None:
+            before = _newest(self._sketch(name, data) for name, data in self._read(key))
+            if before is None:
                 return False
-            self._lay_over(key, found, fields, now_ms=now_ms)
+            data = documents.patched(key, before, merge(before.entry, fields, now_ms=now_ms))
+            self._write_files({names.encode(key): data}, (key,))
             return True
 
-    def _lay_over(self, key: str, found: _Found, patch: Patch, *, now_ms: int) -> Entry:
-        """Write a session after a merge and return it."""
-        after = merge(found.entry, patch, now_ms=now_ms)
-        self._write_files({names.encode(key): documents.patched(key, found.data, found.entry, after)}, (key,))
-        return after
+    def _sketch(self, name: str, data: bytes) -> documents.Sketch:
+        if not self._sound.knows(name, data):
+            self._decode_file(name, data)
+        held = self._access.mine()
+        if held is not None:
+            held.sound.add(name)
+        return documents.sketch(name, data, path=self._file(name))
+
+    def _built(self, name: str, data: bytes) -> Entry:
+        """Return the entry of a file that is known to be sound."""
+        return documents.decode(name, data, path=self._file(name), is_sound=True)[1]
 
     def _get(self, key: str) -> Entry | None:
-        found = self._newest(key)
+        found = self._find(key)
         return None if found is None else found.entry
 
-    def _newest(self, key: str, *, is_skimming: bool = False) -> _Found | None:
-        """Return the session of a normalised key; of several spellings, the newest."""
-        found = [_Found(data, *self._decode_file(name, data, is_skimming=is_skimming)) for name, data in self._read(key)]
-        if len(found) > 1:
-            return max(found, key=lambda one: age_ms(one.key, one.entry))
-        return found[0] if found else None
+    def _find(self, key: str) -> _Found | None:
+        """Return the session of a normalised key."""
+        return _newest(_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key))
 
-    def _decode_file(self, name: str, data: bytes, *, is_skimming: bool = False) -> tuple[str, Entry]:
+    def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
         is_sound, held = self._sound.knows(name, data), self._access.mine()
-        if is_sound and is_skimming:
-            decoded = documents.skim(name, data, path=self._entries / name)
-        else:
-            decoded = documents.decode(name, data, path=self._entries / name, is_sound=is_sound)
+        decoded = documents.decode(name, data, path=self._file(name), is_sound=is_sound)
         if not is_sound:
             self._sound.note(name, data)
         if held is not None:
@@ -250,8 +261,10 @@ class DirectoryStore(WritableStore):
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
         return self._write_files({names.encode(key): documents.document(key, one.data) for key, one in written.items()}, written, removed)
 
-    def _write_files(self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = ()) -> bool:
-        """Do what `_apply` says; `files` are those of the keys that are written."""
+    def _write_files(
+        self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = (), *, meanwhile: Callable[[], None] | None = None
+    ) -> bool:
+        """Do what `_apply` says; `files` are those of the keys that are written. `meanwhile` is called while the disk works."""
         held = self._access.mine()
         folder = held.folder if held is not None else None
         if held is None or folder is None:
@@ -259,6 +272,7 @@ class DirectoryStore(WritableStore):
                 found(self.path, files)
             return bool(files)
         with Change(folder) as change:
+            change.begin(files)
             held.is_normal = change.state.is_normal
             spellings = self._spellings(folder)
             gone: set[str] = set()
@@ -270,6 +284,8 @@ class DirectoryStore(WritableStore):
             if not files and not gone:
                 return False
             is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
+            if meanwhile is not None:
+                meanwhile()
             change.apply(files, gone, is_normal=is_normal)
         held.is_normal, held.sound = is_normal, set()
         if len(files) == 1:
@@ -373,3 +389,11 @@ class DirectoryStore(WritableStore):
 
     def _file(self, name: str) -> Path:
         return self._entries / name
+
+
+def _newest(found: Iterable[_Session]) -> _Session | None:
+    """Return the session that was updated last, of several spellings of one key; `None` of none."""
+    found = list(found)
+    if len(found) > 1:
+        return max(found, key=lambda one: age_ms(one.key, one.entry))
+    return found[0] if found else None

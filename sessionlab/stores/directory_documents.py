@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -59,6 +59,7 @@ _INDEXED: Final = msgspec.json.Decoder(_Indexed)
 _WHOLE: Final = msgspec.json.Decoder(_Whole)
 _CUT: Final = msgspec.json.Decoder(_Cut)
 _ENTRY: Final = msgspec.json.Decoder(Entry)
+_decode: Final = msgspec.json.Decoder().decode
 _BARE: Final = msgspec.json.Decoder(IndexFields)
 _REFUSALS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -134,35 +135,47 @@ def _decode_whole(name: str, data: bytes, path: Path) -> tuple[str, Entry] | Non
     return key, entry
 
 
-def skim(name: str, data: bytes, *, path: Path) -> tuple[str, Entry]:
-    """Do what `decode` does to a file that is known to be sound, but build only what a merge looks at: other values are `msgspec.Raw`."""
-    key, fields = names.decode(name), _fields(data)
-    if key is None or fields is None:
-        return decode(name, data, path=path, is_sound=True)
-    return key, {field: msgspec.json.decode(raw) if field in INDEX_NAMES else raw for field, raw in fields.items()}
+class Sketch(NamedTuple):
+    """A session in a file that is known to be sound, as a merge needs it.
+
+    Attributes:
+        key: The session.
+        entry: Its entry; what a merge does not look at may be `msgspec.Raw` in there.
+        written: The values as they are in the file; `None` when the file is not indented as we do it, and is to be written anew.
+    """
+
+    key: str
+    entry: Entry
+    written: Mapping[str, msgspec.Raw] | None
 
 
-def patched(key: str, data: bytes, before: Entry, after: Mapping[str, Any]) -> bytes:
+def sketch(name: str, data: bytes, *, path: Path) -> Sketch:
+    """Read a file that is known to be sound; arguments as of `split`."""
+    key, written = names.decode(name), _fields(data)
+    if key is None or written is None:
+        return Sketch(*decode(name, data, path=path, is_sound=True), None)
+    return Sketch(key, {field: _decode(raw) if field in INDEX_NAMES else raw for field, raw in written.items()}, written)
+
+
+def patched(key: str, before: Sketch, after: Mapping[str, Any]) -> bytes:
     """Return the file of a session after a merge. What the merge carried over keeps its bytes: they were proven when they were read.
 
     Args:
         key: The session.
-        data: Its file before, known to be sound.
-        before: The entry in there, as `decode` or `skim` gave it.
-        after: What became of `before`: what was carried over is the same object.
+        before: What its file held.
+        after: What became of its entry: what was carried over is the same object.
 
     Raises:
         InvalidEntryError: What the merge brought may not be stored.
     """
-    stored = _fields(data)
-    if stored is None:
+    if before.written is None:
         return document(key, encode(key, after))
-    fresh = {name: value for name, value in after.items() if name not in before or value is not before[name]}
+    fresh = {name: value for name, value in after.items() if name not in before.entry or value is not before.entry[name]}
     brought = _fields(document(key, encode(key, {"sessionId": after["sessionId"], **fresh}))) or {}
     parts: list[bytes | msgspec.Raw] = [_START % msgspec.json.encode(key)]
     separator = _FIRST
     for name in after:
-        parts += (separator, msgspec.json.encode(name), b": ", brought[name] if name in fresh else stored[name])
+        parts += (separator, msgspec.json.encode(name), b": ", brought[name] if name in fresh else before.written[name])
         separator = _NEXT
     parts.append(_LAST)
     return b"".join(parts)

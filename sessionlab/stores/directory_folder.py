@@ -110,10 +110,10 @@ class Folder:
 
     def refuse_unsafe(self) -> None:
         """Raise `UnwritableError` when others than the current user could write in either folder (C.43)."""
-        for descriptor, path in ((self.descriptor, self.path), (self.entries, self.path / ENTRIES)):
+        for descriptor, part in ((self.descriptor, ""), (self.entries, ENTRIES)):
             reason = unsafe(os.fstat(descriptor))
             if reason is not None:
-                raise UnwritableError(path, f"refusing {reason}", advice="make it yours alone: chown, chmod 700")
+                raise UnwritableError(self.path / part, f"refusing {reason}", advice="make it yours alone: chown, chmod 700")
 
     def open_state(self, flags: int = READ) -> tuple[int, os.stat_result]:
         """Open `state.json` and say what it is. To whom wants to write, the system's refusal comes as it is.
