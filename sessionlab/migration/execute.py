@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.stage import Stage, begin, remove_abandoned
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores import promotion as promotions
-from sessionlab.stores.authority import authority, promotion_of
+from sessionlab.stores.authority import authority, promotion_of, refuse_split
 from sessionlab.stores.base import Fingerprint, fingerprint_of
 from sessionlab.stores.directory import DirectoryStore
 from sessionlab.stores.location import StoreKind, StoreLocation, open_at, open_for_writing_at
@@ -39,6 +39,8 @@ Progress = Callable[[str, int, int], None]
 
 _RANK: Final[dict[StoreKind, int]] = {"directory": 3, "sqlite": 2, "openclaw": 1, "json": 0}
 LOCK_TIMEOUT_MS: Final = 30_000
+ENDS: Final = frozenset({"done", "abandoned"})
+"""The acts after which nothing more comes of a run."""
 
 
 def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report:
@@ -63,12 +65,34 @@ def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None
     return _Execution(plan, root=root, now_ms=now_ms, on_progress=on_progress).run(timeout_ms)
 
 
+def finish(run: RunFolder, *, to: StoreKind | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report | None:
+    """Finish a run that was stopped, if its new store has its name already: retire the old one, and complete the run's folder.
+
+    One that never came so far, or whose old store still counts and has been written since, is noted as abandoned: plan anew. A run that
+    another process is busy with is waited for, because that one holds the store's lock.
+
+    Args:
+        run: The folder of the run.
+        to: What is wanted now. Where the old store still counts and something else is wanted, the run is abandoned.
+        timeout_ms: How long to wait for the store's lock.
+
+    Returns:
+        The report; `None` when there was nothing to finish.
+
+    Raises:
+        SplitStoreError: The new store counts, and the old one has been written since.
+        StoreError: As for `execute`.
+    """
+    plan = run.head()  # of a run that was stopped early that may be all there is
+    return _Execution(plan, root=run.path, now_ms=plan.created_ms, on_progress=None).finish(run, to, timeout_ms)
+
+
 class _Execution:
     """One run. The order of its steps is what makes it safe; each is noted before it is done."""
 
     def __init__(self, plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None) -> None:
         self.plan = plan
-        self.source = _location(plan)
+        self.source = location_of(plan)
         self.target = replace(self.source, kind=plan.target_kind, path=Path(plan.target_path))
         self._root = root
         self._now_ms = now_ms
@@ -101,6 +125,68 @@ class _Execution:
                 raise
             store.close()
             self._retire()
+        return self._completed()
+
+    def finish(self, run: RunFolder, to: StoreKind | None, timeout_ms: float) -> Report | None:
+        self._folder = run
+        with self._held(timeout_ms):
+            events = run.events()
+            if events and events[-1].act in ENDS:
+                return None  # somebody else was quicker
+            run.cut_torn_event()
+            if events:
+                self._started -= events[-1].seconds
+            if not any(one.act == "promote" for one in events) or not self._may_be_retired(to):
+                for left in remove_abandoned(self.target.path):
+                    self._note("removed an abandoned stage", str(left))
+                self._note("abandoned")
+                return None
+            self._note("finish", self.plan.target_path)
+            if os.path.lexists(self.source.path):
+                self._retire()
+            elif self.plan.retired_path:
+                self._move_logs(self.source, Path(self.plan.retired_path))
+            return self._completed()
+
+    @contextlib.contextmanager
+    def _held(self, timeout_ms: float) -> Iterator[None]:
+        """Hold the old store's lock, where there still is one."""
+        if not os.path.lexists(self.source.path):
+            yield
+            return
+        store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
+        with store, store.held():
+            store.close()
+            yield
+
+    def _may_be_retired(self, to: StoreKind | None) -> bool:
+        """Say whether the new store has its name, and holds what the old one does: only then may that lose its own."""
+        if not os.path.lexists(self.target.path):
+            return False
+        if not os.path.lexists(self.source.path):
+            return not self.plan.retired_path or os.path.lexists(self.plan.retired_path)
+        counts = authority([self.source, self.target])
+        if counts is None or counts.path != (self.target if self._outranks else self.source).path:
+            return False
+        if self._outranks:
+            record = promotion_of(self.target)
+            is_ours = record is not None and any(
+                (one.kind, one.sha256) == (self.plan.source.kind, self.plan.source.sha256) for one in record.left
+            )
+            if is_ours:
+                refuse_split(counts)
+            return is_ours
+        if to not in (None, self.target.kind):
+            return False
+        plan = self._folder.plan()
+        moved = {one.key: one.digest for one in plan.moved}
+        with open_at(self.target) as store:
+            if {key: canonical_digest(entry).hex() for key, entry in store.items()} != moved:
+                return False
+        held = {(one.spelling, one.source_digest) for one in read_all(self.source)}
+        return held == {pair for one in plan.entries for pair in one.in_source()}
+
+    def _completed(self) -> Report:
         self._note("done")
         report = make_report(self._folder)
         self._folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
@@ -197,6 +283,9 @@ class _Execution:
         """Rename a store; a database's log goes with it."""
         self._note("rename", f"{location.path} -> {to}")
         self._rename(location.path, to)
+        self._move_logs(location, to)
+
+    def _move_logs(self, location: StoreLocation, to: Path) -> None:
         if location.kind == "sqlite":
             for suffix in ("-wal", "-shm"):
                 log = Path(f"{location.path}{suffix}")
@@ -224,7 +313,7 @@ class _Execution:
         self._folder.note(act, seconds=time.monotonic() - self._started, detail=detail)
 
 
-def _location(plan: Plan) -> StoreLocation:
-    """Return where the plan's source lies."""
+def location_of(plan: Plan) -> StoreLocation:
+    """Return where a plan's source lies, or lay."""
     path = Path(plan.source.path)
     return StoreLocation(plan.agent_id, plan.source.kind, path, path.parent)

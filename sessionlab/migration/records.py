@@ -54,6 +54,12 @@ class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spellings: tuple[str, ...] = ()
     line: int | None = None
 
+    def in_source(self) -> tuple[tuple[str, str], ...]:
+        """Return what the source holds of it: (key as spelled there, digest or "")."""
+        if self.action == "set-aside":
+            return ((self.key, ""),)
+        return tuple(zip(self.spellings or (self.key,), self.source_digests, strict=True))
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a migration would do. A plan is used once, and only as long as its source is what it was.

@@ -72,6 +72,13 @@ class RunFolder:
         except OSError as error:
             raise refused(path, error) from error
 
+    def cut_torn_event(self) -> None:
+        """Remove the unfinished last line that a loss of power may have left, before another one is written after it."""
+        path = self.path / EVENTS
+        data = self._read(EVENTS) if path.exists() else b""
+        if not data.endswith(b"\n") and data:
+            os.truncate(path, data.rfind(b"\n") + 1)
+
     def write_report(self, data: bytes) -> None:
         """Write the report."""
         self._write(REPORT, data)
@@ -82,8 +89,15 @@ class RunFolder:
         Raises:
             CorruptStoreError: It, or the manifest, cannot be read.
         """
-        plan = self._decoded(PLAN, self._read(PLAN), Plan)
-        return msgspec.structs.replace(plan, entries=tuple(self._lines(MANIFEST, EntryPlan)))
+        return msgspec.structs.replace(self.head(), entries=tuple(self._lines(MANIFEST, EntryPlan)))
+
+    def head(self) -> Plan:
+        """Return the plan without its entries.
+
+        Raises:
+            CorruptStoreError: It cannot be read.
+        """
+        return self._decoded(PLAN, self._read(PLAN), Plan)
 
     def events(self) -> tuple[Event, ...]:
         """Return what was done, in order; an unfinished last line, which a crash may leave, is none."""
