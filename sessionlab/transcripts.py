@@ -26,6 +26,7 @@ CHUNK_BYTES: Final = 32 << 20
 MAX_LINE_BYTES: Final = 256 << 20
 """Longest line that is read; OpenClaw's SQLite store caps an event at 4 MiB."""
 
+_LINES_BYTES: Final = 1 << 20
 
 _MAX_TOKENS: Final = 10**12
 _MAX_USD: Final = 1e6
@@ -167,6 +168,27 @@ def read(path: Path, *, limit_bytes: int | None = None) -> Iterator[Decoded]:
                 yield from _chunks(raw, path, limit_bytes)
                 return
             yield from _chunks(_Decompressed(raw, path), path, None)
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """Yield a transcript file's lines as they lie there, blank ones included, without their newlines; of an archive, decompressed.
+
+    Raises:
+        UnreadableError, CorruptStoreError: As `read`.
+    """
+    try:
+        with path.open("rb") as raw:
+            source: _Source = _Decompressed(raw, path) if path.suffix == ".zst" else raw
+            rest = b""
+            while piece := source.read(_LINES_BYTES):
+                *whole, rest = (rest + piece).split(b"\n")
+                if len(rest) > MAX_LINE_BYTES:
+                    raise CorruptStoreError(path, f"a line is longer than {MAX_LINE_BYTES >> 20} MiB")
+                yield from whole
+            if rest:
+                yield rest
     except OSError as error:
         raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error
 

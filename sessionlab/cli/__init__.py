@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "run": "Run notebooks with parameters, several at once.",
     "store-info": "Say which kind of store is configured, and which lies where.",
     "synth": "Write a realistic synthetic state folder.",
+    "verify": "Say whether one store or state folder holds all that another one holds.",
 }
 
 

@@ -1,0 +1,227 @@
+"""`verify`: whether B holds what A holds, session by session and event by event, whatever each of them is.
+
+Reads only. Of a store only keys and digests are held; entries that differ are read a second time, some at a time, to say where they do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sessionlab import codec, keys, layout
+from sessionlab.entry import Entry, canonical_digest, normalise_legacy
+from sessionlab.errors import InvalidJSONError, NoStoreError
+from sessionlab.migration.compare import differing_paths
+from sessionlab.migration.json_stream import members
+from sessionlab.migration.verify_result import Tally, Verification
+from sessionlab.migration.verify_transcripts import compare_transcripts
+from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.base import SessionStore
+from sessionlab.stores.json_state import is_session
+from sessionlab.stores.locating import locate, only
+from sessionlab.stores.location import StoreLocation, snapshot_at
+from sessionlab.stores.writing import age_ms
+
+_AT_A_TIME: Final = 128
+"""Entries that are held at once to say where they differ; each may take 100 KB."""
+_DETAILED: Final = 1_024
+"""Changed sessions of which it is said where they differ."""
+
+
+class _Seen(NamedTuple):
+    """One entry of a side: its key as spelled there, its digest, that under today's field names, its age, and why it cannot be read."""
+
+    spelling: str
+    digest: bytes
+    modern: bytes
+    age_ms: float = 0
+    reason: str = ""
+
+
+_Held = dict[str, list[_Seen]]
+
+
+class Side(NamedTuple):
+    """One agent's store on one side; `None` where there is none."""
+
+    location: StoreLocation | None
+    store: SessionStore | None
+
+
+def verify(a: Path, b: Path, *, agent: str | None = None) -> Verification:
+    """Compare what lies at two places.
+
+    Transcripts are compared when both are folders: of an agent, or of a whole state.
+
+    Args:
+        a: As for `stores.locate`: what should be there.
+        b: The same: what is there.
+        agent: Only this agent.
+
+    Raises:
+        NoStoreError: There is no store at one of them.
+        SplitStoreError: Two stores of an agent both hold sessions.
+        StoreError: One of the stores cannot be read.
+    """
+    a, b = layout.expanded(a), layout.expanded(b)
+    agents = list(_agents(_located(a, agent), _located(b, agent)))
+    has_transcripts = all(
+        _is_folder(path, locations) for path, locations in ((a, [x for _, x, _ in agents]), (b, [y for _, _, y in agents]))
+    )
+    tally = Tally()
+    for agent_id, one, other in agents:
+        with contextlib.ExitStack() as stack:
+            before, after = (Side(location, _opened(stack, location)) for location in (one, other))
+            compare_sessions(tally, agent_id, before, after)
+            if has_transcripts:
+                compare_transcripts(tally, agent_id, before, after)
+    return tally.result(str(a), str(b), tuple(agent_id for agent_id, _, _ in agents), has_transcripts=has_transcripts)
+
+
+def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
+    found = locate(path)
+    return found if agent is None else (only(found, path, agent=agent),)
+
+
+def _agents(a: tuple[StoreLocation, ...], b: tuple[StoreLocation, ...]) -> Iterator[tuple[str, StoreLocation | None, StoreLocation | None]]:
+    """Pair the stores by agent; where there is one on each side, those two, whatever their agents are called."""
+    if len(a) == len(b) == 1:
+        yield a[0].agent_id, a[0], b[0]
+        return
+    first, second = ({one.agent_id: one for one in side} for side in (a, b))
+    for agent_id in sorted({*first, *second}):
+        yield agent_id, first.get(agent_id), second.get(agent_id)
+
+
+def _is_folder(path: Path, locations: list[StoreLocation | None]) -> bool:
+    """Say whether a path is a folder of stores and transcripts, rather than a store itself."""
+    return path.is_dir() and all(location is None or location.path != path for location in locations)
+
+
+def _opened(stack: contextlib.ExitStack, location: StoreLocation | None) -> SessionStore | None:
+    if location is None:
+        return None
+    refuse_split(location)
+    return stack.enter_context(snapshot_at(location))
+
+
+def compare_sessions(tally: Tally, agent_id: str, a: Side, b: Side) -> None:
+    """Compare the sessions of one agent on both sides and note what differs."""
+    held_a, held_b = _held(a), _held(b)
+    changed: list[tuple[str, str, str]] = []
+    for key, before in held_a.items():
+        tally.sessions += 1
+        after = held_b.pop(key, None)
+        if after is None:
+            _note_missing(tally, agent_id, before)
+        else:
+            _note(tally, agent_id, before, after, changed)
+    for after in held_b.values():
+        tally.add(agent_id, "session", "extra", after[0].spelling)
+    for place in range(0, len(changed), _AT_A_TIME):
+        some = changed[place : place + _AT_A_TIME]
+        if place >= _DETAILED:
+            for spelling, _, reason in some:
+                tally.add(agent_id, "session", "changed", spelling, reason=reason)
+            continue
+        entries_a = _picked(a, {one for one, _, _ in some})
+        entries_b = _picked(b, {other for _, other, _ in some})
+        for one, other, reason in some:
+            paths = differing_paths(entries_a[one], entries_b[other]) if one in entries_a and other in entries_b else ()
+            tally.add(agent_id, "session", "changed", one, paths=paths, reason=reason)
+
+
+def _note_missing(tally: Tally, agent_id: str, before: list[_Seen]) -> None:
+    first = before[0]
+    if keys.normalise(first.spelling) in keys.BLOCKED_KEYS:
+        tally.add(agent_id, "session", "unreadable before", first.spelling, reason=first.reason)
+    else:
+        tally.add(agent_id, "session", "missing", first.spelling, reason=first.reason and f"it cannot be read in A, either: {first.reason}")
+
+
+def _note(tally: Tally, agent_id: str, before: list[_Seen], after: list[_Seen], changed: list[tuple[str, str, str]]) -> None:
+    """Note what became of one session, which both sides have."""
+    bad = [one for one in after if one.reason]
+    digests, known = {one.digest for one in after}, {one.digest for one in before}
+    spellings = [sorted(one.spelling for one in side) for side in (before, after)]
+    first = before[0]
+    if bad and not all(one.digest in known for one in bad):
+        tally.add(agent_id, "session", "unreadable", bad[0].spelling, reason=bad[0].reason)
+    elif any(one.reason and one.digest not in digests for one in before):
+        reason = next(one.reason for one in before if one.reason)
+        tally.add(agent_id, "session", "unreadable before", first.spelling, reason=reason)
+    elif known <= digests:
+        if bad:
+            tally.add(agent_id, "session", "unreadable", bad[0].spelling, reason=f"{bad[0].reason}, as in A")
+        elif spellings[0] != spellings[1]:
+            tally.add(agent_id, "session", "spelling", first.spelling, reason=f"B spells it {_quoted(spellings[1])}")
+        else:
+            tally.equal_sessions += 1
+    elif {one.modern for one in before} == {one.modern for one in after}:
+        tally.add(agent_id, "session", "renamed", first.spelling, reason="old field names, or a blank model, became today's")
+    elif len(before) > 1 and max(before, key=lambda one: one.age_ms).modern in {one.modern for one in after}:
+        tally.add(agent_id, "session", "merged", first.spelling, reason=f"A spells it {_quoted(spellings[0])}, B {_quoted(spellings[1])}")
+    else:
+        other = next((one for one in after if one.spelling == first.spelling), after[0])
+        reason = f"A spells it {_quoted(spellings[0])}, B {_quoted(spellings[1])}" if spellings[0] != spellings[1] else ""
+        changed.append((first.spelling, other.spelling, reason))
+
+
+def _quoted(spellings: Iterable[str]) -> str:
+    return ", ".join(repr(spelling[:120]) for spelling in spellings)
+
+
+def _held(side: Side) -> _Held:
+    """Return what a side holds by normalised key, every spelling of one."""
+    found: _Held = {}
+    for spelling, raw in _raw(side):
+        found.setdefault(keys.normalise(spelling), []).append(_seen(spelling, raw))
+    return found
+
+
+def _raw(side: Side) -> Iterator[tuple[str, bytes]]:
+    if side.location is None or side.store is None:
+        return
+    if side.location.kind == "json":  # the store itself would hold the whole file
+        for member in members(side.location.path):
+            yield member.key, member.raw
+    else:
+        yield from side.store.raw_items()
+
+
+def _seen(spelling: str, raw: bytes) -> _Seen:
+    reason = ""
+    if not is_session(spelling, raw):
+        reason = "its key is a name that JavaScript reserves" if keys.normalise(spelling) in keys.BLOCKED_KEYS else "it is no object"
+    else:
+        try:
+            entry = codec.decode_entry(raw, path=Path(), key=spelling)
+        except InvalidJSONError as error:
+            reason = error.reason
+        else:
+            digest, modern = canonical_digest(entry), normalise_legacy(entry)
+            return _Seen(spelling, digest, digest if modern == entry else canonical_digest(modern), age_ms(spelling, entry))
+    digest = hashlib.sha256(raw).digest()
+    return _Seen(spelling, digest, digest, reason=reason)
+
+
+def _picked(side: Side, wanted: set[str]) -> dict[str, Entry]:
+    """Return some entries of a side by their spelling there."""
+    if side.location is None or side.store is None:
+        return {}
+    found: dict[str, Entry] = {}
+    if side.location.kind == "json":
+        for member in members(side.location.path):
+            if member.key in wanted and is_session(member.key, member.raw):
+                with contextlib.suppress(InvalidJSONError):
+                    found[member.key] = codec.decode_entry(member.raw, path=side.location.path, key=member.key)
+        return found
+    for spelling in wanted:
+        with contextlib.suppress(InvalidJSONError, NoStoreError):
+            entry = side.store.get(spelling)
+            if entry is not None:
+                found[spelling] = entry
+    return found
