@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from sessionlab.errors import CorruptStoreError, UnwritableError, UsageError
+from sessionlab.errors import CorruptStoreError, StoreError, UnwritableError, UsageError
 from sessionlab.migration.reading import Read, read_all
 from sessionlab.migration.records import EntryPlan, Operation, Plan, StoreIdentity
 from sessionlab.stores.authority import refuse_split
@@ -42,6 +42,7 @@ def plan_migration(
         NoStoreError: There is none.
         SplitStoreError: Two stores both hold sessions: nobody knows which to move.
         UsageError: The store is of that kind already, or cannot become one.
+        StoreError: It is a symbolic link.
         CorruptStoreError: An entry cannot be read, and may not be set aside; naming the first, and how many there are.
         UnwritableError: There is not room enough.
     """
@@ -58,6 +59,8 @@ def plan_migration(
 
 def plan_from(location: StoreLocation, to: StoreKind, *, now_ms: int, set_aside: bool, operation: Operation) -> Plan:
     """Plan to move the store at a location; see `plan_migration`."""
+    if location.path.is_symlink():  # moving the link would leave the store where nobody looks for it (C.36)
+        raise StoreError(location.path, "is a symbolic link", advice="put the store itself in its place")
     entries, identity = _entries(location)
     bad = [one for one in entries if one.action == "set-aside"]
     if bad and not set_aside:
