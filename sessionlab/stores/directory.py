@@ -26,7 +26,6 @@ from sessionlab.stores import directory_names as names
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of, newest_first
 from sessionlab.stores.directory_access import Access
-from sessionlab.stores.directory_change import Change
 from sessionlab.stores.directory_checks import examine_store
 from sessionlab.stores.directory_folder import ENTRIES, Folder, Stamp
 from sessionlab.stores.directory_founding import found
@@ -185,14 +184,11 @@ class DirectoryStore(WritableStore):
             found = self._find(key)
             if found is None:
                 return None
-            patch = change(found.entry)  # which is the caller's from now on
+            patch = change(msgspec.to_builtins(found.entry))  # a copy
             if patch is None:
-                return self._built(found.name, found.data)
-            before = self._sketch(found.name, found.data)
-            after: list[Entry] = []
-            name, data = names.encode(key), documents.patched(key, before, merge(before.entry, patch, now_ms=now_ms))
-            self._write_files({name: data}, (key,), meanwhile=lambda: after.append(self._built(name, data)))
-            return after[0]
+                return found.entry
+            before = documents.Sketch(found.key, found.entry, documents.written_fields(found.data))
+            return self._lay_over(key, before, patch, now_ms=now_ms)
 
     def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
         """As the contract says. Of an entry that was read strictly before, only the fields that a merge looks at are decoded."""
@@ -201,9 +197,14 @@ class DirectoryStore(WritableStore):
             before = _newest(self._sketch(name, data) for name, data in self._read(key))
             if before is None:
                 return False
-            data = documents.patched(key, before, merge(before.entry, fields, now_ms=now_ms))
-            self._write_files({names.encode(key): data}, (key,))
+            self._lay_over(key, before, fields, now_ms=now_ms)
             return True
+
+    def _lay_over(self, key: str, before: documents.Sketch, patch: Patch, *, now_ms: int) -> Entry:
+        """Write a session after a merge and return it, as far as it was built before."""
+        after = merge(before.entry, patch, now_ms=now_ms)
+        self._write_files({names.encode(key): documents.patched(key, before, after)}, (key,))
+        return after
 
     def _sketch(self, name: str, data: bytes) -> documents.Sketch:
         if not self._sound.knows(name, data):
@@ -212,10 +213,6 @@ class DirectoryStore(WritableStore):
         if held is not None:
             held.sound.add(name)
         return documents.sketch(name, data, path=self._file(name))
-
-    def _built(self, name: str, data: bytes) -> Entry:
-        """Return the entry of a file that is known to be sound."""
-        return documents.decode(name, data, path=self._file(name), is_sound=True)[1]
 
     def _get(self, key: str) -> Entry | None:
         found = self._find(key)
@@ -261,33 +258,26 @@ class DirectoryStore(WritableStore):
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
         return self._write_files({names.encode(key): documents.document(key, one.data) for key, one in written.items()}, written, removed)
 
-    def _write_files(
-        self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = (), *, meanwhile: Callable[[], None] | None = None
-    ) -> bool:
-        """Do what `_apply` says; `files` are those of the keys that are written. `meanwhile` is called while the disk works."""
+    def _write_files(self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = ()) -> bool:
+        """Do what `_apply` says; `files` are those of the keys that are written."""
         held = self._access.mine()
-        folder = held.folder if held is not None else None
-        if held is None or folder is None:
+        if held is None or held.folder is None or held.change is None:
             if files:
                 found(self.path, files)
             return bool(files)
-        with Change(folder) as change:
-            change.begin(files)
-            held.is_normal = change.state.is_normal
-            spellings = self._spellings(folder)
-            gone: set[str] = set()
-            for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
-                with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
-                    gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
-            self._refuse_bad(folder, gone - held.sound, written=files.keys())
-            gone = {name for name in gone - files.keys() if folder.holds(name)}
-            if not files and not gone:
-                return False
-            is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
-            if meanwhile is not None:
-                meanwhile()
-            change.apply(files, gone, is_normal=is_normal)
-        held.is_normal, held.sound = is_normal, set()
+        folder, change = held.folder, held.change
+        spellings = self._spellings(folder)
+        gone: set[str] = set()
+        for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
+            with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
+                gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
+        self._refuse_bad(folder, gone - held.sound, written=files.keys())
+        gone = {name for name in gone - files.keys() if folder.holds(name)}
+        if not files and not gone:
+            return False
+        is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
+        change.apply(files, gone, is_normal=is_normal)
+        held.sound.clear()
         if len(files) == 1:
             self._sound.note(*files.popitem())
         return True
@@ -307,7 +297,7 @@ class DirectoryStore(WritableStore):
             if folder is None:
                 return []
             wanted += [names.encode(spelling) for spelling in self._spellings(folder).get(key, ())]
-            with folder.journal() as journal:
+            with self._access.journal(folder) as journal:
                 read = [(name, folder.read(name, journal)) for name in wanted]
         return [(name, found[0]) for name, found in read if found is not None]
 
@@ -335,7 +325,7 @@ class DirectoryStore(WritableStore):
     def _refuse_bad(self, folder: Folder, wanted: set[str], *, written: AbstractSet[str]) -> None:
         """Raise when one of these files is no sound session: nothing is written over it, and it is not removed."""
         for name in wanted:
-            read = folder.read(name, None)  # whoever begins a change leaves no journal
+            read = folder.read(name, None)  # there is no journal under the lock
             if read is None:
                 if name in written and folder.is_blocked_up(name):
                     raise UnwritableError(self._file(name), "is no regular file, where a session's file is to be", advice=_ADVICE)

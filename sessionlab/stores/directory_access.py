@@ -6,13 +6,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sessionlab.errors import UnreadableError, UnwritableError
 from sessionlab.storage.kernel_lock import KernelLock
-from sessionlab.stores.directory_change import LOCK_NAME
-from sessionlab.stores.directory_folder import Folder
+from sessionlab.stores.directory_change import LOCK_NAME, Change
+from sessionlab.stores.directory_folder import Folder, Journal
 from sessionlab.stores.directory_founding import founding
 
 
@@ -23,13 +24,13 @@ class Held:
     Attributes:
         thread: Who has it.
         folder: The store; `None` when there is none yet.
-        is_normal: Every key in the store is trimmed and lower-cased; `None` as long as nobody has looked.
+        change: Its one change, in which nothing has happened yet; `None` when there is no store.
         sound: Names of files that were read strictly under this lock.
     """
 
     thread: int
     folder: Folder | None
-    is_normal: bool | None = None
+    change: Change | None
     sound: set[str] = field(default_factory=set)
 
 
@@ -49,7 +50,7 @@ class Access:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock of the store that the path leads to, or the right to found one."""
+        """Hold the lock of the store that the path leads to, what a program that died left there finished; or the right to found one."""
         while True:
             with contextlib.ExitStack() as stack:
                 folder = Folder.open(self.path)
@@ -68,7 +69,8 @@ class Access:
                         continue
                     if not folder.is_current():
                         continue  # moved away, or replaced, while we waited
-                self._held = Held(threading.get_ident(), folder)
+                change = None if folder is None else stack.enter_context(Change(folder))
+                self._held = Held(threading.get_ident(), folder, change)
                 try:
                     yield
                 finally:
@@ -108,8 +110,11 @@ class Access:
     def is_normal(self, folder: Folder) -> bool:
         """Say whether every key in the store is trimmed and lower-cased."""
         held = self.mine()
-        if held is None or held.folder is not folder:
-            return folder.state().is_normal
-        if held.is_normal is None:
-            held.is_normal = folder.state().is_normal
-        return held.is_normal
+        if held is not None and held.change is not None and held.folder is folder:
+            return held.change.state.is_normal
+        return folder.state().is_normal
+
+    def journal(self, folder: Folder) -> AbstractContextManager[Journal | None]:
+        """Give what `Folder.journal` gives; under the lock there is none, because taking it has finished what was left."""
+        held = self.mine()
+        return contextlib.nullcontext() if held is not None and held.folder is folder else folder.journal()

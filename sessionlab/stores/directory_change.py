@@ -27,7 +27,7 @@ from sessionlab.storage.files import PRIVATE_FOLDER, refused
 from sessionlab.stores import directory_state
 from sessionlab.stores.directory_folder import ENTRIES, JOURNAL, MANIFEST, OPEN_FOLDER, READ_AND_WRITE, Folder, Journal, listed
 from sessionlab.stores.directory_state import STATE_NAME, State
-from sessionlab.stores.directory_writing import begin_new, write_all, write_new
+from sessionlab.stores.directory_writing import write_all, write_new
 from sessionlab.stores.promotion import RECORD_NAME
 
 LOCK_NAME: Final = "lock"
@@ -41,7 +41,7 @@ _ADVICE: Final = "read the store again before going on"
 
 
 class Change:
-    """One change of an open store. Making it finishes what a program that died left half done; then `begin` and `apply` are called once."""
+    """One change of an open store. Making it finishes what a program that died left half done; then `apply` is called once."""
 
     def __init__(self, folder: Folder) -> None:
         """Begin.
@@ -51,8 +51,8 @@ class Change:
         """
         self.folder = folder
         self.state: State
-        self._state_file = self._length = self._new_entry = -1
-        self._is_in_place = self._is_begun = False
+        self._state_file = self._length = -1
+        self._is_in_place = False
         with self._refusing():
             try:
                 self._open_state()
@@ -66,18 +66,6 @@ class Change:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close_state()
-        self._drop_new_entry()
-
-    def begin(self, files: Mapping[str, bytes]) -> None:
-        """Write what is to be the only file of this change: the disk is at work on it while the caller looks whether it may be.
-
-        Raises:
-            UnwritableError: The system refuses; the store is as it was.
-        """
-        if len(files) == 1:
-            self._is_begun = True
-            with self._refusing():
-                self._new_entry = begin_new(self.folder.descriptor, NEW_ENTRY, *files.values())
 
     def apply(self, files: Mapping[str, bytes], removed: AbstractSet[str], *, is_normal: bool) -> None:
         """Make these files the sessions' of their names, and remove those, in one step.
@@ -91,13 +79,14 @@ class Change:
             UnwritableError: The system refuses; the store is as it was.
             UncertainWriteError: It refused so late that the store may hold the new state, whole.
         """
+        with self._refusing():
+            self._look_again()
         if len(files) + len(removed) == 1:
             self._apply_one(files, removed)
             with self._deciding():
                 os.fsync(self.folder.entries)
                 self._bump(self.state.version + 1, is_normal=is_normal)
         else:
-            self._drop_new_entry()
             version = self.state.version + 1
             self._decide(files, removed, version)
             # All of it is on disk, and every reader sees it. When the system refuses to move it now, the next writer does.
@@ -111,30 +100,14 @@ class Change:
     def _apply_one(self, files: Mapping[str, bytes], removed: AbstractSet[str]) -> None:
         """Do what has become visible when this returns, and has not happened when it raises."""
         folder = self.folder
-        with self._refusing():
-            for name in files:
-                os.fsync(self._new_entry)
-                self._close_new_entry()
+        with self._refusing(), _gone_after_error(folder.descriptor, NEW_ENTRY):
+            for name, data in files.items():
+                write_new(folder.descriptor, NEW_ENTRY, data)
                 with self._marked():
                     os.rename(NEW_ENTRY, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.entries)
-                self._is_begun = False
             for name in removed:
                 with self._marked():
                     os.unlink(name, dir_fd=folder.entries)
-
-    def _close_new_entry(self) -> None:
-        descriptor, self._new_entry = self._new_entry, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def _drop_new_entry(self) -> None:
-        """Remove the file that was begun, if it has not become a session's."""
-        if self._is_begun:
-            self._is_begun = False
-            with contextlib.suppress(OSError):
-                self._close_new_entry()
-            with contextlib.suppress(OSError):
-                os.unlink(NEW_ENTRY, dir_fd=self.folder.descriptor)
 
     def _decide(self, files: Mapping[str, bytes], removed: AbstractSet[str], version: int) -> None:
         """Write the journal of a change and give it its name, by which the change is made."""
@@ -217,11 +190,11 @@ class Change:
 
     def _set(self, state: State) -> None:
         """Write the state file: in place where that is safe (see `directory_state`), else as a new file."""
-        state = state._replace(is_own=True)
-        is_mark = self._is_in_place and state._replace(is_changing=self.state.is_changing) == self.state
-        text = state.trailer() if is_mark else state.text()
-        if is_mark or (self._is_in_place and len(text) == self._length):
-            if os.pwrite(self._state_file, text, self._length - len(text)) != len(text):
+        text = state.text()
+        is_mark = (state.version, state.updated_ms, state.is_normal) == (self.state.version, self.state.updated_ms, self.state.is_normal)
+        if self._is_in_place and len(text) == self._length:
+            piece = text[-1:] if is_mark else text
+            if os.pwrite(self._state_file, piece, self._length - len(piece)) != len(piece):
                 raise OSError(errno.EIO, "a state file was written in part")
         else:
             folder = self.folder.descriptor
@@ -233,15 +206,23 @@ class Change:
             os.fsync(folder)
             self._close_state()
             self._open_state()
-        self.state = state
+            return
+        self.state, self._raw = state, text
 
     def _open_state(self) -> None:
         self._state_file, found = self.folder.open_state(READ_AND_WRITE)
         raw = os.pread(self._state_file, directory_state.MAX_BYTES, 0)
-        self._length = len(raw)
+        self._length, self._raw, self._inode = len(raw), raw, found.st_ino
         self.state = directory_state.parse(raw, store=self.folder.path)
         # One that has a second name is not written in place: what lies under that name is not ours.
         self._is_in_place = self.state.is_own and found.st_nlink == 1
+
+    def _look_again(self) -> None:
+        """Open the state file anew when a program that does not mind the lock has written it since it was opened."""
+        found = os.stat(STATE_NAME, dir_fd=self.folder.descriptor, follow_symlinks=False)
+        if found.st_ino != self._inode or found.st_nlink != 1 or os.pread(self._state_file, directory_state.MAX_BYTES, 0) != self._raw:
+            self._close_state()
+            self._open_state()
 
     def _close_state(self) -> None:
         descriptor, self._state_file = self._state_file, -1

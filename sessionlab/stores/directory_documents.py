@@ -151,7 +151,7 @@ class Sketch(NamedTuple):
 
 def sketch(name: str, data: bytes, *, path: Path) -> Sketch:
     """Read a file that is known to be sound; arguments as of `split`."""
-    key, written = names.decode(name), _fields(data)
+    key, written = names.decode(name), written_fields(data)
     if key is None or written is None:
         return Sketch(*decode(name, data, path=path, is_sound=True), None)
     return Sketch(key, {field: _decode(raw) if field in INDEX_NAMES else raw for field, raw in written.items()}, written)
@@ -171,7 +171,7 @@ def patched(key: str, before: Sketch, after: Mapping[str, Any]) -> bytes:
     if before.written is None:
         return document(key, encode(key, after))
     fresh = {name: value for name, value in after.items() if name not in before.entry or value is not before.entry[name]}
-    brought = _fields(document(key, encode(key, {"sessionId": after["sessionId"], **fresh}))) or {}
+    brought = written_fields(document(key, encode(key, {"sessionId": after["sessionId"], **fresh}))) or {}
     parts: list[bytes | msgspec.Raw] = [_START % msgspec.json.encode(key)]
     separator = _FIRST
     for name in after:
@@ -181,7 +181,7 @@ def patched(key: str, before: Sketch, after: Mapping[str, Any]) -> bytes:
     return b"".join(parts)
 
 
-def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
+def written_fields(data: bytes) -> dict[str, msgspec.Raw] | None:
     """Return the values in a sound file as they are written; `None` for one that is not indented as we do it, which is written anew."""
     if _TIDY.match(data) is None or not data.endswith(_LAST):
         return None

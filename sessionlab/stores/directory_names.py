@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from typing import Final
 
 from sessionlab import keys
@@ -23,6 +24,7 @@ _LONGEST_BLOCKED: Final = 64
 _HASHED_LENGTH: Final = len(HASH_PREFIX) + 43 + len(SUFFIX)
 
 
+@functools.lru_cache(1024)
 def encode(key: str) -> str:
     """Return the file name of a key, which is taken as it is: trimmed and lower-cased is for the caller to make it.
 

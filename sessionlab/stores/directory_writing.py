@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -29,16 +28,6 @@ def write_new(folder: int, name: str, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def begin_new(folder: int, name: str, data: bytes) -> int:
-    """Write such a file, and let the disk begin; return it, open, to be forced to disk. Nothing else is promised before that."""
-    descriptor = _written(folder, name, data)
-    if hasattr(os, "posix_fadvise"):
-        # What is not on disk yet cannot be dropped from memory: the system starts to write it, and does not wait for that.
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    return descriptor
 
 
 def write_all(folder: int, files: Mapping[str, bytes]) -> None:
