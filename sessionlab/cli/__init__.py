@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _COMMANDS: Final = {
     "bench": "Measure speed and memory of the stores.",
     "check": "Read stores strictly and list what is wrong with them.",
+    "export": "Export OpenClaw's SQLite store to files that a JSON-era OpenClaw lists.",
     "get": "Print one session's entry as JSON.",
     "info": "Say what stores lie at a path: kind, sessions, bytes, fingerprint.",
     "lab": "Open JupyterLab on the notebooks.",

@@ -65,6 +65,13 @@ def is_same(one: Any, other: Any) -> bool:
     return one == other and canonical(one) == canonical(other) if type(one) is type(other) else canonical(one) == canonical(other)
 
 
+def is_within(before: Any, after: Any) -> bool:
+    """Say whether a document holds all of another one, unchanged, and perhaps more fields."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return all(name in after and is_within(value, after[name]) for name, value in before.items())
+    return is_same(before, after)
+
+
 def _differing(before: Any, after: Any) -> Iterator[str]:
     waiting: list[tuple[str, Any, Any]] = [("$", before, after)]
     while waiting:  # not by recursion: documents may be as deep as the reader lets them be

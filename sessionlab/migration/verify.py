@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, canonical_digest, normalise_legacy
-from sessionlab.errors import InvalidJSONError, NoStoreError
-from sessionlab.migration.compare import differing_paths
+from sessionlab.errors import InvalidJSONError
+from sessionlab.migration.compare import differing_paths, is_within
 from sessionlab.migration.json_stream import members
 from sessionlab.migration.verify_result import Tally, Verification
 from sessionlab.migration.verify_transcripts import compare_transcripts
@@ -28,7 +28,7 @@ from sessionlab.stores.writing import age_ms
 _AT_A_TIME: Final = 128
 """Entries that are held at once to say where they differ; each may take 100 KB."""
 _DETAILED: Final = 1_024
-"""Changed sessions of which it is said where they differ."""
+"""Changed sessions of which it is said where they differ, between two JSON stores."""
 
 
 class _Seen(NamedTuple):
@@ -121,17 +121,13 @@ def compare_sessions(tally: Tally, agent_id: str, a: Side, b: Side) -> None:
             _note(tally, agent_id, before, after, changed)
     for after in held_b.values():
         tally.add(agent_id, "session", "extra", after[0].spelling)
-    for place in range(0, len(changed), _AT_A_TIME):
-        some = changed[place : place + _AT_A_TIME]
-        if place >= _DETAILED:
-            for spelling, _, reason in some:
-                tally.add(agent_id, "session", "changed", spelling, reason=reason)
-            continue
-        entries_a = _picked(a, {one for one, _, _ in some})
-        entries_b = _picked(b, {other for _, other, _ in some})
-        for one, other, reason in some:
-            paths = differing_paths(entries_a[one], entries_b[other]) if one in entries_a and other in entries_b else ()
-            tally.add(agent_id, "session", "changed", one, paths=paths, reason=reason)
+    reasons = {(one, other): reason for one, other, reason in changed}
+    for one, other, entry_a, entry_b in _both(a, b, list(reasons)):
+        reason = reasons.pop((one, other))
+        paths = differing_paths(entry_a, entry_b)
+        tally.add(agent_id, "session", "extended" if is_within(entry_a, entry_b) else "changed", one, paths=paths, reason=reason)
+    for (one, _), reason in reasons.items():
+        tally.add(agent_id, "session", "changed", one, reason=reason)
 
 
 def _note_missing(tally: Tally, agent_id: str, before: list[_Seen]) -> None:
@@ -208,20 +204,48 @@ def _seen(spelling: str, raw: bytes) -> _Seen:
     return _Seen(spelling, digest, digest, reason=reason)
 
 
-def _picked(side: Side, wanted: set[str]) -> dict[str, Entry]:
-    """Return some entries of a side by their spelling there."""
+def _both(a: Side, b: Side, changed: list[tuple[str, str]]) -> Iterator[tuple[str, str, Entry, Entry]]:
+    """Yield sessions that differ, (key in A, key in B, entry of A, entry of B), holding few at a time.
+
+    A JSON store can only be read from its beginning. Of two, not more than the first `_DETAILED` are yielded.
+    """
+    if _is_json(a) and _is_json(b):
+        for place in range(0, min(len(changed), _DETAILED), _AT_A_TIME):
+            some = changed[place : place + _AT_A_TIME]
+            found = dict(_entries(a, {one for one, _ in some}))
+            known = {other: one for one, other in some if one in found}
+            for other, entry in _entries(b, set(known)):
+                yield known[other], other, found[known[other]], entry
+    elif _is_json(b):
+        of_b = {other: one for one, other in changed}
+        for other, entry in _entries(b, set(of_b)):
+            for one, before in _entries(a, {of_b[other]}):
+                yield one, other, before, entry
+    else:
+        of_a = dict(changed)
+        for one, entry in _entries(a, set(of_a)):
+            for other, after in _entries(b, {of_a[one]}):
+                yield one, other, entry, after
+
+
+def _is_json(side: Side) -> bool:
+    return side.location is not None and side.location.kind == "json"
+
+
+def _entries(side: Side, wanted: set[str]) -> Iterator[tuple[str, Entry]]:
+    """Yield some entries of a side by their spelling there; what cannot be read is left out."""
     if side.location is None or side.store is None:
-        return {}
-    found: dict[str, Entry] = {}
-    if side.location.kind == "json":
-        for member in members(side.location.path):
-            if member.key in wanted and is_session(member.key, member.raw):
-                with contextlib.suppress(InvalidJSONError):
-                    found[member.key] = codec.decode_entry(member.raw, path=side.location.path, key=member.key)
-        return found
-    for spelling in wanted:
-        with contextlib.suppress(InvalidJSONError, NoStoreError):
-            entry = side.store.get(spelling)
-            if entry is not None:
-                found[spelling] = entry
-    return found
+        return
+    if not _is_json(side):
+        for spelling in wanted:
+            with contextlib.suppress(InvalidJSONError):
+                entry = side.store.get(spelling)
+                if entry is not None:
+                    yield spelling, entry
+        return
+    seen: set[str] = set()
+    for member in members(side.location.path):
+        if member.key in wanted and member.key not in seen and is_session(member.key, member.raw):
+            seen.add(member.key)
+            with contextlib.suppress(InvalidJSONError):
+                yield member.key, codec.decode_entry(member.raw, path=side.location.path, key=member.key)
