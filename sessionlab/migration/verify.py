@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -125,7 +125,8 @@ def compare_sessions(tally: Tally, agent_id: str, a: Side, b: Side) -> None:
     for one, other, entry_a, entry_b in _both(a, b, list(reasons)):
         reason = reasons.pop((one, other))
         paths = differing_paths(entry_a, entry_b)
-        tally.add(agent_id, "session", "extended" if is_within(entry_a, entry_b) else "changed", one, paths=paths, reason=reason)
+        is_kept = is_within(entry_a, entry_b) or is_within(normalise_legacy(entry_a), entry_b)
+        tally.add(agent_id, "session", "extended" if is_kept else "changed", one, paths=paths, reason=reason)
     for (one, _), reason in reasons.items():
         tally.add(agent_id, "session", "changed", one, reason=reason)
 
@@ -212,19 +213,19 @@ def _both(a: Side, b: Side, changed: list[tuple[str, str]]) -> Iterator[tuple[st
     if _is_json(a) and _is_json(b):
         for place in range(0, min(len(changed), _DETAILED), _AT_A_TIME):
             some = changed[place : place + _AT_A_TIME]
-            found = dict(_entries(a, {one for one, _ in some}))
+            found = dict(_entries(a, dict(some)))
             known = {other: one for one, other in some if one in found}
-            for other, entry in _entries(b, set(known)):
+            for other, entry in _entries(b, known):
                 yield known[other], other, found[known[other]], entry
     elif _is_json(b):
         of_b = {other: one for one, other in changed}
-        for other, entry in _entries(b, set(of_b)):
-            for one, before in _entries(a, {of_b[other]}):
+        for other, entry in _entries(b, of_b):
+            for one, before in _entries(a, (of_b[other],)):
                 yield one, other, before, entry
     else:
         of_a = dict(changed)
-        for one, entry in _entries(a, set(of_a)):
-            for other, after in _entries(b, {of_a[one]}):
+        for one, entry in _entries(a, of_a):
+            for other, after in _entries(b, (of_a[one],)):
                 yield one, other, entry, after
 
 
@@ -232,7 +233,7 @@ def _is_json(side: Side) -> bool:
     return side.location is not None and side.location.kind == "json"
 
 
-def _entries(side: Side, wanted: set[str]) -> Iterator[tuple[str, Entry]]:
+def _entries(side: Side, wanted: Collection[str]) -> Iterator[tuple[str, Entry]]:
     """Yield some entries of a side by their spelling there; what cannot be read is left out."""
     if side.location is None or side.store is None:
         return

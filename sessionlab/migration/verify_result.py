@@ -11,8 +11,9 @@ from sessionlab.migration.compare import folded
 
 Subject = Literal["session", "transcript"]
 What = Literal["missing", "changed", "unreadable", "extra", "extended", "longer", "spelling", "merged", "renamed", "unreadable before"]
-"""Not in B; in both, and not equal; in B, and cannot be read there; only in B; with more fields in B; a transcript that goes on in B; the same
-under a key that differs in case or blanks; of several spellings of a key only some; the same but for old field names; cannot be read in A."""
+"""Not in B; in both, and not equal; in B, and cannot be read there; only in B; with more fields in B; a transcript that goes on in B;
+the same under a key that differs in case or blanks; of several spellings of a key only the newest; the same but for old field names; cannot
+be read in A."""
 
 LOSSES: Final[frozenset[What]] = frozenset({"missing", "changed", "unreadable"})
 MAX_LISTED: Final = 1_000
