@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _COMMANDS: Final = {
+    "audit": "Say whether what a migration proved still holds.",
     "bench": "Measure speed and memory of the stores.",
     "check": "Read stores strictly and list what is wrong with them.",
     "export": "Export OpenClaw's SQLite store to files that a JSON-era OpenClaw lists.",
@@ -32,8 +33,10 @@ _COMMANDS: Final = {
     "lab": "Open JupyterLab on the notebooks.",
     "list": "List sessions, the newest first.",
     "load": "Load stores and transcripts into a DuckDB file.",
+    "migrate": "Move sessions to a store of another kind, and prove that every one arrived.",
     "query": "Answer one of the lab's questions as a table, CSV or JSON.",
     "report": "Make a report as one HTML file (growth by default).",
+    "rollback": "Undo a migration, with the sessions that were born after it.",
     "run": "Run notebooks with parameters, several at once.",
     "store-info": "Say which kind of store is configured, and which lies where.",
     "synth": "Write a realistic synthetic state folder.",

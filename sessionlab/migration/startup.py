@@ -21,6 +21,7 @@ from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report
 from sessionlab.migration.resuming import resume, unfinished
 from sessionlab.migration.run_folder import RUNS
+from sessionlab.settings import StoreSettings
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import agents_of, locate
 from sessionlab.stores.location import StoreKind, StoreLocation, open_at
@@ -110,7 +111,14 @@ class Summary:
 
 
 def migrate_all(
-    state_dir: Path, to: StoreKind, *, now_ms: int, set_aside: bool = False, is_dry_run: bool = False, on_progress: Progress | None = None
+    state_dir: Path,
+    to: StoreKind,
+    *,
+    now_ms: int,
+    set_aside: bool = False,
+    is_dry_run: bool = False,
+    on_progress: Progress | None = None,
+    settings: StoreSettings | None = None,
 ) -> Summary:
     """Move the stores of every agent to another kind, each in its place.
 
@@ -121,6 +129,7 @@ def migrate_all(
         set_aside: As for `plan_migration`.
         is_dry_run: Plan only, and write nothing.
         on_progress: As for `execute`.
+        settings: As for `stores.locate`.
 
     Returns:
         What came of each. A store that fails is an outcome; it is as it was, and the others are moved.
@@ -132,7 +141,7 @@ def migrate_all(
     """
     agents = agents_of(state_dir)
     try:
-        located = {one.agent_id: one for one in locate(state_dir)}
+        located = {one.agent_id: one for one in locate(state_dir, settings=settings)}
     except NoStoreError:
         located = {}
     outcomes = []
