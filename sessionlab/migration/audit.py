@@ -15,11 +15,11 @@ from typing import Literal
 import msgspec
 
 from sessionlab.entry import canonical_digest
-from sessionlab.errors import StoreError
+from sessionlab.errors import CorruptStoreError, StoreError
 from sessionlab.migration.execute import location_of
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, make_report
-from sessionlab.migration.run_folder import REPORT, RunFolder
+from sessionlab.migration.run_folder import MANIFEST, REPORT, RunFolder
 from sessionlab.stores.authority import authority
 from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.locating import beside
@@ -84,7 +84,10 @@ def audit_run(folder: Path) -> Audit:
         StoreError: The store cannot be read.
     """
     run = RunFolder.open(folder)
-    plan, report = run.plan(), make_report(run)
+    try:
+        plan, report = run.plan(), make_report(run)
+    except ValueError as error:
+        raise CorruptStoreError(folder / MANIFEST, f"holds a digest that is none ({error})") from error
     contradictions = tuple(_contradictions(run, plan, report))
     counts = _counting(plan)
     notes = [*_notes(plan, report, counts)]
