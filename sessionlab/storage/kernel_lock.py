@@ -13,6 +13,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -21,11 +22,17 @@ from sessionlab.errors import StoreLockedError, UnwritableError
 from sessionlab.storage.turns import Deadline, turn
 
 SHORT_PAUSE_S: Final = 0.0001
-"""Between two looks of the one who waits for a lock: most holders need less than a millisecond."""
-MEDIUM_PAUSE_S: Final = 0.0005
-"""Between two looks of those who wait for being the next."""
+"""Between the first two looks of somebody who waits; the pauses grow with the waiting."""
 LONG_PAUSE_S: Final = 0.005
-"""Between two looks when the holder has turned out to be slow."""
+"""Between two looks at a lock that stays held for long."""
+_TURN_S: Final = 0.012
+"""How long a process may take a lock again before those who wait for it."""
+_FIRST_PAUSE_S: Final = 0.001
+"""Between two looks of the first in line. Looking more often takes time from the holder, and cuts turns short."""
+_LINE_PAUSE_S: Final = 0.004
+"""Between two looks of the others in line."""
+_PLACES: Final = 64
+"""In line. When all are taken, who comes later waits for the last one."""
 DEFAULT_TIMEOUT_MS: Final = 10_000
 
 _kept: set[int] = set()
@@ -53,6 +60,7 @@ class KernelLock:
         self._descriptor = -1
         self._process = 0
         self._is_held = self._is_closed = False
+        self._turn_end_s = 0.0
 
     def held(self) -> Held:
         """Hold the lock, as a context. A process forked off meanwhile does not hold it, and leaving this in there frees nothing.
@@ -80,22 +88,34 @@ class KernelLock:
             self._give_up()
 
     def _wait(self, deadline: Deadline) -> bool:
-        """Wait for the lock of the open file, in two steps: first for being the next in line; say whether it was had in time.
+        """Wait for the lock of the open file; say whether it was had in time.
 
-        Whoever waits looks every now and then, and would hardly ever find the lock free while another process takes it again and again:
-        half a second has been seen among eight writers. So only one at a time waits for the lock itself, and looks often. This is for
-        order only; what excludes others is the lock. Elsewhere than on Linux the two kinds of kernel lock get into each other's way.
+        Processes wait in a line, first come, first served, which is kept by locks on single bytes of the file: who has byte n waits for
+        byte n - 1, and who has byte 0 for the lock itself. Who has had it so may take it again past the line until its turn is over: when
+        every write went to another process, each would wait for a process to wake up, and read anew what that one changed. Without a
+        line, who waits would hardly ever find it free while others take it again and again.
+
+        All this is for order only; what excludes others is the lock. On other systems than Linux the two kinds get into each other's way.
         """
         descriptor = self._descriptor
         if not sys.platform.startswith("linux"):
             return wait_for_kernel(descriptor, deadline, path=self._place)
-        if not _is_next(descriptor) and not _wait_for_being_next(descriptor, deadline):
-            return False
+        start_s = time.monotonic()
+        if start_s < self._turn_end_s and has_kernel_lock(descriptor, path=self._place):
+            return True
+        self._turn_end_s = 0.0
         try:
-            return has_kernel_lock(descriptor, path=self._place) or wait_for_kernel(descriptor, deadline, path=self._place)
+            if not _takes(descriptor, 0, _PLACES) and not _wait_in_line(descriptor, deadline):
+                return False
+            look = partial(has_kernel_lock, descriptor, path=self._place)
+            if not look():
+                _leaves(descriptor, 1, _PLACES - 1)
+                if not wait_until(look, deadline, since_s=start_s, longest_s=_FIRST_PAUSE_S):
+                    return False
         finally:
-            with contextlib.suppress(OSError):  # see `_is_next`
-                fcntl.lockf(descriptor, fcntl.LOCK_UN)
+            _leaves(descriptor, 0, _PLACES)
+        self._turn_end_s = time.monotonic() + _TURN_S
+        return True
 
     def _give_up(self) -> None:
         if self._descriptor >= 0 and self._process == os.getpid():
@@ -195,47 +215,52 @@ def release(descriptor: int) -> None:
 
 def wait_for_kernel(descriptor: int, deadline: Deadline, *, path: Path) -> bool:
     """Wait for the kernel lock of an open file; say whether it was had in time."""
-    return wait_until(lambda: has_kernel_lock(descriptor, path=path), deadline)
+    look = partial(has_kernel_lock, descriptor, path=path)
+    return look() or wait_until(look, deadline, since_s=time.monotonic(), longest_s=LONG_PAUSE_S)
 
 
-def wait_until(is_had: Callable[[], bool], deadline: Deadline, *, pause_s: float = SHORT_PAUSE_S) -> bool:
-    """Ask again and again, in longer and longer intervals; say whether the answer was yes in time.
+def wait_until(is_had: Callable[[], bool], deadline: Deadline, *, since_s: float, longest_s: float) -> bool:
+    """Ask again and again, after pauses that grow with the waiting; say whether the answer was yes in time.
 
     The kernel's own waiting cannot be given a time limit within a thread.
+
+    The waiting began at `since_s` of the monotonic clock; no pause is longer than `longest_s`.
     """
-    if is_had():
-        return True
-    start = time.monotonic()
     while (left_s := deadline.left_s()) > 0:
-        waited_s = time.monotonic() - start
-        time.sleep(min(max(pause_s, waited_s / 50), LONG_PAUSE_S, left_s))
+        waited_s = time.monotonic() - since_s
+        time.sleep(min(max(SHORT_PAUSE_S, waited_s), longest_s, left_s))
         if is_had():
             return True
     return False
 
 
-def _wait_for_being_next(descriptor: int, deadline: Deadline) -> bool:
-    """Wait until `_is_next`; say whether that was in time.
+def _wait_in_line(descriptor: int, deadline: Deadline) -> bool:
+    """Take the last place in line, and wait until it is the first; say whether that was in time."""
+    place = _PLACES
 
-    The pauses grow only when the holder is slow, after a tenth of a second. If they grew as in `wait_until`, who came last would look most
-    often: with eight writers that is a tenth less written, and half as long again the worst wait.
-    """
-    start = time.monotonic()
-    while (left_s := deadline.left_s()) > 0:
-        waited_s = time.monotonic() - start
-        time.sleep(min(max(MEDIUM_PAUSE_S, waited_s / 200), LONG_PAUSE_S, left_s))
-        if _is_next(descriptor):
-            return True
-    return False
+    def comes_up() -> bool:
+        nonlocal place
+        while place > 0 and _takes(descriptor, place - 1, 1):
+            _leaves(descriptor, place, 1)
+            place -= 1
+        return place == 0
+
+    return comes_up() or wait_until(comes_up, deadline, since_s=time.monotonic(), longest_s=_LINE_PAUSE_S)
 
 
-def _is_next(descriptor: int) -> bool:
-    """Try to become the one who waits for the lock itself."""
+def _takes(descriptor: int, place: int, count: int) -> bool:
+    """Try to take places in line."""
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, count, place)
     except OSError as error:
         return error.errno not in (errno.EACCES, errno.EAGAIN)  # a file system without these locks has no order
     return True
+
+
+def _leaves(descriptor: int, place: int, count: int) -> None:
+    """Leave places in line, if they were taken."""
+    with contextlib.suppress(OSError):  # see `_takes`
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, count, place)
 
 
 def has_kernel_lock(descriptor: int, *, path: Path) -> bool:

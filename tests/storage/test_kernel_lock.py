@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -221,3 +222,30 @@ with KernelLock(path).held():
             assert is_free(path)
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no line elsewhere")
+def test_nobody_passes_the_first_in_line_but_who_has_its_turn(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = """
+import fcntl
+file = os.open(path, os.O_RDWR)
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
+tell("first")
+wait()
+"""
+    monkeypatch.setattr(kernel_lock, "_TURN_S", 60.0)
+    lock = KernelLock(path, 50)
+    with lock.held():
+        pass
+    with Other(first, path) as other:
+        assert other.says() == "first"
+        with lock.held():
+            pass
+        with pytest.raises(StoreLockedError), KernelLock(path, 50).held():
+            pytest.fail("passed the first in line")
+        lock._turn_end_s = time.monotonic()
+        with pytest.raises(StoreLockedError), lock.held():
+            pytest.fail("passed the first in line")
+        other.kill()
+        with lock.held():  # whoever stands in line and dies keeps nobody waiting
+            pass
