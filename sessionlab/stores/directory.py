@@ -212,7 +212,7 @@ class DirectoryStore(WritableStore):
         held = self._access.mine()
         if held is not None:
             held.sound.add(name)
-        return documents.sketch(name, data, path=self._file(name))
+        return documents.sketch(name, data, path=self._entries)
 
     def _get(self, key: str) -> Entry | None:
         found = self._find(key)
@@ -225,8 +225,10 @@ class DirectoryStore(WritableStore):
     def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
         is_sound, held = self._sound.knows(name, data), self._access.mine()
-        decoded = documents.decode(name, data, path=self._file(name), is_sound=is_sound)
-        if not is_sound:
+        if is_sound:
+            decoded = documents.decode(name, data, path=self._entries, is_sound=True)  # nothing is found wrong that would need the name
+        else:
+            decoded = documents.decode(name, data, path=self._file(name))
             self._sound.note(name, data)
         if held is not None:
             held.sound.add(name)
