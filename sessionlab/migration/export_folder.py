@@ -115,7 +115,8 @@ class _Export:
         with OpenClawStore.open(path, agent_id=agent.agent_id) as store:
             held = held_transcripts(location, store)
             folder = layout.AgentFolder(agent.agent_id, layout.agents_dir(self._staged) / agent.agent_id).sessions_dir
-            make_folder(folder)
+            for place in (folder.parent.parent, folder.parent, folder):  # one by one: a parent would get the user's usual mode
+                make_folder(place)
             self._write_store(agent, store, held, folder / layout.JSON_STORE)
             partial: set[str] = set()
             for number, (name, one) in enumerate(held.items(), 1):
