@@ -37,7 +37,7 @@ def test_export_says_what_was_compared_and_what_to_do_next(tmp_path_factory: pyt
         "  64 transcripts with 3,669 events, 3,573 of them outside of archives; every event compared",
     ]
     assert lines[-1] == f"next: sessionlab check {to}"
-    assert printed_json(sessionlab("info", to, "--json"))["sessions"] == 65
+    assert json.loads(sessionlab("check", to, "--json").stdout)["stores"][0]["sessions"] == 65
     assert "holds something already" in one_line_error(sessionlab("export", "openclaw", state, "--to", to), 2)
 
 
