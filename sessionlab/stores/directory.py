@@ -285,7 +285,7 @@ class DirectoryStore(WritableStore):
         return True
 
     def _locked(self) -> AbstractContextManager[None]:
-        return self._access.locked()
+        return self._access.locked(self.guard)
 
     def _read(self, key: str) -> list[tuple[str, bytes]]:
         """Return (name, content) of the files of a normalised key, in whatever spelling."""

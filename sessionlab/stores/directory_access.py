@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +49,12 @@ class Access:
         self._lock.close()
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock of the store that the path leads to, what a program that died left there finished; or the right to found one."""
+    def locked(self, guard: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the lock of the store that the path leads to, what a program that died left there finished; or the right to found one.
+
+        Args:
+            guard: Called as soon as the lock is held, before anything is written.
+        """
         while True:
             with contextlib.ExitStack() as stack:
                 folder = Folder.open(self.path)
@@ -69,6 +73,8 @@ class Access:
                         continue
                     if not folder.is_current():
                         continue  # moved away, or replaced, while we waited
+                if guard is not None:
+                    guard()
                 change = None if folder is None else stack.enter_context(Change(folder))
                 self._held = Held(threading.get_ident(), folder, change)
                 try:

@@ -222,6 +222,7 @@ class SQLiteStore(WritableStore):
     def _locked(self) -> AbstractContextManager[None]:
         if self._copy is not None:
             raise UnwritableError(self.path, "is shown as a private copy, for reading only", advice="open the store itself")
+        self._writing.guard = self.guard
         return self._writing
 
     def _get(self, key: str) -> Entry | None:

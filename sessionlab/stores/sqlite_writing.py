@@ -20,6 +20,7 @@ class Writing:
 
     Attributes:
         opened: The writer's connection, with a transaction begun; `None` while there is no database, and outside.
+        guard: Called as soon as the lock is held, before anything is begun.
         wording: A context in which what SQLite refuses is worded as the store's errors.
     """
 
@@ -32,6 +33,7 @@ class Writing:
             timeout_ms: How long to wait for the lock; 0 or infinite for ever.
         """
         self.opened: Opened | None = None
+        self.guard: Callable[[], None] | None = None
         self.wording = Wording(self._refused)
         self._path = path
         self._connections = connections
@@ -46,6 +48,8 @@ class Writing:
         held.__enter__()
         self._held, self.opened = held, None  # a forked process has inherited another's
         try:
+            if self.guard is not None:
+                self.guard()
             opened = self._connections.current(live=True)
             if opened is not None:
                 self._begin(opened)
