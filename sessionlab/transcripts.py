@@ -181,13 +181,17 @@ def lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as raw:
             source: _Source = _Decompressed(raw, path) if path.suffix == ".zst" else raw
-            rest = b""
+            waiting: list[bytes] = []  # the beginning of a line
             while piece := source.read(_LINES_BYTES):
-                *whole, rest = (rest + piece).split(b"\n")
-                if len(rest) > MAX_LINE_BYTES:
+                first, *others = piece.split(b"\n")
+                waiting.append(first)
+                if sum(map(len, waiting)) > MAX_LINE_BYTES:
                     raise CorruptStoreError(path, f"a line is longer than {MAX_LINE_BYTES >> 20} MiB")
-                yield from whole
-            if rest:
+                if others:
+                    yield b"".join(waiting)
+                    yield from others[:-1]
+                    waiting = [others[-1]]
+            if rest := b"".join(waiting):
                 yield rest
     except OSError as error:
         raise UnreadableError(path, f"cannot be read ({error.strerror or error})") from error

@@ -21,7 +21,7 @@ from sessionlab.migration.verify_transcripts import compare_transcripts
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_state import is_session
-from sessionlab.stores.locating import locate, only
+from sessionlab.stores.locating import agents_without_store, locate, only
 from sessionlab.stores.location import StoreLocation, snapshot_at
 from sessionlab.stores.writing import age_ms
 
@@ -44,8 +44,18 @@ class _Seen(NamedTuple):
 _Held = dict[str, list[_Seen]]
 
 
+class _Place(NamedTuple):
+    """Where one agent's sessions lie on one side."""
+
+    location: StoreLocation
+    has_store: bool = True
+
+
+_Places = dict[str, _Place]
+
+
 class Side(NamedTuple):
-    """One agent's store on one side; `None` where there is none."""
+    """One agent's store on one side, opened; `None` where there is none."""
 
     location: StoreLocation | None
     store: SessionStore | None
@@ -67,45 +77,56 @@ def verify(a: Path, b: Path, *, agent: str | None = None) -> Verification:
         StoreError: One of the stores cannot be read.
     """
     a, b = layout.expanded(a), layout.expanded(b)
-    agents = list(_agents(_located(a, agent), _located(b, agent)))
-    has_transcripts = all(
-        _is_folder(path, locations) for path, locations in ((a, [x for _, x, _ in agents]), (b, [y for _, _, y in agents]))
-    )
+    places_a, places_b = _places(a, agent), _places(b, agent)
+    agents = list(_paired(places_a, places_b, is_by_name=_is_state(a) and _is_state(b)))
+    has_transcripts = _is_folder(a, places_a) and _is_folder(b, places_b)
     tally = Tally()
     for agent_id, one, other in agents:
         with contextlib.ExitStack() as stack:
-            before, after = (Side(location, _opened(stack, location)) for location in (one, other))
+            before, after = _opened(stack, one), _opened(stack, other)
             compare_sessions(tally, agent_id, before, after)
             if has_transcripts:
                 compare_transcripts(tally, agent_id, before, after)
     return tally.result(str(a), str(b), tuple(agent_id for agent_id, _, _ in agents), has_transcripts=has_transcripts)
 
 
-def _located(path: Path, agent: str | None) -> tuple[StoreLocation, ...]:
+def _places(path: Path, agent: str | None) -> dict[str, _Place]:
+    """Return what lies at a path by agent; of an agent that lost its store the transcripts count, too."""
     found = locate(path)
-    return found if agent is None else (only(found, path, agent=agent),)
+    if agent is not None:
+        return {agent: _Place(only(found, path, agent=agent))}
+    places = {one.agent_id: _Place(one) for one in found}
+    for agent_id in agents_without_store(path) if path.is_dir() else ():
+        folder = layout.AgentFolder(agent_id, layout.agents_dir(path) / agent_id)
+        lost = StoreLocation(agent_id, "json", folder.json_store, folder.sessions_dir, folder.root)
+        places[agent_id] = _Place(lost, has_store=False)
+    return places
 
 
-def _agents(a: tuple[StoreLocation, ...], b: tuple[StoreLocation, ...]) -> Iterator[tuple[str, StoreLocation | None, StoreLocation | None]]:
-    """Pair the stores by agent; where there is one on each side, those two, whatever their agents are called."""
-    if len(a) == len(b) == 1:
-        yield a[0].agent_id, a[0], b[0]
+def _paired(a: _Places, b: _Places, *, is_by_name: bool) -> Iterator[tuple[str, _Place | None, _Place | None]]:
+    """Pair the stores by agent; a store that is named itself is compared with the other one, whatever their agents are called."""
+    if len(a) == len(b) == 1 and not is_by_name:
+        ((agent_id, one),), (other,) = a.items(), b.values()
+        yield agent_id, one, other
         return
-    first, second = ({one.agent_id: one for one in side} for side in (a, b))
-    for agent_id in sorted({*first, *second}):
-        yield agent_id, first.get(agent_id), second.get(agent_id)
+    for agent_id in sorted({*a, *b}):
+        yield agent_id, a.get(agent_id), b.get(agent_id)
 
 
-def _is_folder(path: Path, locations: list[StoreLocation | None]) -> bool:
+def _is_state(path: Path) -> bool:
+    return layout.agents_dir(path).is_dir()
+
+
+def _is_folder(path: Path, places: _Places) -> bool:
     """Say whether a path is a folder of stores and transcripts, rather than a store itself."""
-    return path.is_dir() and all(location is None or location.path != path for location in locations)
+    return path.is_dir() and all(place.location.path != path for place in places.values())
 
 
-def _opened(stack: contextlib.ExitStack, location: StoreLocation | None) -> SessionStore | None:
-    if location is None:
-        return None
-    refuse_split(location)
-    return stack.enter_context(snapshot_at(location))
+def _opened(stack: contextlib.ExitStack, place: _Place | None) -> Side:
+    if place is None or not place.has_store:
+        return Side(place.location if place is not None else None, None)
+    refuse_split(place.location)
+    return Side(place.location, stack.enter_context(snapshot_at(place.location)))
 
 
 def compare_sessions(tally: Tally, agent_id: str, a: Side, b: Side) -> None:

@@ -7,6 +7,7 @@ import, and is newer, not different.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -157,8 +158,8 @@ class _Import:
         self._findings.kept_sessions += not (judged.lost or judged.changed or judged.documented)
 
     def _compare_transcript(self, file: Path, compared: set[str]) -> None:
-        lines = file_lines(file)
-        first = next((line for line in lines if line.reason or line.data.strip()), None)
+        with contextlib.closing(file_lines(file)) as lines:
+            first = next((line for line in lines if line.reason or line.data.strip()), None)
         session_id = self._session_of(file, first)
         if session_id in compared:
             return  # an older import of the same transcript
@@ -166,7 +167,7 @@ class _Import:
         self._findings.transcripts += 1
         held = sorted(self._transcripts.get(session_id, ()), key=lambda one: one.source != "live")
         if not held:
-            count = (first is not None) + sum(1 for line in lines if line.data.strip())
+            count = sum(1 for line in file_lines(file) if line.data.strip())
             if count:
                 self._findings.add("transcript_missing", file.name)
                 self._findings.lost_events += count

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Held:
             yield from stored_lines(store, self.where)
 
 
-def file_lines(path: Path) -> Iterator[Line]:
+def file_lines(path: Path) -> Generator[Line]:
     """Yield the lines of a transcript file; where it cannot be read on, a line that says why."""
     number = 0
     try:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import zstandard
 
-from sessionlab import codec
+from sessionlab import codec, transcripts
 from sessionlab.errors import CorruptStoreError, NoStoreError, SplitStoreError
 from sessionlab.migration import verify as verifying
 from sessionlab.migration.execute import execute
@@ -177,6 +177,23 @@ def test_agents_are_paired_by_name_and_one_can_be_asked_for(tmp_path: Path) -> N
     assert compared(a, b, agent="ops").is_equal
 
 
+def test_transcripts_of_an_agent_that_lost_its_store_count(tmp_path: Path) -> None:
+    a, b = (written(tmp_path / name, EVENTS) for name in ("a", "b"))
+    for state in (a, b):
+        shutil.copytree(state / "agents/main/sessions", state / "agents/ops/sessions")
+        (state / "agents/ops/sessions/sessions.json").unlink()
+    assert (compared(a, b).transcripts, compared(a, b).equal_transcripts) == (2, 2)
+    (b / "agents/ops/sessions/s1.jsonl").unlink()
+    assert (only(compared(a, b)).agent_id, only(compared(a, b)).what) == ("ops", "missing")
+
+
+def test_agents_of_other_names_are_not_the_same_unless_their_stores_are_named(tmp_path: Path) -> None:
+    sessions = {"global": plain(1)}
+    a, b = made_state(tmp_path / "a", "json", sessions), made_state(tmp_path / "b", "json", sessions, agent="ops")
+    assert compared(a, b).counts == {"session missing": 1, "session extra": 1}
+    assert verify(a, b / "agents/ops").is_equal
+
+
 def test_two_stores_that_both_hold_sessions_are_not_compared(tmp_path: Path) -> None:
     a = json_state(tmp_path / "a", {"agent:main:a": plain(1)})
     made_state(a, "directory", {"agent:main:b": plain(1)})
@@ -275,3 +292,16 @@ def test_file_that_is_missing_in_a_copy_is_named(tmp_path_factory: pytest.TempPa
     found = compared(a, b)
     assert (only(found).what, only(found).name, found.exit_code) == ("missing", lost.name, 3)
     assert (only(compared(b, a)).what, compared(b, a).exit_code) == ("extra", 1)
+
+
+def test_lines_are_whole_however_the_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "x.jsonl"
+    for data in (b"", b"a", b"a\n", b"\n\nabcdef\n\ngh\n", b"abcdefghij" * 3 + b"\nx"):
+        file.write_bytes(data)
+        wanted = data.split(b"\n") if not data.endswith(b"\n") and data else data.split(b"\n")[:-1]
+        for size in (1, 2, 3, 7, 1 << 20):
+            monkeypatch.setattr(transcripts, "_LINES_BYTES", size)
+            assert list(transcripts.lines(file)) == wanted
+    monkeypatch.setattr(transcripts, "MAX_LINE_BYTES", 8)
+    with pytest.raises(CorruptStoreError, match="a line is longer"):
+        list(transcripts.lines(file))

@@ -238,6 +238,19 @@ def test_what_was_written_after_the_import_is_newer_not_different(state: Path) -
     assert (new_codes(by_code), found.exit_code) == ({"newer_session": 1, "newer_event": 1}, 1)
 
 
+def test_session_that_was_removed_after_the_import_is_looked_for_in_the_archives(state: Path) -> None:
+    changed(
+        state,
+        ("DELETE FROM session_nodes WHERE session_key = ?", (MAIN,)),
+        ("DELETE FROM transcript_events WHERE session_id = ?", (MAIN_ID,)),
+    )
+    shutil.copy(original(state, MAIN_ID), state / f"agents/main/sessions/{MAIN_ID}.jsonl.deleted.2026-11-20T20-00-00.000Z")
+    found, by_code = verified(state)
+    gone = {"session_removed": 1, "transcript_archived": 1}
+    assert gone.items() <= new_codes(by_code).items()
+    assert (found.exit_code, found.lost_events, found.kept_transcripts) == (1, 0, 60)
+
+
 def test_nothing_lost_at_all_exits_with_0(state: Path) -> None:
     """Leave only originals that the import carried over whole."""
     key = "agent:main:telegram:direct:3702576996"
