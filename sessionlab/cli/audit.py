@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sessionlab.cli.asked import on_one_line
-from sessionlab.cli.moving import counted, echo_facts, shown_key, way_back
-from sessionlab.cli.output import echo_json, has_state_dir, json_option, not_blank, state_dir_option
-from sessionlab.stores.locating import find_state_dir
+from sessionlab.cli.moving import asked_run, counted, echo_facts, shown_key, way_back
+from sessionlab.cli.output import echo_json, json_option, state_dir_option
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
 if TYPE_CHECKING:
@@ -41,12 +40,8 @@ def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
     3 the folder's files contradict each other, or the run did not come to its end; 10 no such run.
     """
     from sessionlab.migration.audit import audit_run
-    from sessionlab.migration.rollback import find_run
 
-    folders = [find_state_dir(Path(not_blank(state_dir, "--state-dir")))] if state_dir is not None else []
-    if state_dir is None and has_state_dir() and not Path(not_blank(run, "RUN")).is_dir():
-        folders = [find_state_dir()]
-    found = audit_run(find_run(run, [*folders, Path.cwd()]).path.absolute())
+    found = audit_run(asked_run(run, state_dir).path)
     if as_json:
         echo_json(_facts(found))
     else:

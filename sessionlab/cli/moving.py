@@ -10,16 +10,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sessionlab import layout
 from sessionlab.cli.asked import on_one_line
-from sessionlab.cli.output import command_line
+from sessionlab.cli.output import command_line, has_state_dir, not_blank
+from sessionlab.stores.locating import find_state_dir
 from sessionlab.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from sessionlab.migration.records import EntryPlan, Plan
     from sessionlab.migration.report import Report
+    from sessionlab.migration.run_folder import RunFolder
 
 Tell = Callable[[str, int, int], None]
 _SHOWN_KEY: Final = 100
+
+
+def asked_run(name: str, state_dir: str | None) -> RunFolder:
+    """Return the run that is meant: by its folder, or by its name in the state folder, the usual one by default, or in this folder.
+
+    Raises:
+        UsageError: The name is blank.
+        NoStoreError: There is no such run.
+    """
+    from sessionlab.migration.rollback import find_run
+
+    is_folder = layout.expanded(Path(not_blank(name, "RUN"))).is_dir()
+    places = [Path.cwd()]
+    if state_dir is not None:
+        places = [find_state_dir(Path(not_blank(state_dir, "--state-dir")))]
+    elif has_state_dir() and not is_folder:
+        places = [find_state_dir(), *places]
+    return find_run(str(layout.expanded(Path(name))) if is_folder else name, places)
 
 
 def with_rate(tell: Tell | None) -> Tell | None:

@@ -17,8 +17,8 @@ import click
 
 from sessionlab import layout
 from sessionlab.cli.asked import end_with, on_one_line
-from sessionlab.cli.moving import Tell, echo_plan, echo_report, plan_facts, with_rate
-from sessionlab.cli.output import echo_json, has_state_dir, json_option, not_blank, progress, state_dir_option
+from sessionlab.cli.moving import Tell, asked_run, echo_plan, echo_report, plan_facts, with_rate
+from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
 from sessionlab.stores.locating import find_state_dir, locate
 
@@ -68,7 +68,7 @@ def command(
     with progress() as tell:
         job = _Job(time.time_ns() // 1_000_000, is_dry_run=dry_run, set_aside=set_aside, tell=with_rate(tell))
         if run is not None:
-            ways = [job.of_run(not_blank(run, "RUN"), state_dir)]
+            ways = [job.of_run(run, state_dir)]
         elif all_agents:
             ways = list(job.of_all(find_state_dir(Path(not_blank(state_dir, "--state-dir")) if state_dir is not None else None)))
         else:
@@ -94,12 +94,9 @@ class _Job:
         from sessionlab.migration.execute import location_of
         from sessionlab.migration.places import named_store
         from sessionlab.migration.resuming import resume
-        from sessionlab.migration.rollback import find_run, plan_rollback
+        from sessionlab.migration.rollback import plan_rollback
 
-        folders = [find_state_dir(Path(not_blank(state_dir, "--state-dir")))] if state_dir is not None else []
-        if state_dir is None and has_state_dir() and not Path(name).is_dir():
-            folders = [find_state_dir()]
-        run = find_run(name, [*folders, Path.cwd()])
+        run = asked_run(name, state_dir)
         done = run.head()
         source = location_of(done)
         location = named_store(Path(done.target_path))
