@@ -80,9 +80,9 @@ def changing_entries(entry: Entry) -> Iterator[Entry]:
     return itertools.cycle(turned)
 
 
-def changing_fields() -> Iterator[dict[str, Any]]:
-    """Yield one small field, changing in content and size."""
-    return ({"label": f"run {number} " + "x" * (number % 97)} for number in itertools.count())
+def changing_fields(word: str) -> Iterator[dict[str, Any]]:
+    """Yield one small field, changing in content and size. Writers of one store need words of their own: equal bytes are not written."""
+    return ({"label": f"{word} {number} " + "x" * (number % 97)} for number in itertools.count())
 
 
 def hot_fields() -> Iterator[tuple[dict[str, Any], int]]:

@@ -92,7 +92,7 @@ def _reading_times(store: DirectoryStore, path: Path, content: Content, scope: S
 
 def _writing_times(store: DirectoryStore, folder: Path, content: Content, scope: Scope) -> dict[str, float]:
     key, bare, stamp = content.middle, folder / "bare.json", folder / "stamp"
-    whole, change, hot = changing_entries(content.entries[key]), changing_fields(), hot_fields()
+    whole, change, hot = changing_entries(content.entries[key]), changing_fields("run"), hot_fields()
     texts = itertools.cycle([_document(key, next(whole)) for _ in range(VARIANTS)])
     stamp_file = os.open(stamp, os.O_RDWR | os.O_CREAT, 0o600)
 

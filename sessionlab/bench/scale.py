@@ -101,7 +101,7 @@ def _growth(folder: Path, scope: Scope, kind: str) -> list[Measurement]:
 
 
 def _updating(store: WritableStore, count: int) -> Callable[[], object]:
-    keys, change = random.Random(1).sample(list(small_entries(count)), k=min(count, 1000)), changing_fields()  # noqa: S311  # no secret
+    keys, change = random.Random(1).sample(list(small_entries(count)), k=min(count, 1000)), changing_fields("run")  # noqa: S311  # no secret
     turns = itertools.cycle(keys)
     return lambda: store.update(next(turns), lambda _entry: next(change), now_ms=NOW_MS)
 

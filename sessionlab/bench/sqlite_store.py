@@ -33,8 +33,8 @@ def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["
     store = SQLiteStore(folder / "sessions.sqlite", durability=durability)
     store.save(content.entries)
     bare = floors.BareDatabase(folder / "bare.sqlite", content.entries, synchronous=pragma)
-    whole, change, hot = changing_entries(content.entries[key]), changing_fields(), hot_fields()
-    patches = changing_fields()
+    whole, change, hot = changing_entries(content.entries[key]), changing_fields("run"), hot_fields()
+    patches = changing_fields("patch")
     bare_hot = hot_fields()
     ready = [floors.Encoded.of(key, next(whole)) for _ in range(VARIANTS)]
     rows, documents = itertools.cycle(ready), itertools.cycle(ready)
