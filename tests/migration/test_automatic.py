@@ -65,7 +65,7 @@ def test_first_access_moves_the_sessions_and_the_second_does_nothing(tmp_path: P
 @pytest.mark.parametrize("text", [None, b"", b" \n", b"{}"])
 @pytest.mark.parametrize("wanted", ["sqlite", "directory"])
 def test_without_sessions_there_is_nothing_to_move(tmp_path: Path, text: bytes | None, wanted: StoreType) -> None:
-    """B.25: and as soon as there are some, they are moved."""
+    """B.25, C.37: and as soon as there are some, they are moved. C.39, deviating: the first write makes what is wanted."""
     state = configured(filled(tmp_path, "json", {}), wanted)
     file = sessions_dir(state) / "sessions.json"
     if text is None:
@@ -85,7 +85,10 @@ def test_without_sessions_there_is_nothing_to_move(tmp_path: Path, text: bytes |
     "text", [b'{"agent:main:a": {"sessionId": "a"', b"[1]", b'{"agent:main:a": {"sessionId": "a"}, "agent:main:b": null}']
 )
 def test_what_cannot_be_moved_is_raised_and_tried_again(tmp_path: Path, text: bytes) -> None:
-    """B.26, B.28, C.24: distinct from no data. An entry that is null is no session to be skipped in silence (B.31, deviating)."""
+    """B.26, B.28, C.24: distinct from no data. An entry that is null is no session to be skipped in silence (B.31, deviating).
+
+    C.35, deviating: an array is never taken for an empty store, neither at start-up nor by the first write.
+    """
     state = configured(filled(tmp_path, "json", {}), "sqlite")
     file = sessions_dir(state) / "sessions.json"
     file.write_bytes(text)

@@ -66,7 +66,7 @@ POINTS = [(at, when) for at in (1, 2, 3) for when in ("before", "after")]
 def test_stopped_migration_is_finished_or_done_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: tuple[StoreType, StoreType], point: tuple[int, str]
 ) -> None:
-    """B.29, C.33: whatever is left, exactly one store counts, and the next migration ends with everything in its place."""
+    """B.29, C.31, C.33: whatever is left, exactly one store counts, and the next migration ends with everything in its place."""
     (old, new), (at, when) = pair, point
     is_after = when == "after"
     entries = small_store()
@@ -104,6 +104,7 @@ def test_sessions_born_after_the_stop_are_kept(tmp_path: Path, monkeypatch: pyte
 
 
 def test_old_store_that_was_written_after_the_new_one_counts_is_not_retired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C.34: neither chosen nor merged in silence."""
     state = filled(tmp_path, "json", small_store())
     assert killed(state, "directory", monkeypatch, at=2, is_after=False)
     file = sessions_dir(state) / "sessions.json"

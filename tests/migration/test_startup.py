@@ -162,6 +162,23 @@ def test_symbolic_link_in_the_stores_place_is_not_moved(tmp_path: Path) -> None:
     assert photo(tmp_path) == before
 
 
+def test_what_lies_in_the_new_stores_place_is_moved_aside_or_refused(tmp_path: Path) -> None:
+    """C.32, deviating: an empty folder becomes an orphan; one that holds files of sessions is refused."""
+    empty, files, link = (store(tmp_path, agent, SOUND).parent / "sessions.d" for agent in ("empty", "files", "link"))
+    empty.mkdir()
+    (files / "entries").mkdir(parents=True)
+    (files / "entries" / "session-YTpi.json").write_text('{"sessionKey": "a:b", "entry": {"sessionId": "x"}}')
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere")
+    before = {path: photo(path.parent) for path in (files, link)}
+    summary = migrate_all(tmp_path, "directory", now_ms=NOW_MS)
+    assert results(summary) == {"empty": "migrated", "files": "failed", "link": "failed"}
+    assert (empty.parent / f"sessions.d.orphan.{NOW_MS}").is_dir()
+    assert {path: photo(path.parent) for path in (files, link)} == before
+    assert f"{files}: is no session store: it has no state.json" in summary.line
+    assert f"{link}: is a symbolic link" in summary.line
+
+
 def test_progress_names_the_agent(tmp_path: Path) -> None:
     store(tmp_path, "main", codec.encode_indented({f"agent:main:{number}": {"sessionId": str(number)} for number in range(250)}))
     told: list[tuple[str, int, int]] = []
