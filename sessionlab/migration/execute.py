@@ -273,6 +273,8 @@ class _Execution:
             if not self.plan.displaced_to:
                 raise StalePlanError(self.target.path, "came into being after the plan was made; nothing was moved", advice="plan again")
             self._move(self.target, Path(self.plan.displaced_to))
+        else:  # a log without its database, which a kill may leave: it would be taken for that of the new one
+            self._move_logs(self.target, Path(f"{self.target.path}.orphan.{self.plan.created_ms}"))
 
     def _retire(self) -> None:
         """Take the old store's name away, by its rule."""
