@@ -93,14 +93,15 @@ class _Job:
         """Roll a run back. What makes no sense is raised."""
         from sessionlab.migration.execute import location_of
         from sessionlab.migration.places import named_store
-        from sessionlab.migration.resuming import resume
+        from sessionlab.migration.resuming import resume, unfinished
         from sessionlab.migration.rollback import plan_rollback
 
         run = asked_run(name, state_dir)
         done = run.head()
         source = location_of(done)
         location = named_store(Path(done.target_path))
-        if not self.is_dry_run and resume(location, to=done.source.kind):
+        if not self.is_dry_run and unfinished(location):
+            resume(location, to=done.source.kind)
             location = named_store(location.path)
         if location.path == source.path and done.operation != "export":
             return _Way(source.path)
@@ -131,13 +132,14 @@ class _Job:
         """Roll a store back. Who names it by its own path has decided between it and what else lies there."""
         from sessionlab.migration.places import named_store
         from sessionlab.migration.plan import plan_from
-        from sessionlab.migration.resuming import resume
+        from sessionlab.migration.resuming import resume, unfinished
         from sessionlab.stores.authority import refuse_split
 
         try:
             if not is_named:
                 refuse_split(location)
-            if not self.is_dry_run and resume(location, to="json"):
+            if not self.is_dry_run and unfinished(location):
+                resume(location, to="json")
                 location = named_store(location.path)
             if location.kind == "json":
                 return _Way(location.path)

@@ -15,7 +15,7 @@ from sessionlab.errors import NoStoreError, StalePlanError
 from sessionlab.migration.execute import LOCK_TIMEOUT_MS, execute
 from sessionlab.migration.places import named_store, root_of
 from sessionlab.migration.plan import MIGRATABLE, plan_from
-from sessionlab.migration.resuming import resume
+from sessionlab.migration.resuming import resume, unfinished
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import locate, only, places, settings_of
 from sessionlab.stores.location import StoreLocation, open_at
@@ -123,7 +123,8 @@ def _has_sessions(location: StoreLocation) -> bool:
 
 
 def _migrate(location: StoreLocation, wanted: StoreType, *, now_ms: int, timeout_ms: float) -> None:
-    if resume(location, to=wanted):
+    if unfinished(location):
+        resume(location, to=wanted)
         location = named_store(location.path)
         if location.kind == wanted:
             return

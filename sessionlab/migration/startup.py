@@ -204,12 +204,12 @@ def migrate_one(
             stopped = tuple(f"the run {run.path.name} was stopped: it is finished or cleaned up first" for run in unfinished(location))
         else:
             stopped = ()
-            finished = resume(location, to=to)
-            if finished:
-                location = named_store(location.path)
-            if finished and location.kind == to:
-                run, report = finished[0]
-                return outcome("migrated", report=report, is_resumed=True, **_done(report, run.path))
+            if unfinished(location):
+                finished = resume(location, to=to)
+                location = named_store(location.path)  # who was waited for may have moved it, too
+                if finished and location.kind == to:
+                    run, report = finished[0]
+                    return outcome("migrated", report=report, is_resumed=True, **_done(report, run.path))
         if location.kind == to:
             with open_at(location) as store:
                 return outcome("already", legacy_entries=store.count(), warnings=stopped)

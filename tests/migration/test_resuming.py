@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +153,40 @@ def test_dry_run_names_the_stopped_run_and_leaves_it_alone(tmp_path: Path, monke
     outcome = migrate_one(location, "json", now_ms=NOW_MS, is_dry_run=True)
     assert photo(state) == before
     assert "was stopped: it is finished or cleaned up first" in outcome.warnings[-1]
+
+
+def test_log_that_a_kill_left_is_not_taken_for_that_of_the_new_database(tmp_path: Path) -> None:
+    other = filled(tmp_path / "other", "sqlite", {"agent:main:stranger": BORN})
+    state = filled(tmp_path / "state", "json", small_store())
+    with contextlib.closing(sqlite3.connect(sessions_dir(other) / "sessions.sqlite")) as reader:
+        reader.execute("SELECT count(*) FROM sessions").fetchone()  # the log stays as long as somebody has it open
+        with open_for_writing(other) as store:
+            store.put("agent:main:stranger:2", BORN)
+        log = (sessions_dir(other) / "sessions.sqlite-wal").read_bytes()
+    assert log
+    (sessions_dir(state) / "sessions.sqlite-wal").write_bytes(log)
+    assert again(state, "sqlite").result == "migrated"
+    assert content(state) == ("sqlite", small_store())
+    assert (sessions_dir(state) / f"sessions.sqlite.orphan.{NOW_MS + 5}-wal").read_bytes() == log
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_migrations_at_once_move_everything_once(tmp_path: Path, pair: tuple[StoreType, StoreType]) -> None:
+    """The later ones wait for the first, and find nothing to do, or say that the store has changed; nothing is lost."""
+    old, new = pair
+    state = filled(tmp_path, old, small_store())
+    (location,) = locate(state)
+    found: list[Outcome] = []
+
+    def migrate(now_ms: int) -> None:
+        found.append(migrate_one(location, new, now_ms=now_ms))
+
+    threads = [threading.Thread(target=migrate, args=(NOW_MS + number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert [one.result for one in found].count("migrated") == 1, [one.error for one in found]
+    assert len(found) == 3
+    assert {one.error.exit_code for one in found if one.error is not None} <= {1, 4, 10, 11}
+    assert content(state) == (new, small_store())
