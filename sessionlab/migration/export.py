@@ -6,6 +6,7 @@ made beside its place under another name, forced to disk, compared with the stor
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -18,10 +19,19 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab import entry as entries
 from sessionlab.entry import Entry, canonical_digest
-from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, NoStoreError, UnwritableError, UsageError
+from sessionlab.errors import (
+    CorruptStoreError,
+    InvalidEntryError,
+    InvalidJSONError,
+    NoStoreError,
+    StalePlanError,
+    UnwritableError,
+    UsageError,
+)
 from sessionlab.migration.export_entries import is_routed_anew, json_era
 from sessionlab.migration.verify_transcripts import Held, held_transcripts
 from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.openclaw import OpenClawStore
@@ -64,7 +74,7 @@ class AgentExport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         agent_id: Whose.
         source: The database.
-        source_sha256: The fingerprint of the sessions in it when the plan was made, unreadable ones left out.
+        source_sha256: What `source_fingerprint` made of the rows in it when the plan was made.
         entries: The sessions, in the source's order.
         transcripts: File names of the transcripts, archives included.
         changes: What is done to entries -> to how many.
@@ -183,18 +193,18 @@ def _planned(location: StoreLocation, store: OpenClawStore) -> tuple[AgentExport
     if not keys.is_agent_id(location.agent_id):
         raise CorruptStoreError(location.path, f"belongs to {location.agent_id[:80]!r}, which is no agent's name")
     held = held_transcripts(location, store)
-    digests: list[tuple[str, bytes]] = []
+    rows: list[tuple[str, bytes]] = []
     chosen: dict[str, tuple[int, ExportedEntry]] = {}
     aside: list[SetAside] = []
     changes: Counter[str] = Counter()
     prompts = 0
     for spelling, raw in store.raw_items():
+        rows.append((spelling, raw_digest(raw)))
         try:
             key, entry, exported, data = exported_entry(spelling, raw, location.path, held)
         except (InvalidJSONError, InvalidEntryError) as error:
             aside.append(SetAside(agent_id=location.agent_id, name=spelling, reason=error.reason))
             continue
-        digests.append((spelling, canonical_digest(entry)))
         age = age_ms(key, exported)
         if key in chosen:
             changes["merged spellings"] += 1
@@ -208,7 +218,7 @@ def _planned(location: StoreLocation, store: OpenClawStore) -> tuple[AgentExport
     planned = AgentExport(
         agent_id=location.agent_id,
         source=str(location.path),
-        source_sha256=store_sha256(digests),
+        source_sha256=source_fingerprint(rows),
         entries=tuple(one for _, one in chosen.values()),
         transcripts=tuple(held),
         changes={what: number for what, number in sorted(changes.items()) if number},
@@ -216,11 +226,14 @@ def _planned(location: StoreLocation, store: OpenClawStore) -> tuple[AgentExport
     return planned, aside, warnings
 
 
-def store_sha256(digests: list[tuple[str, bytes]]) -> str:
-    """Return the fingerprint of sessions."""
-    from sessionlab.stores.base import fingerprint_of
+def raw_digest(raw: bytes) -> bytes:
+    """Return the digest of a row's entry, byte for byte."""
+    return hashlib.sha256(raw).digest()
 
-    return fingerprint_of(digests).sha256
+
+def source_fingerprint(rows: list[tuple[str, bytes]]) -> str:
+    """Return by what the sessions of a store are known again: their keys and the bytes of their entries, unreadable ones included."""
+    return fingerprint_of(rows).sha256
 
 
 def exported_entry(spelling: str, raw: bytes, path: Path, held: dict[str, Held]) -> tuple[str, Entry, Entry, bytes]:
@@ -241,12 +254,24 @@ def exported_entry(spelling: str, raw: bytes, path: Path, held: dict[str, Held])
 
 
 def exported_entries(store: OpenClawStore, plan: AgentExport, held: dict[str, Held]) -> Iterator[tuple[str, Entry, bytes]]:
-    """Yield what the exported store is to hold, as planned."""
-    wanted = {one.spelling: one for one in plan.entries}
-    for spelling, raw in store.raw_items():
-        if spelling in wanted:
-            key, _, exported, data = exported_entry(spelling, raw, store.path, held)
-            yield key, exported, data
+    """Yield (key, entry, that as compact JSON) of what the exported store is to hold.
+
+    Raises:
+        StalePlanError: At the end, or before: the store does not hold what it held when the plan was made.
+    """
+    wanted = {one.spelling for one in plan.entries}
+    rows: list[tuple[str, bytes]] = []
+    advice = "run it again: OpenClaw writes the store"
+    try:
+        for spelling, raw in store.raw_items():
+            rows.append((spelling, raw_digest(raw)))
+            if spelling in wanted:
+                key, _, exported, data = exported_entry(spelling, raw, store.path, held)
+                yield key, exported, data
+    except (InvalidJSONError, InvalidEntryError) as error:
+        raise StalePlanError(store.path, "changed after the plan was made; nothing was exported", advice=advice) from error
+    if source_fingerprint(rows) != plan.source_sha256:
+        raise StalePlanError(store.path, "changed after the plan was made; nothing was exported", advice=advice)
 
 
 def _transcript_bytes(held: dict[str, Held]) -> int:

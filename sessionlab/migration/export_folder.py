@@ -12,7 +12,7 @@ import msgspec
 
 from sessionlab import codec, layout
 from sessionlab.entry import canonical_digest
-from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, MigrationFailedError, StalePlanError
+from sessionlab.errors import CorruptStoreError, MigrationFailedError
 from sessionlab.migration.export import AgentExport, ExportPlan, SetAside, check_target, exported_entries
 from sessionlab.migration.json_stream import members
 from sessionlab.migration.stage import begin, remove_abandoned
@@ -133,13 +133,13 @@ class _Export:
 
     def _write_store(self, agent: AgentExport, store: OpenClawStore, held: dict[str, Held], path: Path) -> None:
         stage = begin("json", path, now_ms=self._plan.created_ms)
-        number = 0
         try:
             for number, (key, entry, data) in enumerate(exported_entries(store, agent, held), 1):
                 stage.add(key, entry, data)
                 self._tell("sessions", number, len(agent.entries))
-        except (InvalidJSONError, InvalidEntryError) as error:
-            raise StalePlanError(store.path, "changed after the plan was made; nothing was exported", advice="plan again") from error
+        except BaseException:
+            stage.discard()
+            raise
         stage.finish(None)
         stage.path.rename(path)
 
@@ -180,8 +180,8 @@ class _Export:
             if wanted.pop(member.key, None) != canonical_digest(entry).hex():
                 wrong.append(member.key)
         if wrong or wanted:
-            advice = "run it again: OpenClaw may have written it meanwhile"
-            raise StalePlanError(source[1].path, f"changed after the plan was made: {(wrong or list(wanted))[0][:80]!r}", advice=advice)
+            reason = f"the entry of {(wrong or list(wanted))[0][:80]!r} is not what it should be"
+            raise MigrationFailedError(self._staged, reason, advice="nothing was exported: run it again")
         tally = Tally()
         compare_transcripts(tally, agent.agent_id, source, (StoreLocation(agent.agent_id, "json", path, folder), None))
         differing = [one for one in tally.listed if one.what != "unreadable before" and one.name not in partial]

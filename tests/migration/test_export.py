@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import msgspec
 import pytest
 
 from sessionlab import codec
-from sessionlab.errors import CorruptStoreError, NoStoreError, StalePlanError, UnwritableError, UsageError
+from sessionlab.errors import CorruptStoreError, MigrationFailedError, NoStoreError, StalePlanError, UnwritableError, UsageError
 from sessionlab.lab import mirror
 from sessionlab.lab.connection import connect
+from sessionlab.migration import export as exporting
 from sessionlab.migration import export_folder
 from sessionlab.migration.export import plan_export
 from sessionlab.migration.export_entries import json_era
 from sessionlab.migration.export_folder import ExportReport, export_openclaw
 from sessionlab.migration.verify import verify
+from sessionlab.migration.verify_transcripts import Held
 from tests.fixture_states import SQLITE_STATES, STORE, own_state, photo, shared_state
 from tests.stores.changed_database import change, freeze
 
@@ -146,7 +149,16 @@ def test_folder_that_comes_into_being_meanwhile_is_left_alone(state: Path, tmp_p
     assert [path.name for path in to.iterdir()] == ["theirs"]
 
 
-@pytest.mark.parametrize("sql", ["UPDATE session_nodes SET entry_json = json_set(entry_json, '$.label', 'x')", "DELETE FROM session_nodes"])
+CHANGES = {
+    "changed": "UPDATE session_nodes SET entry_json = json_set(entry_json, '$.label', 'x')",
+    "bad": "UPDATE session_nodes SET entry_json = '{'",
+    "gone": "DELETE FROM session_nodes",
+    "new": "INSERT INTO session_nodes (session_key, current_session_id, entry_json, updated_at) "
+    "SELECT 'agent:main:new', current_session_id, entry_json, 1 FROM session_nodes",
+}
+
+
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in CHANGES.items()])
 def test_plan_of_a_store_that_has_changed_since_is_stale(sql: str, state: Path, tmp_path: Path) -> None:
     plan = plan_export(state, tmp_path / "out", now_ms=NOW_MS)
     change(state / STORE, f"{sql} WHERE session_key = '{TELEGRAM}'")
@@ -206,6 +218,35 @@ def test_disk_that_is_full_leaves_nothing_behind(state: Path, tmp_path: Path, mo
     monkeypatch.setattr(export_folder, "_copy", full)
     with pytest.raises(UnwritableError, match="No space left"):
         export_openclaw(plan)
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite-2026.9"]
+
+
+def test_entry_that_arrives_otherwise_stops_the_export(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = exporting.exported_entries
+
+    def wrong(*arguments: Any) -> Iterator[tuple[str, Any, bytes]]:
+        for key, entry, data in real(*arguments):
+            yield key, entry, data.replace(b'"telegram"', b'"telegran"') if key == TELEGRAM else data
+
+    monkeypatch.setattr(export_folder, "exported_entries", wrong)
+    with pytest.raises(MigrationFailedError, match=TELEGRAM):
+        export_openclaw(plan_export(state, tmp_path / "out", now_ms=NOW_MS))
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite-2026.9"]
+
+
+def test_event_that_does_not_arrive_stops_the_export(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Held.lines
+
+    def short(held: Held, store: Any) -> Iterator[Any]:
+        lines = list(real(held, store))
+        is_written = store is not None and held.session_id == MAIN_ID and not seen
+        seen.append(held.name) if held.session_id == MAIN_ID else None
+        yield from lines[:-1] if is_written else lines
+
+    seen: list[str] = []
+    monkeypatch.setattr(Held, "lines", short)
+    with pytest.raises(MigrationFailedError, match=f"{MAIN_ID}.jsonl"):
+        export_openclaw(plan_export(state, tmp_path / "out", now_ms=NOW_MS))
     assert [path.name for path in tmp_path.iterdir()] == ["sqlite-2026.9"]
 
 
