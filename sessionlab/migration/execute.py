@@ -22,7 +22,7 @@ from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError
 from sessionlab.migration.reading import read_all
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, make_report
-from sessionlab.migration.run_folder import RunFolder
+from sessionlab.migration.run_folder import ENDS, RunFolder
 from sessionlab.migration.stage import Stage, begin, remove_abandoned
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores import promotion as promotions
@@ -39,8 +39,6 @@ Progress = Callable[[str, int, int], None]
 
 _RANK: Final[dict[StoreKind, int]] = {"directory": 3, "sqlite": 2, "openclaw": 1, "json": 0}
 LOCK_TIMEOUT_MS: Final = 30_000
-ENDS: Final = frozenset({"done", "abandoned"})
-"""The acts after which nothing more comes of a run."""
 
 
 def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report:
@@ -131,8 +129,10 @@ class _Execution:
         self._folder = run
         with self._held(timeout_ms):
             events = run.events()
-            if events and events[-1].act in ENDS:
-                return None  # somebody else was quicker
+            if events and events[-1].act in ENDS:  # somebody else was quicker, or only the report is missing
+                if not run.has_ended():
+                    self._write_report()
+                return None
             run.cut_torn_event()
             if events:
                 self._started -= events[-1].seconds
@@ -188,6 +188,9 @@ class _Execution:
 
     def _completed(self) -> Report:
         self._note("done")
+        return self._write_report()
+
+    def _write_report(self) -> Report:
         report = make_report(self._folder)
         self._folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
         return report

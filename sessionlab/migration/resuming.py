@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessionlab.migration.execute import ENDS, finish
+from sessionlab.migration.execute import finish
 from sessionlab.migration.places import runs_of
 from sessionlab.migration.report import Report
 from sessionlab.migration.run_folder import RunFolder
@@ -17,7 +17,7 @@ def unfinished(location: StoreLocation) -> tuple[RunFolder, ...]:
         CorruptStoreError: The folder of one cannot be read.
     """
     own = {str(path) for path in places(location).values()}
-    found = [run for run in runs_of(location) if not _has_ended(run) and run.head().source.path in own]
+    found = [run for run in runs_of(location) if not run.has_ended() and run.head().source.path in own]
     return tuple(reversed(found))
 
 
@@ -35,8 +35,3 @@ def resume(location: StoreLocation, *, to: StoreKind) -> tuple[tuple[RunFolder, 
         StoreError: As for `execute.finish`.
     """
     return tuple((run, report) for run in unfinished(location) if (report := finish(run, to=to)) is not None)
-
-
-def _has_ended(run: RunFolder) -> bool:
-    events = run.events()
-    return bool(events) and events[-1].act in ENDS

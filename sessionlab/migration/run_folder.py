@@ -21,6 +21,9 @@ RUNS: Final = Path(".sessionlab") / "runs"
 _Line = TypeVar("_Line")
 PLAN, EVENTS, MANIFEST, REPORT = "plan.json", "events.jsonl", "manifest.jsonl", "report.json"
 
+ENDS: Final = frozenset({"done", "abandoned"})
+"""The acts after which nothing more comes of a run, but for the report of one that is done."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One act, noted before it is done. `seconds` are since the run began."""
@@ -102,6 +105,16 @@ class RunFolder:
     def events(self) -> tuple[Event, ...]:
         """Return what was done, in order; an unfinished last line, which a crash may leave, is none."""
         return tuple(self._lines(EVENTS, Event)) if (self.path / EVENTS).exists() else ()
+
+    def has_ended(self) -> bool:
+        """Say whether nothing more has to be done for this run: it was abandoned, or is done and has its report.
+
+        Raises:
+            CorruptStoreError: Its events cannot be read.
+        """
+        events = self.events()
+        last = events[-1].act if events else ""
+        return last in ENDS and (last != "done" or (self.path / REPORT).exists())
 
     def report(self) -> bytes | None:
         """Return the report as it was written; `None` before the run's end."""

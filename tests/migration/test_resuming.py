@@ -134,6 +134,18 @@ def test_run_that_was_stopped_while_it_was_prepared_hinders_nobody(tmp_path: Pat
     assert run.events()[-1].act == "abandoned"
 
 
+def test_report_that_is_missing_is_written_by_the_next_migration(tmp_path: Path) -> None:
+    state = filled(tmp_path, "json", small_store())
+    assert again(state, "directory").result == "migrated"
+    (run,) = runs(state)
+    written = run.report()
+    (run.path / "report.json").unlink()
+    assert audit_run(run.path).verdict == "contradictory"
+    assert again(state, "directory").result == "already"
+    assert run.report() == written
+    assert audit_run(run.path).verdict == "holds"
+
+
 def test_torn_last_event_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = filled(tmp_path, "json", small_store())
     assert killed(state, "directory", monkeypatch, at=2, is_after=False)
