@@ -20,7 +20,6 @@ DOCTORED_FIELDS: Final = ("model", "modelProvider", "contextTokens", "systemProm
 
 _WEB_CHAT: Final = "webchat"
 _FLUSH: Final = "memoryFlush"
-_ABSENT: Final = object()
 
 
 @dataclass(slots=True)
@@ -88,12 +87,10 @@ def _route(original: Entry, live: Entry, found: Judged) -> Iterable[str]:
     """Return the route's fields that are accounted for, because `delivery` has what they said, or because their loss is documented."""
     delivery = live.get("delivery")
     gone = [name for name in ROUTE_FIELDS if name in original and name not in live]
-    if not isinstance(delivery, dict) or "delivery" in original:
-        return ()
-    if not gone:
+    if not gone or not isinstance(delivery, dict):
         return ()
     if delivery.get("kind") == "internal":  # a web chat has no route, and nothing else of it is kept
-        is_web = {original.get("channel", _WEB_CHAT), original.get("lastChannel", _WEB_CHAT)} == {_WEB_CHAT}
+        is_web = all(original.get(name, _WEB_CHAT) == _WEB_CHAT for name in ("channel", "lastChannel"))
         if is_web:
             found.rewritten.append("delivery_rewritten")
             found.documented += ["web_chat_origin_lost"] if "origin" in gone else []
@@ -111,11 +108,16 @@ def _is_in(delivery: Mapping[str, Any], name: str, value: Any) -> bool:
     origin = origin if isinstance(origin, dict) else {}
     if name in ("origin", "deliveryContext"):
         there = origin if name == "origin" else context
-        return isinstance(value, dict) and all(is_same(part, there.get(inner, _ABSENT)) for inner, part in value.items())
+        return isinstance(value, dict) and all(part is None or _is_at(there, inner, part) for inner, part in value.items())
     inner = {"channel": "channel", "lastChannel": "channel", "lastTo": "to", "lastAccountId": "accountId", "lastThreadId": "threadId"}[name]
-    if is_same(value, context.get(inner)):
-        return True
-    return name == "channel" and is_same(value, origin.get("provider"))
+    return value is None or _is_at(context, inner, value) or (name == "channel" and _is_at(origin, "provider", value))
+
+
+def _is_at(place: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Say whether a value stands at a place; a thread's id may have become a text."""
+    if name not in place:
+        return False
+    return is_same(value, place[name]) or (name == "threadId" and str(value) == str(place[name]))
 
 
 def _flush(original: Entry, live: Entry, found: Judged) -> Iterable[str]:

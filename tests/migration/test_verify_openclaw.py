@@ -11,10 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sessionlab.entry import normalise_legacy
 from sessionlab.errors import NoStoreError
+from sessionlab.migration.compare import is_within
+from sessionlab.migration.export_entries import json_era
 from sessionlab.migration.verify_openclaw import verify_openclaw
-from sessionlab.migration.verify_openclaw_entries import judge
+from sessionlab.migration.verify_openclaw_entries import DOCTORED_FIELDS, ROUTE_FIELDS, judge
 from sessionlab.migration.verify_openclaw_result import Finding, ImportVerification
 from tests.fixture_states import SQLITE_STATES, STORE, own_state, photo, shared_state
 
@@ -283,3 +288,35 @@ def test_flush_whose_count_differs_is_a_loss() -> None:
     after = {"sessionId": "s", "updatedAt": 1, "memoryFlush": {"kind": "succeeded", "compactionCount": 3}}
     assert judge(before, after).lost == ["$.memoryFlushCompactionCount"]
     assert judge(before, {**after, "memoryFlush": {"compactionCount": 2}}).documented == ["memory_flush_time_lost"]
+
+
+WORDS = st.sampled_from(["slack", "webchat", "telegram", "openai-codex", "none", "internal", "external", "", " x "])
+VALUES = st.recursive(
+    WORDS | st.none() | st.integers(0, 3) | st.booleans(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["kind", "context", "origin", "channel", "to", "threadId", "compactionCount"]), inner)
+    ),
+    max_leaves=6,
+)
+OTHERS = ("provider", "lastProvider", "room", "delivery", "memoryFlush", "memoryFlushAt", "memoryFlushCompactionCount")
+NAMES = st.sampled_from([*ROUTE_FIELDS, *DOCTORED_FIELDS, *OTHERS, "updatedAt", "sessionFile", "skillsSnapshot", "label"])
+ENTRIES = st.dictionaries(NAMES, VALUES, max_size=8)
+
+
+@given(ENTRIES, ENTRIES)
+@settings(max_examples=300)
+def test_any_two_entries_are_judged_and_what_is_kept_is_not_called_lost(one: dict[str, Any], other: dict[str, Any]) -> None:
+    same = judge(one, dict(one))
+    assert (same.lost, same.changed, same.rewritten) == ([], [], [])
+    judged = judge(one, other)
+    told = {path.removeprefix("$.").partition(".")[0].partition("[")[0] for path in (*judged.lost, *judged.changed)}
+    assert told <= set(one)
+    assert "label" not in one or one["label"] == other.get("label") or judged.is_newer or "label" in told
+
+
+@given(ENTRIES)
+def test_exported_entry_keeps_every_field_but_the_old_names(entry: dict[str, Any]) -> None:
+    made = json_era(entry, session_file="x.jsonl")
+    assert is_within(normalise_legacy(entry), made)
+    assert "sessionFile" in made
