@@ -93,8 +93,14 @@ EDITS: list[tuple[str, Edit, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("kinds", [("json", "json"), ("json", "sqlite"), ("directory", "json"), ("sqlite", "directory")])
-@pytest.mark.parametrize(("edit", "paths"), [pytest.param(edit, paths, id=name) for name, edit, paths in EDITS])
+@pytest.mark.parametrize(
+    ("kinds", "edit", "paths"),
+    [pytest.param(("json", "json"), edit, paths, id=name) for name, edit, paths in EDITS]
+    + [
+        pytest.param(kinds, *EDITS[2][1:], id="-".join(kinds))
+        for kinds in (("json", "sqlite"), ("directory", "json"), ("sqlite", "directory"))
+    ],
+)
 def test_changed_session_is_named_by_its_paths(kinds: tuple[str, str], edit: Edit, paths: tuple[str, ...], tmp_path: Path) -> None:
     entry = plain(1, skills=[{"name": "a"}, {"name": "b"}], one=1, odd={"a b": 1})
     changed = json.loads(json.dumps(entry))

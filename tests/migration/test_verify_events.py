@@ -18,6 +18,8 @@ EVENTS = st.lists(
     st.builds(lambda number, data: {"type": "message", "id": str(number), "data": data}, st.integers(0, 99), DOCUMENTS), max_size=9
 )
 
+FEW = settings(max_examples=50)
+
 
 def lines(events: list[dict[str, Any]], *, is_loose: bool = False) -> list[Line]:
     encoded = (json.dumps(one).encode() if is_loose else codec.encode_compact(one) for one in events)
@@ -33,6 +35,7 @@ def by_id(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({one["id"]: one for one in events}.values())
 
 
+@FEW
 @given(DOCUMENTS, DOCUMENTS)
 def test_paths_are_told_exactly_when_documents_differ(one: Any, other: Any) -> None:
     paths = differing_paths(one, other)
@@ -42,6 +45,7 @@ def test_paths_are_told_exactly_when_documents_differ(one: Any, other: Any) -> N
     assert differing_paths(one, json.loads(json.dumps(one))) == ()
 
 
+@FEW
 @given(st.dictionaries(st.text(max_size=2), DOCUMENTS, max_size=4), st.dictionaries(st.text(min_size=3, max_size=4), DOCUMENTS, max_size=2))
 def test_document_is_within_one_that_has_more(document: dict[str, Any], more: dict[str, Any]) -> None:
     assert is_within(document, {**more, **document})
@@ -55,14 +59,15 @@ def test_numbers_are_those_of_javascript_and_true_is_none() -> None:
     assert differing_paths({"a": None}, {}) == ("$.a",)
 
 
+@FEW
 @given(EVENTS)
 def test_events_that_are_written_otherwise_are_equal(events: list[dict[str, Any]]) -> None:
     found = compared(lines(events), [Line(1, b" "), *lines(events, is_loose=True)])
     assert found == Events(equal=len(events))
 
 
+@FEW
 @given(EVENTS, st.sets(st.integers(0, 8)), st.lists(st.integers(100, 120), max_size=3, unique=True))
-@settings(max_examples=200)
 def test_exactly_what_is_gone_is_missing_and_what_comes_behind_is_growth(
     events: list[dict[str, Any]], gone: set[int], later: list[int]
 ) -> None:
@@ -74,6 +79,7 @@ def test_exactly_what_is_gone_is_missing_and_what_comes_behind_is_growth(
     assert (found.equal, found.changed, found.extra, found.is_reordered, found.has_grown) == (len(kept), [], len(new), False, True)
 
 
+@FEW
 @given(EVENTS, st.integers(0, 8), DOCUMENTS)
 def test_changed_event_is_found_at_its_place(events: list[dict[str, Any]], place: int, data: Any) -> None:
     events = by_id(events)
@@ -87,6 +93,7 @@ def test_changed_event_is_found_at_its_place(events: list[dict[str, Any]], place
     assert (found.missing, found.extra) == ([], 0)
 
 
+@FEW
 @given(EVENTS, EVENTS)
 def test_every_event_of_a_is_accounted_for(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
     found = compared(lines(a), lines(b))
