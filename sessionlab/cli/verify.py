@@ -32,8 +32,9 @@ def command(*, a: str, b: str, agent: str | None, as_json: bool) -> None:
     """Say whether B holds all that A holds: session by session, and transcript by transcript.
 
     A and B are stores of any kind, or folders that hold them: of an agent, or whole state folders. Between two folders the transcripts are
-    compared, too, event by event: a .jsonl file equals the same events in a database, or in an archive ending in .zst. Keys are compared
-    as OpenClaw does, upper case and blanks aside; other spellings are said. What differs is named by key and JSON path, never by value.
+    compared, too, event by event: a .jsonl file equals the same events in a database, or in an archive ending in .zst. Copies that
+    OpenClaw makes of them (backups, checkpoints, trajectories) are left out. Keys are compared as OpenClaw does, upper case and blanks
+    aside; other spellings are said. What differs is named by key and JSON path, never by value.
 
     'verify openclaw STATE_DIR' compares the originals that OpenClaw's import into SQLite set aside with what its database holds now, and
     tells what was rewritten as documented from what was lost. (A folder of that name: ./openclaw.)
