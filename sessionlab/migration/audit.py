@@ -165,7 +165,7 @@ def _notes(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator
     elif str(counts.path) != plan.target_path:
         yield f"{counts.path} counts now, not {plan.target_path}: the sessions were moved on, or rolled back"
     if report.has_loss:
-        yield f"{len(plan.set_aside)} entries could not be read and were left out; they lie in {report.retired_path}"
+        yield f"entries that could not be read and were left out: {len(plan.set_aside)}; they lie in {report.retired_path}"
     yield from _left_behind(plan, report)
 
 

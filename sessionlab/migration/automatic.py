@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _settled: Final[set[tuple[str, str]]] = set()
 """(JSON path, target path) of the stores that are known to be of the kind that was asked for (B.28)."""
+_ATTEMPTS: Final = 3
+"""How often to plan anew when somebody writes the old store between the plan and its lock."""
 _one_at_a_time: Final = threading.Lock()
 
 
@@ -88,11 +90,17 @@ def _settled_path(location: StoreLocation, wanted: StoreType, *, now_ms: int, ti
     else:
         if not _has_sessions(location):
             return location.path
-        try:
-            _migrate(location, wanted, now_ms=now_ms, timeout_ms=timeout_ms)
-        except StalePlanError:
-            if named_store(location.path).kind != wanted:  # or another process was quicker, and has done it
-                raise
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                _migrate(location, wanted, now_ms=now_ms, timeout_ms=timeout_ms)
+            except StalePlanError:
+                location = named_store(location.path)
+                if location.kind == wanted:  # another process was quicker, and has done it
+                    break
+                if not left:
+                    raise
+            else:
+                break
     _settled.add(memo)
     return target
 

@@ -95,7 +95,8 @@ class Summary:
         names = {"already": f"already_{self.to}"}
         counts = " ".join(f"{names.get(result, result)}={self.count(result)}" for result in _COUNTED)
         issues = "; ".join(f"{path} ({reason})" for path, reason in self._issues())
-        return f"session-store migration summary: inspected={len(self.outcomes)} {counts}" + (f"; issues: {issues}" if issues else "")
+        line = f"session-store migration summary: inspected={len(self.outcomes)} {counts}" + (f"; issues: {issues}" if issues else "")
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)  # a path may hold anything
 
     @property
     def level(self) -> Level:

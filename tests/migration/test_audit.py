@@ -145,4 +145,4 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     (sessions_dir(state) / "sessions.json").write_text(text)
     found = audit_run(state / RUNS / migrated(state, "directory", set_aside=True).run_id)
     assert found.verdict == "holds"
-    assert "1 entries could not be read and were left out" in found.notes[0]
+    assert "were left out: 1; they lie in" in found.notes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import Any
 import pytest
 
 from sessionlab import codec
-from sessionlab.errors import CorruptStoreError, SettingsError, SplitStoreError, StoreMovedError, UnwritableError
+from sessionlab.errors import (
+    CorruptStoreError,
+    SettingsError,
+    SplitStoreError,
+    StalePlanError,
+    StoreError,
+    StoreMovedError,
+    UnwritableError,
+)
 from sessionlab.migration import automatic
 from sessionlab.migration.automatic import open_migrated
 from sessionlab.migration.plan import plan_from
@@ -191,6 +200,34 @@ def test_many_threads_migrate_once_and_all_their_writes_are_kept(tmp_path: Path)
     assert errors == []
     assert content(state) == ("sqlite", {**small_store(), **{f"agent:main:thread:{number}": NEW for number in range(6)}})
     assert len(list((state / ".sessionlab" / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize("pair", [("json", "sqlite"), ("directory", "json"), ("sqlite", "directory")], ids=str)
+def test_writes_that_were_acknowledged_meanwhile_are_in_the_new_store(tmp_path: Path, pair: tuple[StoreType, StoreType]) -> None:
+    """B.18: whoever has the old store open gets an error for what would be lost, and goes on in the new one."""
+    old, new = pair
+    state = configured(filled(tmp_path, old, small_store()), new)
+    acknowledged: list[str] = []
+    pending = [f"agent:main:busy:{number}" for number in range(40)]
+
+    def write_all() -> None:
+        while pending:
+            with contextlib.suppress(StoreError), open_for_writing(state) as store:  # moved away under it: not acknowledged, written again
+                while pending:
+                    store.put(pending[-1], NEW)
+                    acknowledged.append(pending.pop())
+
+    writer = threading.Thread(target=write_all)
+    writer.start()
+    while True:
+        with contextlib.suppress(StalePlanError), open_migrated(state, now_ms=NOW_MS) as store:
+            assert store.kind == new
+            break
+    writer.join(timeout=60)
+    assert not writer.is_alive()
+    kind, found = content(state)
+    assert kind == new
+    assert found.keys() >= {*small_store(), *acknowledged}
 
 
 def test_program_that_had_the_old_store_open_is_told(tmp_path: Path) -> None:

@@ -187,6 +187,12 @@ def test_progress_names_the_agent(tmp_path: Path) -> None:
     assert ("main: verify", 200, 250) in told
 
 
+def test_line_is_one_line_whatever_a_folder_is_called(tmp_path: Path) -> None:
+    """C.41."""
+    store(tmp_path, "a\nb\x1b[31m", b"[]")
+    assert "/agents/a\\nb\\x1b[31m/sessions/sessions.json (invalid legacy store)" in migrate_all(tmp_path, "directory", now_ms=NOW_MS).line
+
+
 def test_only_our_kinds_can_be_wanted(tmp_path: Path) -> None:
     store(tmp_path, "main", SOUND)
     with pytest.raises(UsageError, match="choose json, sqlite, directory"):
