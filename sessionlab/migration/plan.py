@@ -183,12 +183,12 @@ def _room(source: Path, identity: StoreIdentity, target: Path) -> tuple[int, int
 def _warnings(location: StoreLocation, entries: tuple[EntryPlan, ...]) -> Iterable[str]:
     merged = sum(one.action == "merge" for one in entries)
     if merged:
-        yield f"{merged} sessions have several spellings: the newest of each counts, the others are named in the manifest"
+        yield f"sessions with several spellings, of which the newest counts: {merged}; the others are named in the manifest"
     normalised = sum("field names" in one.reason for one in entries)
     if normalised:
-        yield f"{normalised} entries have old field names, which become today's"
+        yield f"entries with old field names, which become today's: {normalised}"
     aside = sum(one.action == "set-aside" for one in entries)
     if aside:
-        yield f"{aside} entries cannot be read and are left out"
+        yield f"entries that cannot be read and are left out: {aside}"
     if location.rivals:
         yield f"beside it lies {', '.join(str(rival.path) for rival in location.rivals)}"

@@ -125,7 +125,7 @@ def test_warnings_about_what_was_moved_are_in_the_line_and_the_level_stays(tmp_p
     path = store(tmp_path, "main", codec.encode_indented({"agent:main:A": {"sessionId": "1"}, "agent:main:a": {"sessionId": "2"}}))
     summary = migrate_all(tmp_path, "directory", now_ms=NOW_MS)
     assert f"; issues: {path} (" in summary.line
-    assert "several spellings" in summary.line
+    assert "sessions with several spellings, of which the newest counts: 1" in summary.line
     assert summary.level == "info"
 
 
