@@ -8,6 +8,8 @@ Commands are imported when they are called, and heavy packages only inside them:
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import io
 import os
@@ -157,7 +159,12 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _interrupted() -> NoReturn:
     click.echo(f"sessionlab: {_END_SIGNALS[_stopped_by]}", err=True)
-    sys.exit(128 + _stopped_by)
+    # Private copies are removed now; what is left is the interpreter's own end, in which DuckDB, stopped half-way, lists what it lost.
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls itself; there is no public name for it
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(128 + _stopped_by)
 
 
 def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> NoReturn:
