@@ -19,6 +19,8 @@ JSON_STORE: Final = "sessions.json"
 SQLITE_STORE: Final = "openclaw-agent.sqlite"
 SQLITE_SESSIONS: Final = "sessions.sqlite"
 """sessionlab's SQLite store, after openclaw#58550; see `sqlite_beside`."""
+SQLITE_APPLICATION_ID: Final = 0x534C4231
+"""`SLB1`, in the header of every `sessions.sqlite`, by which it is known whatever its name."""
 DIRECTORY_SESSIONS: Final = "sessions.d"
 """sessionlab's directory store, after openclaw#51946; see `directory_beside`."""
 IMPORT_ARCHIVE: Final = "session-sqlite-import-archive"

@@ -9,8 +9,9 @@ from typing import Any, Final
 import click
 
 from sessionlab import layout
-from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, not_blank, state_dir_option
-from sessionlab.errors import NoStoreError, SessionLabError, UsageError
+from sessionlab.cli.asked import asked_place, asked_stores, path_argument
+from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, state_dir_option
+from sessionlab.errors import NoStoreError, SessionLabError
 from sessionlab.stores.locating import agents_without_store, find_state_dir, locate
 from sessionlab.stores.location import StoreLocation, open_at
 from sessionlab.units import format_bytes, format_count, format_ms_utc
@@ -24,7 +25,7 @@ _KINDS: Final = {
 
 
 @click.command("info")
-@click.argument("path", required=False)
+@path_argument
 @state_dir_option
 @agent_option
 @json_option
@@ -35,16 +36,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     which every entry is read. A store that cannot be read does not hide the others; the exit code is then its own, and the JSON has no
     totals.
     """
-    if path is not None and state_dir is not None:
-        raise UsageError("give either PATH or --state-dir, not both")
-    folder = (
-        layout.expanded(Path(not_blank(path, "PATH")))
-        if path is not None
-        else find_state_dir(Path(not_blank(state_dir, "--state-dir")) if state_dir is not None else None)
-    )
-    locations = [location for location in locate(folder) if agent is None or location.agent_id == agent]
-    if not locations:
-        raise NoStoreError(folder, f"has no store of agent {agent!r}")
+    folder = asked_place(path, state_dir)
+    locations = asked_stores(folder, agent)
     stores, errors = _facts_of_all(locations, with_fingerprint=as_json)
     if errors and len(locations) == 1:
         raise errors[0]

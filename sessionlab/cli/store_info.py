@@ -17,7 +17,7 @@ from sessionlab.cli.asked import asked_place, opened, path_argument
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, not_blank, state_dir_option
 from sessionlab.errors import UnreadableError, UsageError
 from sessionlab.settings import StoreSettings
-from sessionlab.stores.locating import locate, only, settings_of
+from sessionlab.stores.locating import locate, only, places, settings_of
 from sessionlab.stores.location import StoreKind, StoreLocation
 from sessionlab.units import format_count
 
@@ -95,17 +95,12 @@ def _json_path(location: StoreLocation, settings: StoreSettings) -> Path:
             configured = settings.store_path(location.agent_id, home=Path("~"))
             return layout.expanded(configured) if configured is not None else location.sessions_dir / layout.JSON_STORE
         case _:
-            return location.path.with_suffix(".json")
+            return places(location)["json"]
 
 
 def _echo(facts: dict[str, Any], location: StoreLocation, settings: StoreSettings) -> None:
     json_path = Path(facts["jsonPath"])
-    paths: dict[StoreKind, Path] = {
-        "json": json_path,
-        "sqlite": layout.sqlite_beside(json_path),
-        "directory": layout.directory_beside(json_path),
-    }
-    paths[location.kind] = location.path
+    paths = places(StoreLocation(location.agent_id, "json", json_path, json_path.parent)) | {location.kind: location.path}
     rows = [
         ["Agent", location.agent_id],
         ["Configured Type", settings.store_type or "json (by default)"],

@@ -19,7 +19,7 @@ from sessionlab.migration.json_stream import members
 from sessionlab.migration.stage import begin, remove_abandoned
 from sessionlab.migration.verify_result import Tally
 from sessionlab.migration.verify_transcripts import Held, compare_transcripts, held_transcripts
-from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
+from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, fsync_path, make_folder, refused
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.openclaw import OpenClawStore
@@ -224,11 +224,7 @@ def _force(files: Sequence[Path]) -> None:
 
 def _forced(file: Path) -> OSError | None:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        fsync_path(file)
     except OSError as error:
         return error
     return None

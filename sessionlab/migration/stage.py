@@ -14,7 +14,7 @@ import msgspec
 
 from sessionlab.entry import Entry
 from sessionlab.errors import UnwritableError
-from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, fsync_folder, is_alive, refused
+from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, fsync_folder, fsync_path, is_alive, refused
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores import sqlite_rows, sqlite_schema
 from sessionlab.stores.directory_documents import document
@@ -129,7 +129,7 @@ class SQLiteStage(Stage):
         self._db.execute("COMMIT")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.close()
-        _sync(self.path)
+        fsync_path(self.path)
 
     def _close(self) -> None:
         self._db.close()
@@ -151,7 +151,7 @@ class DirectoryStage(Stage):
             _write_new(self.path / promotions.RECORD_NAME, promotions.encode(promotion))
         _write_new(self.path / STATE_NAME, State(1, self._now_ms, is_changing=False, is_normal=True).text())
         for folder in (self._entries, self.path):
-            _sync(folder)
+            fsync_path(folder)
 
     def _close(self) -> None:
         """Nothing is held open."""
@@ -199,14 +199,6 @@ def _write_new(path: Path, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -91,14 +91,23 @@ def fsync_folder(folder: Path, *, written: Path) -> None:
         UncertainWriteError: It failed.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        fsync_path(folder)
     except OSError as error:
         reason = f"was written, but may not survive a loss of power: its folder cannot be forced to disk ({error.strerror})"
         raise UncertainWriteError(written, reason, advice="read the store again before going on") from error
+
+
+def fsync_path(path: Path) -> None:
+    """Force a file or a folder to disk that was written before.
+
+    Raises:
+        OSError: It failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:

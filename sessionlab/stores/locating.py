@@ -25,8 +25,6 @@ _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _IN_DIRECTORY_STORE: Final = frozenset({"state.json", "entries"})
 _HEADER_BYTES: Final = 72
 _APPLICATION_ID: Final = slice(68, 72)
-_OURS: Final = 0x534C4231
-"""`sqlite_schema.APPLICATION_ID`, for which sqlite3 need not be loaded."""
 
 
 def find_state_dir(state_dir: Path | None = None) -> Path:
@@ -169,7 +167,7 @@ def _kind_of_file(path: Path) -> StoreKind:
     """Tell a store by its first bytes, whatever its name; by its name where they say nothing."""
     first = head(path, _HEADER_BYTES)
     if first.startswith(_SQLITE_MAGIC) or path.name in (layout.SQLITE_STORE, layout.SQLITE_SESSIONS):
-        is_ours = int.from_bytes(first[_APPLICATION_ID], "big") == _OURS or path.name == layout.SQLITE_SESSIONS
+        is_ours = int.from_bytes(first[_APPLICATION_ID], "big") == layout.SQLITE_APPLICATION_ID or path.name == layout.SQLITE_SESSIONS
         return "sqlite" if is_ours else "openclaw"
     if first and path.suffix in (".sqlite", ".db"):
         raise CorruptStoreError(path, "is not a SQLite database")

@@ -24,9 +24,7 @@ from typing import Any, Final
 
 from sessionlab.entry import last_route, summary_of
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
-
-APPLICATION_ID: Final = 0x534C4231
-"""`SLB1`, in the header of every database of ours."""
+from sessionlab.layout import SQLITE_APPLICATION_ID
 
 VERSION: Final = 1
 
@@ -128,7 +126,7 @@ def recognise(connection: sqlite3.Connection, path: Path) -> int:
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
+    if application != SQLITE_APPLICATION_ID:
         raise CorruptStoreError(path, "is a database, but not a session store of sessionlab", advice="move it away, or name another file")
     if version > VERSION:
         raise UnsupportedSchemaError(path, found=version, supported=f"1 to {VERSION}")
@@ -142,7 +140,7 @@ def define(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in SCHEMA:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA application_id = {SQLITE_APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 

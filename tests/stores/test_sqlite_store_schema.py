@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sessionlab import layout
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
 from sessionlab.stores import sqlite_schema
 from sessionlab.stores.sqlite import SQLiteStore
@@ -110,7 +111,7 @@ def test_older_version_is_upgraded_by_the_first_write_and_whole_or_not_at_all(pa
 
 def unfinished(path: Path) -> None:
     with plain(path) as connection:
-        connection.execute(f"PRAGMA application_id = {sqlite_schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {layout.SQLITE_APPLICATION_ID}")
         connection.execute("CREATE TABLE sessions (id INTEGER)")
 
 
