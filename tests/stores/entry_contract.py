@@ -16,6 +16,7 @@ from sessionlab.entry import Entry, summary_of
 from sessionlab.errors import InvalidEntryError, InvalidKeyError
 from sessionlab.stores.base import Fingerprint
 from sessionlab.stores.writing import WritableStore
+from tests.stores.reading_contract import independent_digest
 from tests.stores.sample_entries import (
     ALPHA,
     BETA,
@@ -28,7 +29,6 @@ from tests.stores.sample_entries import (
     session,
     small_store,
 )
-from tests.stores.test_reading_contract import independent_digest
 
 NUMBERS = ("numbers", "whole-floats")
 """Entries whose floats JavaScript writes without a fraction; 1.0 comes back as 1, which is equal."""

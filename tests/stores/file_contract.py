@@ -18,9 +18,9 @@ from sessionlab.stores.base import Fingerprint
 from sessionlab.stores.writing import WritableStore
 from tests.fixture_states import photo
 from tests.stores.entry_contract import BoomError, boom
+from tests.stores.reading_contract import independent_digest
 from tests.stores.sample_entries import ALPHA, BETA, EXACT, GAMMA, NOW_MS, session, small_store
 from tests.stores.snapshot_contract import SnapshotContract, touch
-from tests.stores.test_reading_contract import independent_digest
 from tests.torture.backends import Backend
 
 Damage = Callable[[Path], None]

@@ -16,6 +16,7 @@ from sessionlab.stores.base import Fingerprint
 from sessionlab.stores.memory import MemoryStore
 from sessionlab.stores.writing import WritableStore
 from tests.stores.entry_contract import BoomError, EntryContract, boom
+from tests.stores.reading_contract import independent_digest
 from tests.stores.sample_entries import (
     ALPHA,
     BETA,
@@ -25,7 +26,6 @@ from tests.stores.sample_entries import (
     session,
     small_store,
 )
-from tests.stores.test_reading_contract import independent_digest
 
 
 class SemanticsContract(EntryContract):
