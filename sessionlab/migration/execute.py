@@ -111,13 +111,10 @@ class _Execution:
             try:
                 staged = self._filled(stage)
                 self._note("promote", self.plan.target_path)
-                if self._outranks:
-                    self._displace()
-                    self._rename(stage.path, self.target.path)
-                else:
+                if not self._outranks:
                     self._introduce(store, stage.path, staged)
-                    self._displace()
-                    self._rename(stage.path, self.target.path)
+                self._displace()
+                self._rename(stage.path, self.target.path)
             except BaseException:
                 stage.discard()
                 raise
@@ -262,9 +259,8 @@ class _Execution:
         """Let the source know the new store, which has its name before the source has lost its own."""
         folder = self.source.path.parent
         known = promotions.identity(self.target.kind, self.target.path, fingerprint, folder=folder, found=staged.stat())
-        before = promotion_of(self.source)
-        order = before.order if before is not None else ()
-        record = Promotion(promoted_at=self._now_ms, left=(known, *self._inherited()), order=order)
+        before = promotion_of(self.source) or Promotion(promoted_at=self._now_ms)
+        record = Promotion(promoted_at=self._now_ms, left=(known, *before.left), order=before.order)
         self._note("introduce the new store to the old one", self.plan.source.path)
         if not isinstance(store, SQLiteStore | DirectoryStore):
             raise TypeError(f"{store.kind} keeps no record of a promotion")
@@ -308,8 +304,7 @@ class _Execution:
 
     def _refuse_stale(self) -> None:
         """Raise when the new store counts already: somebody else has moved the sessions meanwhile."""
-        beside = replace(self.source, rivals=())
-        found = [one for one in (beside, self.target) if os.path.lexists(one.path)]
+        found = [one for one in (self.source, self.target) if os.path.lexists(one.path)]
         counts = authority(found)
         if counts is None or counts.path != self.source.path:
             raise StalePlanError(self.source.path, "does not count any more; nothing was moved", advice="plan again")
