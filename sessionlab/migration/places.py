@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from sessionlab import keys, layout
 from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.migration.run_folder import RunFolder, runs
 from sessionlab.stores.authority import authority
-from sessionlab.stores.locating import beside, locate, only
-from sessionlab.stores.location import StoreKind, StoreLocation
-
-_BY_SUFFIX: Final[dict[str, StoreKind]] = {".json": "json", ".sqlite": "sqlite", ".d": "directory"}
+from sessionlab.stores.locating import agent_root, beside, locate, only
+from sessionlab.stores.location import KIND_OF_SUFFIX, StoreLocation
 
 
 def root_of(location: StoreLocation) -> Path:
@@ -45,8 +42,8 @@ def named_store(path: Path) -> StoreLocation:
                 raise UsageError(f"{path}: is a state folder, not a store") from error
             raise
     else:
-        kind = _BY_SUFFIX.get(path.suffix, "json")
-        named = StoreLocation(layout.agent_id_of(path) or keys.DEFAULT_AGENT, kind, path, path.parent, _agent_root(path))
+        kind = KIND_OF_SUFFIX.get(path.suffix, "json")
+        named = StoreLocation(layout.agent_id_of(path) or keys.DEFAULT_AGENT, kind, path, path.parent, agent_root(path))
     if named.kind == "openclaw":
         return named
     there = [replace(one, rivals=()) for one in (named, *beside(named)) if os.path.lexists(one.path)]
@@ -54,7 +51,3 @@ def named_store(path: Path) -> StoreLocation:
     if counts is None:
         raise NoStoreError(path, "there is no such store, nor one of another kind in its place")
     return counts
-
-
-def _agent_root(path: Path) -> Path | None:
-    return next((parent for parent in path.parents if parent.parent.name == "agents"), None)

@@ -151,13 +151,13 @@ def settings_of(path: Path) -> StoreSettings:
     Raises:
         SettingsError: As for `locate`.
     """
-    root = _agent_root(path / "x") if not is_a(stat.S_ISDIR, layout.agents_dir(path)) else None  # a state folder may lie in any folder
+    root = agent_root(path / "x") if not is_a(stat.S_ISDIR, layout.agents_dir(path)) else None  # a state folder may lie in any folder
     return _settings(root.parent.parent if root is not None else path)
 
 
 def _at_file(path: Path) -> StoreLocation:
     agent_id = layout.agent_id_of(path) or keys.DEFAULT_AGENT
-    root = _agent_root(path)
+    root = agent_root(path)
     kind = _kind_of_file(path)
     sessions_dir = (root or path.parent) / "sessions" if kind == "openclaw" else path.parent
     return StoreLocation(agent_id, kind, path, sessions_dir, root)
@@ -175,7 +175,7 @@ def _kind_of_file(path: Path) -> StoreKind:
 
 
 def _at_folder(path: Path) -> StoreLocation:
-    return StoreLocation(layout.agent_id_of(path) or keys.DEFAULT_AGENT, "directory", path, path.parent, _agent_root(path))
+    return StoreLocation(layout.agent_id_of(path) or keys.DEFAULT_AGENT, "directory", path, path.parent, agent_root(path))
 
 
 def _in_state_dir(state_dir: Path, settings: StoreSettings | None) -> tuple[StoreLocation, ...]:
@@ -207,8 +207,8 @@ def _in_agent_folder(folder: Path, settings: StoreSettings | None) -> StoreLocat
 def _in_plain_folder(folder: Path, names: set[str]) -> StoreLocation | None:
     if layout.SQLITE_STORE in names:
         return _at_file(folder / layout.SQLITE_STORE)
-    agent = layout.AgentFolder(layout.agent_id_of(folder / "x") or keys.DEFAULT_AGENT, _agent_root(folder / "x") or folder)
-    return authority([replace(one, root=_agent_root(one.path)) for one in _beside(agent, folder / layout.JSON_STORE)])
+    agent = layout.AgentFolder(layout.agent_id_of(folder / "x") or keys.DEFAULT_AGENT, agent_root(folder / "x") or folder)
+    return authority([replace(one, root=agent_root(one.path)) for one in _beside(agent, folder / layout.JSON_STORE)])
 
 
 def _of_agent(agent: layout.AgentFolder, settings: StoreSettings) -> StoreLocation | None:
@@ -296,6 +296,6 @@ def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _agent_root(path: Path) -> Path | None:
+def agent_root(path: Path) -> Path | None:
     """Return the agent's folder above a store file: the one that lies in `agents/`."""
     return next((parent for parent in path.parents if parent.parent.name == "agents"), None)

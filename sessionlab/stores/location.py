@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sessionlab.errors import NoStoreError, UnwritableError
 from sessionlab.stores.base import SessionStore
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 StoreKind = Literal["json", "openclaw", "sqlite", "directory"]
 """`sessions.json`; OpenClaw's own SQLite store of 2026.8+; our `sessions.sqlite`; our `sessions.d`."""
+
+KIND_OF_SUFFIX: Final[dict[str, StoreKind]] = {".json": "json", ".sqlite": "sqlite", ".d": "directory"}
+"""What a store is meant to be that is not there, by the end of its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sessionlab import keys, layout
 from sessionlab.errors import NoStoreError, UsageError
@@ -13,15 +13,13 @@ from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.guard import Guard
 from sessionlab.stores.locating import beside, json_store_of, locate, only, places, settings_of
-from sessionlab.stores.location import StoreLocation, open_at, open_for_writing_at
+from sessionlab.stores.location import KIND_OF_SUFFIX, StoreLocation, open_at, open_for_writing_at
 from sessionlab.stores.looking import may_exist
 
 if TYPE_CHECKING:
     from sessionlab.settings import StoreType
     from sessionlab.stores.sqlite_opening import Durability
     from sessionlab.stores.writing import WritableStore
-
-_BY_SUFFIX: Final[dict[str, StoreType]] = {".json": "json", ".sqlite": "sqlite", ".d": "directory"}
 
 
 def open_store(path: Path, *, agent: str | None = None) -> SessionStore:
@@ -112,7 +110,7 @@ def _existing(path: Path, agent: str | None) -> StoreLocation | None:
 
 def _new(path: Path, agent: str | None, store_type: StoreType | None) -> StoreLocation:
     """Return where a store is to be made."""
-    named = _BY_SUFFIX.get(path.suffix) if not path.is_dir() or path.name == layout.DIRECTORY_SESSIONS else None
+    named = KIND_OF_SUFFIX.get(path.suffix) if not path.is_dir() or path.name == layout.DIRECTORY_SESSIONS else None
     if named is not None:
         if store_type not in (None, named):
             raise UsageError(f"{path}: is the name of a store of type {named}, not {store_type}: give the folder it is to lie in")
