@@ -77,7 +77,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise _RefusedError(f"number {text[:40]} is out of range")
+        raise _RefusedError(f"number of {len(text)} characters is out of range")  # not which: values may be secrets
     return value
 
 
