@@ -67,7 +67,7 @@ def rehearse(
     folder = _scratch(location)
     try:
         started = time.monotonic()
-        copy = _copied(location, folder)
+        copy = copy_store(location, folder)
         copied = time.monotonic()
         try:
             own = plan_from(copy, to, now_ms=now_ms, set_aside=set_aside, operation="migrate")
@@ -102,8 +102,20 @@ def _scratch(location: StoreLocation) -> Path:
         raise UnwritableError(location.path, f"cannot be copied: there is no temporary folder ({error.strerror})") from error
 
 
-def _copied(location: StoreLocation, folder: Path) -> StoreLocation:
-    """Copy a store, and what lies beside it, into a state folder of its own; return where it lies there."""
+def copy_store(location: StoreLocation, folder: Path) -> StoreLocation:
+    """Copy a store, and the rivals that lie beside it, into a state folder of its own; transcripts are left out.
+
+    Args:
+        location: The store.
+        folder: The state folder: it is there, private and empty.
+
+    Returns:
+        Where the store lies there.
+
+    Raises:
+        StalePlanError: It was written meanwhile.
+        UnwritableError: There is no room.
+    """
     root = folder / "agents" / location.agent_id
     place = root / "sessions"
     place.mkdir(parents=True, mode=0o700)

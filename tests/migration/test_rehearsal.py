@@ -76,14 +76,14 @@ def test_rehearsal_fails_as_the_migration_would(tmp_path: Path, own_temporary_fo
 
 def test_store_that_is_written_meanwhile_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_temporary_folder: Path) -> None:
     state = filled(tmp_path / "state", "json", small_store())
-    copied = rehearsal._copied
+    copied = rehearsal.copy_store
 
     def written_before(*args: object) -> object:
         with open_for_writing(state) as store:
             store.put("agent:main:new", {"sessionId": "new", "updatedAt": NOW_MS})
         return copied(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rehearsal, "_copied", written_before)
+    monkeypatch.setattr(rehearsal, "copy_store", written_before)
     with pytest.raises(StalePlanError, match="was written while it was copied"):
         rehearse(locate(state)[0], "directory", now_ms=NOW_MS)
     assert content(state)[0] == "json"
