@@ -8,8 +8,9 @@ migration is lost; without a store named nothing happens unless --all-agents is 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +106,7 @@ class _Job:
             location = named_store(location.path)
         if location.path == source.path and done.operation != "export":
             return _Way(source.path)
-        plan = plan_rollback(run, now_ms=self.now_ms, set_aside=self.set_aside)
-        return self._carried_out(plan, location)
+        return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)
 
     def of_all(self, state_dir: Path) -> Iterator[_Way]:
         """Roll every store of a state folder back, each for itself."""
@@ -145,22 +145,24 @@ class _Job:
                 return _Way(location.path)
             if location.kind == "openclaw":
                 raise UsageError(f"{location.path}: is OpenClaw's own database: export it to a folder of its own")
-            plan = plan_from(location, "json", now_ms=self.now_ms, set_aside=self.set_aside, operation="rollback")
-            return self._carried_out(plan, location)
+            planned = partial(plan_from, location, "json", now_ms=self.now_ms, set_aside=self.set_aside, operation="rollback")
+            return self._carried_out(planned, location)
         except SessionLabError as error:
             return _Way(location.path, error=error)
 
-    def _carried_out(self, plan: Plan, location: StoreLocation) -> _Way:
+    def _carried_out(self, planned: Callable[[], Plan], location: StoreLocation) -> _Way:
         from sessionlab.migration.execute import execute
         from sessionlab.migration.places import root_of
-        from sessionlab.migration.run_folder import RUNS
+        from sessionlab.migration.run_folder import RUNS, RunFolder
 
+        plan = planned()
         path = Path(plan.target_path)
         if self.is_dry_run:
             return _Way(path, plan)
         root = root_of(location)
-        report = execute(plan, root=root, now_ms=self.now_ms, on_progress=self.tell)
-        return _Way(path, plan, report, root / RUNS / report.run_id)
+        report = execute(plan, root=root, now_ms=self.now_ms, on_progress=self.tell, replan=planned)
+        done = RunFolder(root / RUNS / report.run_id)
+        return _Way(path, done.plan(), report, done.path)
 
 
 def _echo(ways: list[_Way], *, is_dry_run: bool, as_json: bool) -> None:

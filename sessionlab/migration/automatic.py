@@ -7,6 +7,7 @@ newer one, because only the store that counts is ever moved; and it works betwee
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _settled: Final[set[tuple[str, str]]] = set()
 """(JSON path, target path) of the stores that are known to be of the kind that was asked for (B.28)."""
-_ATTEMPTS: Final = 3
-"""How often to plan anew when somebody writes the old store between the plan and its lock."""
 _one_at_a_time: Final = threading.Lock()
 
 
@@ -90,17 +89,11 @@ def _settled_path(location: StoreLocation, wanted: StoreType, *, now_ms: int, ti
     else:
         if not _has_sessions(location):
             return location.path
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                _migrate(location, wanted, now_ms=now_ms, timeout_ms=timeout_ms)
-            except StalePlanError:
-                location = named_store(location.path)
-                if location.kind == wanted:  # another process was quicker, and has done it
-                    break
-                if not left:
-                    raise
-            else:
-                break
+        try:
+            _migrate(location, wanted, now_ms=now_ms, timeout_ms=timeout_ms)
+        except StalePlanError:
+            if named_store(location.path).kind != wanted:  # else another process was quicker, and has done it
+                raise
     _settled.add(memo)
     return target
 
@@ -136,5 +129,5 @@ def _migrate(location: StoreLocation, wanted: StoreType, *, now_ms: int, timeout
         location = named_store(location.path)
         if location.kind == wanted:
             return
-    plan = plan_from(location, wanted, now_ms=now_ms, set_aside=False, operation="migrate")
-    execute(plan, root=root_of(location), now_ms=now_ms, timeout_ms=timeout_ms)
+    planned = partial(plan_from, location, wanted, now_ms=now_ms, set_aside=False, operation="migrate")
+    execute(planned(), root=root_of(location), now_ms=now_ms, timeout_ms=timeout_ms, replan=planned)

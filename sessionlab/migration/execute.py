@@ -41,7 +41,15 @@ _RANK: Final[dict[StoreKind, int]] = {"directory": 3, "sqlite": 2, "openclaw": 1
 LOCK_TIMEOUT_MS: Final = 30_000
 
 
-def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report:
+def execute(
+    plan: Plan,
+    *,
+    root: Path,
+    now_ms: int,
+    on_progress: Progress | None = None,
+    timeout_ms: float = LOCK_TIMEOUT_MS,
+    replan: Callable[[], Plan] | None = None,
+) -> Report:
     """Carry out a plan.
 
     Until the new store is promoted, the old one is as it was, and counts; afterwards the new one does. A process that is killed leaves one
@@ -53,6 +61,8 @@ def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None
         now_ms: The clock, epoch ms.
         on_progress: Told how the work goes on.
         timeout_ms: How long to wait for the store's lock.
+        replan: Makes the plan anew when the store was written after it was made. Called under the lock, so that a store which is written
+            all the time is moved, too; the run's folder then holds the new plan. Without it such a plan is stale.
 
     Raises:
         StalePlanError: The store is not what it was when the plan was made; nothing was changed.
@@ -60,7 +70,7 @@ def execute(plan: Plan, *, root: Path, now_ms: int, on_progress: Progress | None
         UnwritableError: The system refuses; the old store counts.
         MigrationFailedError: What was staged is not what it should be; the old store counts.
     """
-    return _Execution(plan, root=root, now_ms=now_ms, on_progress=on_progress).run(timeout_ms)
+    return _Execution(plan, root=root, now_ms=now_ms, on_progress=on_progress).run(timeout_ms, replan)
 
 
 def finish(run: RunFolder, *, to: StoreKind | None = None, timeout_ms: float = LOCK_TIMEOUT_MS) -> Report | None:
@@ -98,7 +108,7 @@ class _Execution:
         self._tell = on_progress or (lambda _what, _done, _total: None)
         self._outranks = _RANK[self.target.kind] > _RANK[self.source.kind]
 
-    def run(self, timeout_ms: float) -> Report:
+    def run(self, timeout_ms: float, replan: Callable[[], Plan] | None) -> Report:
         store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
         with store, store.held():
             self._refuse_stale()
@@ -106,10 +116,14 @@ class _Execution:
             self._note("locked", self.plan.source.path)
             for left in remove_abandoned(self.target.path):
                 self._note("removed an abandoned stage", str(left))
-            self._note("stage", self.plan.target_path)
-            stage = begin(self.target.kind, self.target.path, now_ms=self._now_ms)
             try:
-                staged = self._filled(stage)
+                stage, staged = self._staged()
+            except StalePlanError:
+                if replan is None:
+                    raise
+                self._take(replan())
+                stage, staged = self._staged()
+            try:
                 self._note("promote", self.plan.target_path)
                 if not self._outranks:
                     self._introduce(store, stage.path, staged)
@@ -191,6 +205,22 @@ class _Execution:
         report = make_report(self._folder)
         self._folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
         return report
+
+    def _take(self, plan: Plan) -> None:
+        """Go on with a plan that was made under the lock: nobody writes the store any more."""
+        self.plan = msgspec.structs.replace(plan, run_id=self.plan.run_id)
+        self._note("plan anew: the store was written meanwhile", self.plan.source.path)
+        self._folder.write_plan(self.plan)
+
+    def _staged(self) -> tuple[Stage, Fingerprint]:
+        """Make the whole new store beside its place, and verify it."""
+        self._note("stage", self.plan.target_path)
+        stage = begin(self.target.kind, self.target.path, now_ms=self._now_ms)
+        try:
+            return stage, self._filled(stage)
+        except BaseException:
+            stage.discard()
+            raise
 
     def _filled(self, stage: Stage) -> Fingerprint:
         """Fill the stage, finish it and verify it."""

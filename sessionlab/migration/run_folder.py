@@ -45,9 +45,7 @@ class RunFolder:
         """Make the folder of a new run below a state folder or a sessions folder, with its plan and manifest."""
         run = cls(root / RUNS / plan.run_id)
         make_folder(run.path)
-        # The sessions have a file of their own: a plan of ten thousand is read by people, too.
-        run._write(PLAN, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(plan, entries=())), indent=2))
-        run._write(MANIFEST, b"".join(msgspec.json.encode(one) + b"\n" for one in plan.entries))
+        run.write_plan(plan)
         return run
 
     @classmethod
@@ -60,6 +58,11 @@ class RunFolder:
         if not (path / PLAN).is_file():
             raise NoStoreError(path, f"is no run folder: it has no {PLAN}")
         return cls(path)
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the plan. The sessions have a file of their own: a plan of ten thousand is read by people, too."""
+        self._write(PLAN, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(plan, entries=())), indent=2))
+        self._write(MANIFEST, b"".join(msgspec.json.encode(one) + b"\n" for one in plan.entries))
 
     def note(self, act: str, *, seconds: float, detail: str = "") -> None:
         """Write down what is done next, so that it survives a loss of power."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +21,7 @@ from sessionlab.migration.plan import MIGRATABLE, plan_from
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report
 from sessionlab.migration.resuming import resume, unfinished
-from sessionlab.migration.run_folder import RUNS
+from sessionlab.migration.run_folder import RUNS, RunFolder
 from sessionlab.settings import StoreSettings
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import agents_of, locate
@@ -214,15 +215,19 @@ def migrate_one(
         if location.kind == to:
             with open_at(location) as store:
                 return outcome("already", legacy_entries=store.count(), warnings=stopped)
-        plan = plan_from(location, to, now_ms=now_ms, set_aside=set_aside, operation="migrate")
+
+        planned = partial(plan_from, location, to, now_ms=now_ms, set_aside=set_aside, operation="migrate")
+        plan = planned()
         if not plan.entries:
             return outcome("skipped_empty", warnings=stopped)
         if not plan.moved:
             raise CorruptStoreError(location.path, f"none of its {len(plan.entries)} entries can be moved", advice="mend it first")
         if is_dry_run:
             return outcome("planned", plan=plan, legacy_entries=plan.source.sessions, warnings=(*plan.warnings, *stopped))
-        report = execute(plan, root=root_of(location), now_ms=now_ms, on_progress=on_progress)
-        return outcome("migrated", plan=plan, report=report, **_done(report, root_of(location) / RUNS / report.run_id))
+        root = root_of(location)
+        report = execute(plan, root=root, now_ms=now_ms, on_progress=on_progress, replan=planned)
+        run = RunFolder(root / RUNS / report.run_id)
+        return outcome("migrated", plan=run.plan(), report=report, **_done(report, run.path))
     except SessionLabError as error:
         is_invalid = plan is None and isinstance(error, StoreError) and _is_invalid(location, to)
         why = (error.reason if isinstance(error, StoreError) else str(error)) if is_invalid else f"Migration failed: {error}"

@@ -10,6 +10,7 @@ import pytest
 
 from sessionlab import codec
 from sessionlab.errors import CorruptStoreError, SplitStoreError, StalePlanError, UsageError
+from sessionlab.migration.audit import audit_run
 from sessionlab.migration.execute import execute
 from sessionlab.migration.inspect import inspect
 from sessionlab.migration.plan import plan_migration
@@ -189,6 +190,23 @@ def test_plan_whose_store_has_changed_is_stale(tmp_path: Path) -> None:
                 execute(plan, root=state, now_ms=NOW_MS)
             assert content(state) == before
             assert not [path for path in sessions_dir(state).iterdir() if "staging" in path.name]
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_store_that_was_written_after_the_plan_is_planned_for_anew_under_the_lock(tmp_path: Path, old: StoreType, new: StoreType) -> None:
+    state = filled(tmp_path, old, dict(ENTRIES))
+    plan = plan_migration(state, new, now_ms=NOW_MS)
+    born = {"agent:main:born:meanwhile": {"sessionId": "born", "updatedAt": NOW_MS}}
+    with open_for_writing(state) as store:
+        store.put(*next(iter(born.items())))
+    report = execute(plan, root=state, now_ms=NOW_MS, replan=lambda: plan_migration(state, new, now_ms=NOW_MS))
+    assert content(state) == (new, {**ENTRIES, **born})
+    assert (report.run_id, report.sessions, report.source.sessions) == (plan.run_id, len(ENTRIES) + 1, len(ENTRIES) + 1)
+    run = RunFolder.open(state / ".sessionlab" / "runs" / report.run_id)
+    assert [one.act for one in run.events()].count("stage") == 2
+    assert {one.key for one in run.plan().moved} == {*ENTRIES, *born}
+    assert audit_run(run.path).verdict == "holds"
+    assert not [path for path in sessions_dir(state).iterdir() if "staging" in path.name]
 
 
 def test_plan_is_used_once(tmp_path: Path) -> None:
