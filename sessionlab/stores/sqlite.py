@@ -120,11 +120,12 @@ class SQLiteStore(WritableStore):
                 if row is None:
                     return None
                 stored = sqlite_rows.read_big(opened.connection, row)
-            patch = change(stored.entry(key, self.path))
-            if patch is not None:
-                merged, kept = self._lay_over(opened, key, row, patch, now_ms=now_ms)
-        # Decoded anew, because the caller may have changed what it was given; and not under the lock.
-        return stored.entry(key, self.path) if patch is None else merged | stored.big_values(kept)
+            before = stored.entry(key, self.path)
+            patch = change(entries.copied(before))  # a copy, because the caller may change what it is given
+            if patch is None:
+                return before
+            merged, kept = self._lay_over(opened, key, row, patch, now_ms=now_ms)
+        return merged | {name: before[name] for name in kept}
 
     def touch(self, key: str, fields: Patch, *, now_ms: int) -> bool:
         """Lay fields over one entry that exists; say whether there is one. Big fields that are not named are neither read nor written.

@@ -86,10 +86,6 @@ class Stored(NamedTuple):
             return int(self.values[0])
         return summary_of(key, self.slim_entry(key, path)).updated_ms
 
-    def big_values(self, names: Iterable[str]) -> Entry:
-        """Decode some of its big values once more."""
-        return {one.name: _DECODER.decode(one.value) for one in self.big if one.name in names}
-
     def raw(self, key: str, path: Path) -> bytes:
         """Return its JSON, byte for byte as it was stored.
 
