@@ -32,9 +32,10 @@ _SHOWN: Final = 20
 def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
     """Say whether what a migration proved still holds.
 
-    RUN is the folder of a run, or its name in .sessionlab/runs of the state folder. The report is computed again from the plan, the
-    manifest and the events, and compared with report.json and with the store that the run made. Sessions that came, changed or went since
-    are named by key and digest. Nothing is written.
+    RUN is the folder of a run, or its name in .sessionlab/runs of the state folder, or of the folder that an export made. The report is
+    computed again from the plan, the manifest and the events, and compared with report.json and with the store that the run made; of an
+    export its other files are compared with their digests, too. Sessions that came, changed or went since are named by key and digest.
+    Nothing is written.
 
     Exit codes: 0 it holds (sessions may have been added); 1 the store has moved on: what the run moved is changed, gone, or lies elsewhere;
     3 the folder's files contradict each other, or the run did not come to its end; 10 no such run.
@@ -74,12 +75,20 @@ def _echo(found: Audit) -> None:
             ("moved", f"{counted(report.sessions, 'session')}, {format_bytes(report.bytes)}: {actions or 'none'}"),
             ("sha256", report.sha256),
             ("now", f"{now}: {since}"),
+            *(
+                [("files", f"{counted(found.files, 'file')} beside it: {format_count(len(found.files_changed))} changed or gone")]
+                if found.files
+                else []
+            ),
             *(("contradicts", text) for text in found.contradictions),
             *(("note", text) for text in found.notes),
         ]
     )
     for word, changes in (("added", found.added), ("changed", found.changed), ("removed", found.removed)):
         _echo_changes(word, changes)
+    for name in found.files_changed[:_SHOWN]:
+        click.echo(on_one_line(f"  {'file':<12}  {name}"))
+    _echo_more(len(found.files_changed))
     if found.verdict != "contradictory" and report.way_back and found.counts_now == found.store_path:
         click.echo(f"To roll back: {way_back(Path(found.run_dir))}")
 
@@ -88,5 +97,9 @@ def _echo_changes(word: str, changes: Sequence[Change]) -> None:
     for one in changes[:_SHOWN]:
         digests = " -> ".join(digest for digest in (one.then, one.now) if digest)
         click.echo(on_one_line(f"  {word:<12}  {shown_key(one.key)}  {digests}"))
-    if len(changes) > _SHOWN:
-        click.echo(f"  {'':<12}  and {format_count(len(changes) - _SHOWN)} more; all of them are in --json")
+    _echo_more(len(changes))
+
+
+def _echo_more(number: int) -> None:
+    if number > _SHOWN:
+        click.echo(f"  {'':<12}  and {format_count(number - _SHOWN)} more; all of them are in --json")

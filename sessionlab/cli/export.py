@@ -55,9 +55,8 @@ def _echo_plan(plan: ExportPlan, *, as_json: bool) -> None:
         return
     click.echo(f"would export {on_one_line(plan.source)} to {on_one_line(plan.target)}; nothing was written")
     for agent in plan.agents:
-        click.echo(
-            f"  agent {agent.agent_id}: {format_count(len(agent.entries))} sessions, {format_count(len(agent.transcripts))} transcripts"
-        )
+        sessions, found = format_count(len(agent.plan.moved)), format_count(len(agent.transcripts))
+        click.echo(f"  agent {agent.plan.agent_id}: {sessions} sessions, {found} transcripts")
         _echo_changes(agent.changes)
     click.echo(f"  disk space: {format_bytes(plan.bytes_needed)} needed, {format_bytes(plan.bytes_free)} free")
     _echo_rest(plan)
@@ -68,9 +67,13 @@ def _echo(report: ExportReport) -> None:
     click.echo(f"  {format_count(report.sessions)} sessions; every entry compared")
     live = f"{format_count(report.live_events)} of them outside of archives"
     click.echo(f"  {format_count(report.transcripts)} transcripts with {format_count(report.events)} events, {live}; every event compared")
+    if report.prompts:
+        click.echo(f"  {format_count(report.prompts)} prompts of skills-prompts/")
     _echo_changes(report.changes)
     click.echo(f"  {format_bytes(report.bytes)}")
     _echo_rest(report)
+    for run in report.runs:
+        click.echo(on_one_line(f"  run: {run}"))
     click.echo(f"next: {command_line('check', report.target)}")
 
 

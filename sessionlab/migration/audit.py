@@ -6,6 +6,7 @@ and digest; only what the run moved and is now missing or different counts again
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from sessionlab import layout
 from sessionlab.entry import canonical_digest
 from sessionlab.errors import CorruptStoreError, StoreError
 from sessionlab.migration.execute import location_of
@@ -58,6 +60,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         added: Sessions that came since.
         changed: Sessions that the run moved, and that are different now.
         removed: Sessions that the run moved, and that are gone.
+        files: Files that an export made beside the store; 0 of any other run.
+        files_changed: Those of them that are gone, or are not what they were, by their names in the exported folder.
         notes: What else its reader should know.
     """
 
@@ -72,6 +76,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[Change, ...]
     changed: tuple[Change, ...]
     removed: tuple[Change, ...]
+    files: int
+    files_changed: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -96,11 +102,14 @@ def audit_run(folder: Path) -> Audit:
     added = tuple(Change(key=key, now=digest) for key, digest in now.items() if key not in then)
     changed = tuple(Change(key=key, then=then[key], now=digest) for key, digest in now.items() if then.get(key, digest) != digest)
     removed = tuple(Change(key=key, then=digest) for key, digest in then.items() if key not in now)
+    files = [one for one in run.files() if not one.name.endswith(f"/{layout.JSON_STORE}")]
+    files_changed = tuple(one.name for one in files if _sha256(_exported_folder(plan) / one.name) != one.sha256)
     is_where_it_was = counts is not None and (counts.kind, str(counts.path)) == (plan.target_kind, plan.target_path)
+    is_as_it_was = is_where_it_was and not (changed or removed or files_changed)
     return Audit(
         run_id=plan.run_id,
         run_dir=str(folder),
-        verdict="contradictory" if contradictions else "holds" if is_where_it_was and not changed and not removed else "moved-on",
+        verdict="contradictory" if contradictions else "holds" if is_as_it_was else "moved-on",
         report=report,
         contradictions=contradictions,
         store_path=plan.target_path,
@@ -109,6 +118,8 @@ def audit_run(folder: Path) -> Audit:
         added=added,
         changed=changed,
         removed=removed,
+        files=len(files),
+        files_changed=files_changed,
         notes=tuple(notes),
     )
 
@@ -159,6 +170,20 @@ def _digests(location: StoreLocation) -> Iterator[tuple[str, str]]:
             yield key, canonical_digest(entry).hex()
 
 
+def _exported_folder(plan: Plan) -> Path:
+    """Return the folder that an export made: its store lies in `agents/<id>/sessions`."""
+    return Path(plan.target_path).parents[3]
+
+
+def _sha256(path: Path) -> str:
+    """Return a file's digest; "" for one that is not there or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def _notes(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator[str]:
     if counts is None:
         yield f"{plan.target_path} is gone, and there is no other store in its place"
@@ -166,7 +191,8 @@ def _notes(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator
         yield f"{counts.path} counts now, not {plan.target_path}: the sessions were moved on, or rolled back"
     if report.has_loss:
         yield f"entries that could not be read and were left out: {len(plan.set_aside)}; they lie in {report.retired_path}"
-    yield from _left_behind(plan, report)
+    if counts is None or str(counts.path) != report.retired_path:  # else it was put back: it is not what was left behind any more
+        yield from _left_behind(plan, report)
 
 
 def _left_behind(plan: Plan, report: Report) -> Iterator[str]:

@@ -21,10 +21,10 @@ from sessionlab.entry import canonical_digest
 from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError
 from sessionlab.migration.reading import read_all
 from sessionlab.migration.records import Plan
-from sessionlab.migration.report import Report, make_report
-from sessionlab.migration.run_folder import ENDS, RunFolder
+from sessionlab.migration.report import Report, write_report
+from sessionlab.migration.run_folder import ENDS, RunFolder, remove_unborn
 from sessionlab.migration.stage import Stage, begin, remove_abandoned
-from sessionlab.storage.files import fsync_folder, refused
+from sessionlab.storage.files import fsync_folder, refused, remove_leftovers
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores.authority import authority, promotion_of, refuse_split
 from sessionlab.stores.base import Fingerprint, fingerprint_of
@@ -114,6 +114,7 @@ class _Execution:
             self._refuse_stale()
             self._folder = RunFolder.create(self.plan, root=self._root)
             self._note("locked", self.plan.source.path)
+            self._tidy()
             for left in remove_abandoned(self.target.path):
                 self._note("removed an abandoned stage", str(left))
             try:
@@ -139,10 +140,11 @@ class _Execution:
     def finish(self, run: RunFolder, to: StoreKind | None, timeout_ms: float) -> Report | None:
         self._folder = run
         with self._held(timeout_ms):
+            self._tidy()
             events = run.events()
             if events and events[-1].act in ENDS:  # somebody else was quicker, or only the report is missing
                 if not run.has_ended():
-                    self._write_report()
+                    write_report(self._folder)
                 return None
             run.cut_torn_event()
             if events:
@@ -161,8 +163,8 @@ class _Execution:
 
     @contextlib.contextmanager
     def _held(self, timeout_ms: float) -> Iterator[None]:
-        """Hold the old store's lock, where there still is one."""
-        if not os.path.lexists(self.source.path):
+        """Hold the old store's lock, where there still is one; that of a JSON store lies beside it, and may have been left behind."""
+        if not os.path.lexists(self.source.path) and self.source.kind != "json":
             yield
             return
         store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
@@ -197,14 +199,16 @@ class _Execution:
         held = {(one.spelling, one.source_digest) for one in read_all(self.source)}
         return held == {pair for one in plan.entries for pair in one.in_source()}
 
+    def _tidy(self) -> None:
+        """Remove the temporary files that killed runs left: nobody else knows their names."""
+        self._folder.remove_leftovers()
+        remove_unborn(self._folder.path.parent)
+        if self.source.kind == "json":
+            remove_leftovers(self.source.path, of=(f"{self.source.path.name}.lock",))
+
     def _completed(self) -> Report:
         self._note("done")
-        return self._write_report()
-
-    def _write_report(self) -> Report:
-        report = make_report(self._folder)
-        self._folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
-        return report
+        return write_report(self._folder)
 
     def _take(self, plan: Plan) -> None:
         """Go on with a plan that was made under the lock: nobody writes the store any more."""

@@ -28,7 +28,10 @@ from sessionlab.errors import (
     UnwritableError,
     UsageError,
 )
-from sessionlab.migration.export_entries import is_routed_anew, json_era
+from sessionlab.migration.export_entries import is_routed_anew, json_era, prompt_file, prompt_hash
+from sessionlab.migration.plan import bare, entry_plan, run_name
+from sessionlab.migration.reading import Read
+from sessionlab.migration.records import EntryPlan, Plan, StoreIdentity
 from sessionlab.migration.verify_transcripts import Held, held_transcripts
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import fingerprint_of
@@ -36,10 +39,11 @@ from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.openclaw import OpenClawStore
 from sessionlab.stores.transcript_store import StoredTranscript
-from sessionlab.stores.writing import age_ms
 from sessionlab.units import format_bytes
 
 _OVERHEAD: Final = 1.3
+_BYTES_PER_SECOND: Final = 20e6
+"""Of a whole export, comparing included; only for the estimate."""
 _PACKED: Final = 8
 """How many times its size a compressed archive may take, for the estimate."""
 
@@ -52,39 +56,21 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class ExportedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One session that is exported.
-
-    Attributes:
-        key: The key in the exported store.
-        spelling: The key in the source.
-        digest: SHA-256 of the canonical entry that the exported store is to hold, hex.
-        bytes: Of that entry as compact JSON.
-    """
-
-    key: str
-    spelling: str
-    digest: str
-    bytes: int
-
-
 class AgentExport(msgspec.Struct, frozen=True, kw_only=True):
     """What is exported of one agent.
 
     Attributes:
-        agent_id: Whose.
-        source: The database.
-        source_sha256: What `source_fingerprint` made of the rows in it when the plan was made.
-        entries: The sessions, in the source's order.
+        plan: What becomes of the entries, as in every other run; its source is the database, its target the `sessions.json` to be made.
+        rows_sha256: What `source_fingerprint` made of the rows in it when the plan was made.
         transcripts: File names of the transcripts, archives included.
+        prompts: Files of `skills-prompts/` that the entries refer to, by their hash.
         changes: What is done to entries -> to how many.
     """
 
-    agent_id: str
-    source: str
-    source_sha256: str
-    entries: tuple[ExportedEntry, ...]
+    plan: Plan
+    rows_sha256: str
     transcripts: tuple[str, ...]
+    prompts: tuple[str, ...]
     changes: dict[str, int]
 
 
@@ -139,20 +125,23 @@ def plan_export(path: Path, target: Path, *, agent: str | None = None, now_ms: i
         kinds = ", ".join(sorted({one.kind for one in found}))
         raise NoStoreError(path, f"holds no SQLite store of OpenClaw, but {kinds}", advice="'sessionlab migrate' moves the other kinds")
     check_target(target, path)
-    agents, aside, warnings, size = [], [], [], 0
+    agents: list[AgentExport] = []
+    aside: list[SetAside] = []
+    warnings: list[str] = []
+    size = 0
     for location in locations:
         refuse_split(location)
         with OpenClawStore.open(location.path, agent_id=location.agent_id) as store:
-            planned, bad, more = _planned(location, store)
-            size += sum(one.bytes for one in planned.entries) + _transcript_bytes(held_transcripts(location, store))
-        agents.append(planned)
-        aside += bad
-        warnings += more
+            one = _planned(location, store, target, now_ms=now_ms)
+        agents.append(one)
+        size += one.plan.bytes_needed
+        aside += [SetAside(agent_id=location.agent_id, name=bad.key, reason=bad.reason) for bad in one.plan.set_aside]
+        warnings += one.plan.warnings
     if aside and not set_aside:
         more_words = f" (and {len(aside) - 1} more)" if len(aside) > 1 else ""
         reason = f"the entry of {aside[0].name[:80]!r} cannot be exported: {aside[0].reason}{more_words}"
         raise CorruptStoreError(locations[0].path, reason, advice="give --set-aside to leave it out and have it reported")
-    needed, free = int(size * _OVERHEAD) + (1 << 20), shutil.disk_usage(target.parent).free
+    needed, free = size + (1 << 20), shutil.disk_usage(target.parent).free
     if needed > free:
         reason = f"there is not room enough: {format_bytes(needed)} needed, {format_bytes(free)} free"
         raise UnwritableError(target.parent, reason, advice="free some space, or export to another place")
@@ -189,41 +178,65 @@ def check_target(target: Path, source: Path) -> None:
         raise UsageError(f"{target}: lies in what is exported, which is only read; name a folder elsewhere with --to")
 
 
-def _planned(location: StoreLocation, store: OpenClawStore) -> tuple[AgentExport, list[SetAside], list[str]]:
+def _planned(location: StoreLocation, store: OpenClawStore, target: Path, *, now_ms: int) -> AgentExport:
     if not keys.is_agent_id(location.agent_id):
         raise CorruptStoreError(location.path, f"belongs to {location.agent_id[:80]!r}, which is no agent's name")
     held = held_transcripts(location, store)
     rows: list[tuple[str, bytes]] = []
-    chosen: dict[str, tuple[int, ExportedEntry]] = {}
-    aside: list[SetAside] = []
+    by_key: dict[str, list[Read]] = {}
     changes: Counter[str] = Counter()
-    prompts = 0
-    for spelling, raw in store.raw_items():
+    hashes: dict[str, None] = {}
+    for number, (spelling, raw) in enumerate(store.raw_items()):
         rows.append((spelling, raw_digest(raw)))
         try:
-            key, entry, exported, data = exported_entry(spelling, raw, location.path, held)
+            entry, one = exported_entry(spelling, raw, location.path, held)
         except (InvalidJSONError, InvalidEntryError) as error:
-            aside.append(SetAside(agent_id=location.agent_id, name=spelling, reason=error.reason))
+            by_key[f"\0{number}"] = [Read(spelling, spelling, None, b"", "", "", len(raw), error.reason)]
             continue
-        age = age_ms(key, exported)
-        if key in chosen:
-            changes["merged spellings"] += 1
-            if age < chosen[key][0]:
-                continue
-        changes["keys in lower case"] += key != spelling
-        changes["routes back in channel and last*"] += is_routed_anew(entry, exported)
-        prompts += isinstance(entry.get("skillsSnapshot"), dict) and "promptRef" in entry["skillsSnapshot"]
-        chosen[key] = age, ExportedEntry(key=key, spelling=spelling, digest=canonical_digest(exported).hex(), bytes=len(data))
-    warnings = [f"{prompts} entries refer to skills-prompts/, which is not exported: copy that folder, too"] if prompts else []
-    planned = AgentExport(
+        by_key.setdefault(one.key, []).append(bare(one))
+        changes["keys in lower case"] += one.key != spelling
+        changes["routes back in channel and last*"] += is_routed_anew(entry, one.entry or {})
+        hashes[prompt_hash(entry)] = None
+    hashes.pop("", None)
+    planned = tuple(entry_plan(key, found, normalised="with the fields of the JSON era") for key, found in by_key.items())
+    changes["merged spellings"] = sum(len(one.spellings) - 1 for one in planned if one.action == "merge")
+    there = tuple(one for one in hashes if prompt_file(location.sessions_dir, one).is_file())
+    warnings = [f"prompts that entries refer to and that skills-prompts/ does not hold: {len(hashes) - len(there)}"]
+    size = sum(one.bytes for one in planned) + _transcript_bytes(held)
+    plan = Plan(
+        run_id=run_name(now_ms, "export"),
+        operation="export",
         agent_id=location.agent_id,
-        source=str(location.path),
-        source_sha256=source_fingerprint(rows),
-        entries=tuple(one for _, one in chosen.values()),
+        created_ms=now_ms,
+        source=_identity(location, store, planned),
+        target_kind="json",
+        target_path=str(layout.AgentFolder(location.agent_id, layout.agents_dir(target) / location.agent_id).json_store),
+        retired_path="",
+        entries=planned,
+        bytes_needed=int(size * _OVERHEAD),
+        bytes_free=shutil.disk_usage(target.parent).free,
+        seconds_expected=round(size / _BYTES_PER_SECOND + 0.1, 1),
+        warnings=tuple(warnings if len(there) < len(hashes) else ()),
+    )
+    return AgentExport(
+        plan=plan,
+        rows_sha256=source_fingerprint(rows),
         transcripts=tuple(held),
+        prompts=there,
         changes={what: number for what, number in sorted(changes.items()) if number},
     )
-    return planned, aside, warnings
+
+
+def _identity(location: StoreLocation, store: OpenClawStore, planned: tuple[EntryPlan, ...]) -> StoreIdentity:
+    found = [pair for one in planned for pair in one.in_source()]
+    is_sound = all(digest for _, digest in found)
+    return StoreIdentity(
+        kind="openclaw",
+        path=str(location.path),
+        sessions=len(found),
+        store_bytes=store.stats().store_bytes,
+        sha256=fingerprint_of((key, bytes.fromhex(digest)) for key, digest in found).sha256 if is_sound else "",
+    )
 
 
 def raw_digest(raw: bytes) -> bytes:
@@ -236,8 +249,8 @@ def source_fingerprint(rows: list[tuple[str, bytes]]) -> str:
     return fingerprint_of(rows).sha256
 
 
-def exported_entry(spelling: str, raw: bytes, path: Path, held: dict[str, Held]) -> tuple[str, Entry, Entry, bytes]:
-    """Return (key, entry as stored, entry as exported, that as compact JSON).
+def exported_entry(spelling: str, raw: bytes, path: Path, held: dict[str, Held]) -> tuple[Entry, Read]:
+    """Return an entry as stored, and as exported.
 
     Raises:
         InvalidJSONError, InvalidEntryError: It cannot be read, or is no entry.
@@ -250,27 +263,32 @@ def exported_entry(spelling: str, raw: bytes, path: Path, held: dict[str, Held])
     session_id = entry.get("sessionId")
     name = f"{session_id}.jsonl" if isinstance(session_id, str) else ""
     exported = json_era(entry, session_file=name if name in held else None)
-    return key, entry, exported, entries.encode(key, exported)
+    data = entries.encode(key, exported)
+    return entry, Read(spelling, key, exported, data, canonical_digest(exported).hex(), canonical_digest(entry).hex(), len(raw))
 
 
-def exported_entries(store: OpenClawStore, plan: AgentExport, held: dict[str, Held]) -> Iterator[tuple[str, Entry, bytes]]:
+def exported_entries(store: OpenClawStore, agent: AgentExport, held: dict[str, Held]) -> Iterator[tuple[str, Entry, bytes]]:
     """Yield (key, entry, that as compact JSON) of what the exported store is to hold.
 
     Raises:
         StalePlanError: At the end, or before: the store does not hold what it held when the plan was made.
     """
-    wanted = {one.spelling for one in plan.entries}
+    wanted = {one.key: one.digest for one in agent.plan.moved}
+    left_out = {one.key for one in agent.plan.set_aside}
     rows: list[tuple[str, bytes]] = []
     advice = "run it again: OpenClaw writes the store"
     try:
         for spelling, raw in store.raw_items():
             rows.append((spelling, raw_digest(raw)))
-            if spelling in wanted:
-                key, _, exported, data = exported_entry(spelling, raw, store.path, held)
-                yield key, exported, data
+            if spelling in left_out:
+                continue
+            _, one = exported_entry(spelling, raw, store.path, held)
+            if wanted.get(one.key) == one.digest and one.entry is not None:
+                del wanted[one.key]
+                yield one.key, one.entry, one.data
     except (InvalidJSONError, InvalidEntryError) as error:
         raise StalePlanError(store.path, "changed after the plan was made; nothing was exported", advice=advice) from error
-    if source_fingerprint(rows) != plan.source_sha256:
+    if source_fingerprint(rows) != agent.rows_sha256:
         raise StalePlanError(store.path, "changed after the plan was made; nothing was exported", advice=advice)
 
 

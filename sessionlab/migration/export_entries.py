@@ -6,7 +6,9 @@ A field that is there already is left as it is. What the import dropped (the tim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from sessionlab.entry import Entry, normalise_legacy
@@ -18,6 +20,7 @@ _FROM_CONTEXT: Final = {
     "lastAccountId": "accountId",
     "lastThreadId": "threadId",
 }
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _WEB_CHAT: Final = {"channel": "webchat", "lastChannel": "webchat"}
 
 
@@ -39,6 +42,19 @@ def json_era(entry: Entry, *, session_file: str | None) -> Entry:
 def is_routed_anew(entry: Mapping[str, Any], exported: Mapping[str, Any]) -> bool:
     """Say whether the exported entry has a channel that the stored one did not have outside of `delivery`."""
     return "lastChannel" in exported and "lastChannel" not in entry
+
+
+def prompt_hash(entry: Mapping[str, Any]) -> str:
+    """Return by what hash an entry refers to a prompt in `skills-prompts/` (OpenClaw 2026.5+); "" when it holds its prompt itself."""
+    snapshot = entry.get("skillsSnapshot")
+    reference = snapshot.get("promptRef") if isinstance(snapshot, dict) else None
+    name = reference.get("hash") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) and _HASH.fullmatch(name) else ""
+
+
+def prompt_file(sessions_dir: Path, name: str) -> Path:
+    """Return where the prompt of a hash lies."""
+    return sessions_dir / "skills-prompts" / "sha256" / name[:2] / f"{name}.txt"
 
 
 def _routing(delivery: object) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +17,11 @@ from sessionlab import codec, layout
 from sessionlab.entry import canonical_digest
 from sessionlab.errors import CorruptStoreError, MigrationFailedError
 from sessionlab.migration.export import AgentExport, ExportPlan, SetAside, check_target, exported_entries
+from sessionlab.migration.export_entries import prompt_file
 from sessionlab.migration.json_stream import members
+from sessionlab.migration.records import FileRecord
+from sessionlab.migration.report import write_report
+from sessionlab.migration.run_folder import RUNS, RunFolder
 from sessionlab.migration.stage import begin, remove_abandoned
 from sessionlab.migration.verify_result import Tally
 from sessionlab.migration.verify_transcripts import Held, compare_transcripts, held_transcripts
@@ -43,10 +49,12 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
         transcripts: Files of events, archives included.
         events: Lines in them that were compared with the store's and are equal.
         live_events: Those of them that are not in archives.
+        prompts: Files of `skills-prompts/`.
         bytes: Of all files.
         changes: What was done to entries -> to how many.
         set_aside: What cannot be read and was left out.
         warnings: Those of the plan.
+        runs: The folder that tells of each agent, for an audit.
     """
 
     source: str
@@ -56,10 +64,12 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     transcripts: int
     events: int
     live_events: int
+    prompts: int
     bytes: int
     changes: dict[str, int]
     set_aside: tuple[SetAside, ...]
     warnings: tuple[str, ...]
+    runs: tuple[str, ...]
 
     @property
     def exit_code(self) -> int:
@@ -109,29 +119,40 @@ class _Export:
         self._plan, self._staged, self._tell = plan, staged, tell
         self._aside = list(plan.set_aside)
         self._changes: dict[str, int] = {}
-        self._sessions = self._events = self._live_events = self._transcripts = 0
+        self._sessions = self._events = self._live_events = self._transcripts = self._prompts = self._bytes = 0
 
     def export(self, agent: AgentExport) -> None:
-        """Write one agent's files and compare them with its store."""
-        path = Path(agent.source)
+        """Write one agent's files, compare them with its store, and note what they are."""
+        started = time.monotonic()
+        path = Path(agent.plan.source.path)
         location = only(locate(path), path, agent=None)
-        with OpenClawStore.open(path, agent_id=agent.agent_id) as store:
+        run = RunFolder.create(agent.plan, root=self._staged)
+        with OpenClawStore.open(path, agent_id=agent.plan.agent_id) as store:
             held = held_transcripts(location, store)
-            folder = layout.AgentFolder(agent.agent_id, layout.agents_dir(self._staged) / agent.agent_id).sessions_dir
-            for place in (folder.parent.parent, folder.parent, folder):  # one by one: a parent would get the user's usual mode
-                make_folder(place)
+            folder = layout.AgentFolder(agent.plan.agent_id, layout.agents_dir(self._staged) / agent.plan.agent_id).sessions_dir
+            make_folder(folder)
+            run.note("export", seconds=0, detail=self._plan.target)
             self._write_store(agent, store, held, folder / layout.JSON_STORE)
             partial: set[str] = set()
             for number, (name, one) in enumerate(held.items(), 1):
                 if not self._write_transcript(agent, store, one, folder / _checked(name, path)):
                     partial.add(name)
                 self._tell("transcripts", number, len(held))
-            _force([folder / name for name in held])
+            prompts = [_copied_prompt(prompt_file(location.sessions_dir, one), prompt_file(folder, one)) for one in agent.prompts]
+            files = [*(folder / name for name in held), *prompts]
+            _force(files)
             for place in (folder, folder.parent, folder.parent.parent, self._staged):
                 fsync_folder(place, written=place)
+            run.note("verify", seconds=time.monotonic() - started)
             self._verify(agent, (location, store), folder, partial)
-        self._sessions += len(agent.entries)
+        records = [self._record(file) for file in (folder / layout.JSON_STORE, *files)]
+        run.write_files(records)
+        run.note("done", seconds=time.monotonic() - started)
+        write_report(run)
+        self._bytes += sum(one.bytes for one in records)
+        self._sessions += len(agent.plan.moved)
         self._transcripts += len(held)
+        self._prompts += len(prompts)
         for what, number in agent.changes.items():
             self._changes[what] = self._changes.get(what, 0) + number
 
@@ -140,7 +161,7 @@ class _Export:
         try:
             for number, (key, entry, data) in enumerate(exported_entries(store, agent, held), 1):
                 stage.add(key, entry, data)
-                self._tell("sessions", number, len(agent.entries))
+                self._tell("sessions", number, len(agent.plan.moved))
         except BaseException:
             stage.discard()
             raise
@@ -166,16 +187,18 @@ class _Export:
             raise refused(path, error) from error
         if bad and not self._plan.may_set_aside:
             advice = "give --set-aside to leave out what cannot be read, and have it reported"
-            raise CorruptStoreError(Path(agent.source), f"transcript {one.name}: {reason}; {bad} events cannot be read", advice=advice)
+            raise CorruptStoreError(
+                Path(agent.plan.source.path), f"transcript {one.name}: {reason}; {bad} events cannot be read", advice=advice
+            )
         if bad:
-            self._aside.append(SetAside(agent_id=agent.agent_id, name=one.name, reason=f"{bad} events left out; {reason}"))
+            self._aside.append(SetAside(agent_id=agent.plan.agent_id, name=one.name, reason=f"{bad} events left out; {reason}"))
         self._live_events += lines if one.source == "live" else 0
         return not bad
 
     def _verify(self, agent: AgentExport, source: tuple[StoreLocation, OpenClawStore], folder: Path, partial: set[str]) -> None:
         """Compare what was written with the plan and the store."""
         path = folder / layout.JSON_STORE
-        wanted = {one.key: one.digest for one in agent.entries}
+        wanted = {one.key: one.digest for one in agent.plan.moved}
         wrong = []
         for member in members(path):
             entry = codec.decode_entry(member.raw, path=path, key=member.key, line=member.line)
@@ -185,7 +208,7 @@ class _Export:
             reason = f"the entry of {(wrong or list(wanted))[0][:80]!r} is not what it should be"
             raise MigrationFailedError(self._staged, reason, advice="nothing was exported: run it again")
         tally = Tally()
-        compare_transcripts(tally, agent.agent_id, source, (StoreLocation(agent.agent_id, "json", path, folder), None))
+        compare_transcripts(tally, agent.plan.agent_id, source, (StoreLocation(agent.plan.agent_id, "json", path, folder), None))
         differing = [one for one in tally.listed if one.what != "unreadable before" and one.name not in partial]
         if differing:
             first = differing[0]
@@ -193,20 +216,27 @@ class _Export:
             raise MigrationFailedError(self._staged, reason, advice="nothing was exported: run it again")
         self._events += tally.events
 
+    def _record(self, file: Path) -> FileRecord:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            return FileRecord(name=file.relative_to(self._staged).as_posix(), bytes=opened.tell(), sha256=digest)
+
     def report(self) -> ExportReport:
         """Return what was written."""
         return ExportReport(
             source=self._plan.source,
             target=self._plan.target,
-            agents=tuple(agent.agent_id for agent in self._plan.agents),
+            agents=tuple(agent.plan.agent_id for agent in self._plan.agents),
             sessions=self._sessions,
             transcripts=self._transcripts,
             events=self._events,
             live_events=self._live_events,
-            bytes=sum(path.stat().st_size for path in self._staged.rglob("*") if path.is_file()),
+            prompts=self._prompts,
+            bytes=self._bytes,
             changes=dict(sorted(self._changes.items())),
             set_aside=tuple(self._aside),
             warnings=self._plan.warnings,
+            runs=tuple(str(Path(self._plan.target) / RUNS / agent.plan.run_id) for agent in self._plan.agents),
         )
 
 
@@ -238,6 +268,21 @@ def _copy(path: Path, file: BinaryIO) -> int:
             file.write(piece)
             lines += piece.count(b"\n")
     return lines
+
+
+def _copied_prompt(path: Path, to: Path) -> Path:
+    """Copy a prompt, which other entries may refer to, too.
+
+    Raises:
+        UnwritableError: The system refused.
+    """
+    try:
+        make_folder(to.parent)
+        with path.open("rb") as source, os.fdopen(os.open(to, _NEW, PRIVATE_FILE), "wb") as file:
+            shutil.copyfileobj(source, file)
+    except OSError as error:
+        raise refused(to, error) from error
+    return to
 
 
 def _checked(name: str, store: Path) -> str:

@@ -110,11 +110,10 @@ def _entries(location: StoreLocation) -> tuple[tuple[EntryPlan, ...], StoreIdent
     digests: list[tuple[str, bytes]] = []
     is_sound = True
     for number, one in enumerate(read_all(location)):
-        bare = one._replace(entry=None if one.entry is None else _aged(one), data=b"", size=len(one.data) or one.size)
-        by_key.setdefault(one.key if one.entry is not None else f"\0{number}", []).append(bare)
+        by_key.setdefault(one.key if one.entry is not None else f"\0{number}", []).append(bare(one))
         is_sound = is_sound and bool(one.source_digest)
         digests.append((one.spelling, bytes.fromhex(one.source_digest)))
-    entries = tuple(_entry(key, found) for key, found in by_key.items())
+    entries = tuple(entry_plan(key, found, normalised="old field names, or a blank model, became today's") for key, found in by_key.items())
     identity = StoreIdentity(
         kind=location.kind,
         path=str(location.path),
@@ -133,13 +132,20 @@ def _size(location: StoreLocation) -> int:
         return store.stats().store_bytes
 
 
-def _aged(one: Read) -> dict[str, object]:
-    """Keep of an entry what telling the newest needs."""
-    entry = one.entry or {}
-    return {name: entry[name] for name in ("sessionId", "updatedAt") if name in entry}
+def bare(one: Read) -> Read:
+    """Return an entry without its contents, but for what telling the newest needs."""
+    entry = one.entry and {name: one.entry[name] for name in ("sessionId", "updatedAt") if name in one.entry}
+    return one._replace(entry=entry, data=b"", size=len(one.data) or one.size)
 
 
-def _entry(key: str, found: Iterable[Read]) -> EntryPlan:
+def entry_plan(key: str, found: Iterable[Read], *, normalised: str) -> EntryPlan:
+    """Return what becomes of one session.
+
+    Args:
+        key: The key it is to have.
+        found: Its spellings, in the source's order; of one that cannot be moved, only that.
+        normalised: What is done to an entry that does not stay as it is, in words.
+    """
     spelled = list(found)
     newest = spelled[0]
     for one in spelled[1:]:
@@ -154,7 +160,7 @@ def _entry(key: str, found: Iterable[Read]) -> EntryPlan:
     elif newest.spelling != key:
         reasons.append(f"the key is spelled {newest.spelling[:80]!r} in the source")
     if newest.is_normalised:
-        reasons.append("old field names, or a blank model, became today's")
+        reasons.append(normalised)
     return EntryPlan(
         key=key,
         action="merge" if len(spelled) > 1 else "normalise" if reasons else "move",

@@ -59,11 +59,16 @@ def read_all(location: StoreLocation) -> Iterator[Read]:
     Raises:
         StoreError: The store itself cannot be read.
     """
-    for spelling, raw, line in _raw(location):
+    for spelling, raw, line in raw_entries(location):
         yield _read(spelling, raw, line, location.path)
 
 
-def _raw(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:
+def raw_entries(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:
+    """Yield (key as spelled, bytes as they lie there, 1-based line in a JSON file) of every entry, in the order of `read_all`.
+
+    Raises:
+        StoreError: The store itself cannot be read.
+    """
     if location.kind == "json":
         yield from members(location.path)
         return

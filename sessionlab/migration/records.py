@@ -61,6 +61,20 @@ class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(zip(self.spellings or (self.key,), self.source_digests, strict=True))
 
 
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that an export made.
+
+    Attributes:
+        name: Its path in the exported folder, with `/`.
+        bytes: Its size.
+        sha256: Of its bytes, hex.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a migration would do. A plan is used once, and only as long as its source is what it was.
 

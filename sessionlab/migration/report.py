@@ -109,3 +109,10 @@ def make_report(folder: RunFolder) -> Report:
         warnings=plan.warnings,
         way_back=f"sessionlab rollback {plan.run_id}" if plan.operation == "migrate" else "",
     )
+
+
+def write_report(folder: RunFolder) -> Report:
+    """Compute the report of a run, write it into its folder, and return it."""
+    report = make_report(folder)
+    folder.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    return report

@@ -1,11 +1,13 @@
 """The folder that a run leaves: what was planned, what was done and when, what became of every session, and what came of it.
 
 `plan.json` is written first; `events.jsonl` gets a line, forced to disk, before each act; `manifest.jsonl` has a line for each session;
-`report.json` is written last. Anyone can compute the report again from the other three.
+`report.json` is written last. An export, which makes more than a store, has `files.jsonl` besides. Anyone can compute the report again
+from plan, events and manifest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,12 +16,12 @@ from typing import Final, TypeVar
 import msgspec
 
 from sessionlab.errors import CorruptStoreError, NoStoreError
-from sessionlab.migration.records import EntryPlan, Plan
-from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused, replace_file
+from sessionlab.migration.records import EntryPlan, FileRecord, Plan
+from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused, remove_leftovers, replace_file
 
 RUNS: Final = Path(".sessionlab") / "runs"
 _Line = TypeVar("_Line")
-PLAN, EVENTS, MANIFEST, REPORT = "plan.json", "events.jsonl", "manifest.jsonl", "report.json"
+PLAN, EVENTS, MANIFEST, REPORT, FILES = "plan.json", "events.jsonl", "manifest.jsonl", "report.json", "files.jsonl"
 
 ENDS: Final = frozenset({"done", "abandoned"})
 """The acts after which nothing more comes of a run, but for the report of one that is done."""
@@ -64,6 +66,10 @@ class RunFolder:
         self._write(PLAN, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(plan, entries=())), indent=2))
         self._write(MANIFEST, b"".join(msgspec.json.encode(one) + b"\n" for one in plan.entries))
 
+    def write_files(self, files: Iterable[FileRecord]) -> None:
+        """Write which files were made."""
+        self._write(FILES, b"".join(msgspec.json.encode(one) + b"\n" for one in files))
+
     def note(self, act: str, *, seconds: float, detail: str = "") -> None:
         """Write down what is done next, so that it survives a loss of power."""
         line = msgspec.json.encode(Event(act=act, seconds=round(seconds, 3), detail=detail)) + b"\n"
@@ -85,6 +91,10 @@ class RunFolder:
         if not data.endswith(b"\n") and data:
             os.truncate(path, data.rfind(b"\n") + 1)
 
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files that killed processes left here. Only for the holder of the store's lock."""
+        remove_leftovers(self.path / PLAN, of=(PLAN, MANIFEST, REPORT))
+
     def write_report(self, data: bytes) -> None:
         """Write the report."""
         self._write(REPORT, data)
@@ -104,6 +114,14 @@ class RunFolder:
             CorruptStoreError: It cannot be read.
         """
         return self._decoded(PLAN, self._read(PLAN), Plan)
+
+    def files(self) -> tuple[FileRecord, ...]:
+        """Return which files were made; none, unless it was an export.
+
+        Raises:
+            CorruptStoreError: That cannot be read.
+        """
+        return tuple(self._lines(FILES, FileRecord)) if (self.path / FILES).exists() else ()
 
     def events(self) -> tuple[Event, ...]:
         """Return what was done, in order; an unfinished last line, which a crash may leave, is none."""
@@ -152,3 +170,18 @@ def runs(root: Path) -> Iterable[RunFolder]:
     folder = root / RUNS
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     return [RunFolder(folder / name) for name in names if (folder / name / PLAN).is_file()]
+
+
+def remove_unborn(folder: Path) -> None:
+    """Remove what processes left that were killed while they made the folder of a run: it has no plan, and its run did nothing.
+
+    An empty one stays: it may be somebody's who is at work, for another store.
+
+    Args:
+        folder: Where the runs lie.
+    """
+    with contextlib.suppress(OSError):
+        for unborn in [path for path in folder.iterdir() if path.is_dir() and not (path / PLAN).exists()]:
+            if any(unborn.iterdir()):
+                RunFolder(unborn).remove_leftovers()
+                unborn.rmdir()

@@ -111,7 +111,7 @@ def fsync_path(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder (mode 0700) and those above it, where they are missing, so that they survive a loss of power.
+    """Make a folder and those above it, where they are missing, all of mode 0700, so that they survive a loss of power.
 
     Raises:
         UnwritableError: The system refused, or something else is in its place.
@@ -119,7 +119,8 @@ def make_folder(folder: Path) -> None:
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        for place in (*reversed(missing[1:]), folder):  # one by one: Python makes parents with the user's usual mode
+            place.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     except OSError as error:
         raise refused(folder, error) from error
     for place in missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from sessionlab.lab import mirror
 from sessionlab.lab.connection import connect
 from sessionlab.migration import export as exporting
 from sessionlab.migration import export_folder
+from sessionlab.migration.audit import audit_run
 from sessionlab.migration.export import plan_export
 from sessionlab.migration.export_entries import json_era
 from sessionlab.migration.export_folder import ExportReport, export_openclaw
+from sessionlab.migration.rollback import plan_rollback
+from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.verify import verify
 from sessionlab.migration.verify_transcripts import Held
 from tests.fixture_states import SQLITE_STATES, STORE, own_state, photo, shared_state
@@ -98,6 +102,40 @@ def test_exported_folder_is_as_openclaw_of_the_json_era_writes_it(
     }
 
 
+def test_export_leaves_a_run_that_can_be_audited(state: Path, tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    (folder,) = exported(state, to).runs
+    found = audit_run(Path(folder))
+    assert (found.verdict, found.files, found.files_changed, found.contradictions) == ("holds", 64, (), ())
+    assert (found.report.operation, found.report.sessions, found.report.source.sessions) == ("export", 65, 65)
+    assert sum(found.report.actions.values()) == 65
+    with pytest.raises(UsageError, match="was an export"):
+        plan_rollback(RunFolder.open(Path(folder)), now_ms=NOW_MS)
+    transcript = to / SESSIONS / f"{MAIN_ID}.jsonl"
+    transcript.write_bytes(transcript.read_bytes()[:-1])
+    found = audit_run(Path(folder))
+    assert (found.verdict, found.files_changed) == ("moved-on", (f"{SESSIONS}/{MAIN_ID}.jsonl",))
+    transcript.unlink()
+    assert audit_run(Path(folder)).files_changed == (f"{SESSIONS}/{MAIN_ID}.jsonl",)
+
+
+def test_prompts_that_entries_refer_to_come_along(state: Path, tmp_path: Path) -> None:
+    prompt = b"You are a careful agent. " * 40
+    name, lost = hashlib.sha256(prompt).hexdigest(), "0" * 64
+    file = state / SESSIONS / "skills-prompts" / "sha256" / name[:2] / f"{name}.txt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(prompt)
+    for key, one in ((TELEGRAM, name), ("agent:main:main", name), ("agent:main:discord:channel:leg1", lost)):
+        reference = json.dumps({"prompt": "", "promptRef": {"version": 1, "algorithm": "sha256", "hash": one, "bytes": len(prompt)}})
+        entry = f"json_set(entry_json, '$.skillsSnapshot', json('{reference}'))"
+        change(state / STORE, f"UPDATE session_nodes SET entry_json = {entry} WHERE session_key = '{key}'")
+    report = exported(state, tmp_path / "out")
+    assert report.prompts == 1
+    assert (tmp_path / "out" / file.relative_to(state)).read_bytes() == prompt
+    assert report.warnings == ("prompts that entries refer to and that skills-prompts/ does not hold: 1",)
+    assert audit_run(Path(report.runs[0])).files == 65
+
+
 def test_session_born_after_the_import_is_exported(state: Path, tmp_path: Path) -> None:
     with sqlite3.connect(state / STORE) as connection:
         columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(session_nodes)")]
@@ -114,7 +152,7 @@ def test_plan_writes_nothing_and_is_a_value(state: Path, tmp_path: Path) -> None
     assert photo(tmp_path) == before
     assert msgspec.json.decode(msgspec.json.encode(plan), type=type(plan)) == plan
     (agent,) = plan.agents
-    assert (len(agent.entries), len(agent.transcripts)) == (65, 64)
+    assert (len(agent.plan.entries), len(agent.transcripts), agent.prompts) == (65, 64, ())
     assert agent.changes == {"keys in lower case": 3, "routes back in channel and last*": 30}
 
 
