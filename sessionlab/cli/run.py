@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sessionlab.cli.output import cell_progress, echo_json, json_option, notebook_parameters, progress
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.resources import notebooks_dir
+
+if TYPE_CHECKING:
+    from sessionlab.reports.runner import ExecutedNotebook
 
 
 @click.command("run")
@@ -19,12 +23,13 @@ from sessionlab.resources import notebooks_dir
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; each notebook must declare it. Repeatable."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="How many run at once.")
+@click.option("--html", "as_html", is_flag=True, help="Write each as one HTML file that opens offline, too, beside the executed copy.")
 @json_option
-def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, ...], workers: int, as_json: bool) -> None:
+def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, ...], workers: int, as_html: bool, as_json: bool) -> None:
     """Run NOTEBOOKS (files, or names of sessionlab's own such as 01_growth) and keep the executed copies.
 
     A failing notebook leaves its executed file with the error in it, the others go on, and the exit code is 1, or that of the error
-    when it is one of sessionlab's. A parameter whose name ends in _dir, _file or _path is a path as seen from here.
+    when it is one of sessionlab's. A parameter source, or one whose name ends in _dir, _file or _path, is a path as seen from here.
     """
     from sessionlab.reports.runner import NotebookJob, run_notebooks
 
@@ -39,7 +44,10 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
     rows: list[dict[str, Any]] = []
     for job, result in zip(jobs, results, strict=True):
         failed = isinstance(result, SessionLabError)
-        rows.append({"notebook": str(job.source), "output": str(job.output), "ok": not failed, "error": str(result) if failed else None})
+        row = {"notebook": str(job.source), "output": str(job.output), "ok": not failed, "error": str(result) if failed else None}
+        if as_html and not isinstance(result, SessionLabError):
+            row["html"] = str(_page(result))
+        rows.append(row)
     if as_json:
         echo_json({"notebooks": rows})
     for row in rows:
@@ -47,9 +55,17 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
             click.echo(f"sessionlab: {row['error']}", err=True)
         elif not as_json:
             click.echo(row["output"])
+            if "html" in row:
+                click.echo(row["html"])
     codes = [result.exit_code for result in results if isinstance(result, SessionLabError)]
     if codes:
         raise click.exceptions.Exit(max(codes))
+
+
+def _page(executed: ExecutedNotebook) -> Path:
+    from sessionlab.reports.page import export_page
+
+    return export_page(executed, executed.output.with_suffix(".html"), generated_ms=time.time_ns() // 1_000_000).path
 
 
 def _source(name: str) -> Path:

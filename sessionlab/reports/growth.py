@@ -12,13 +12,13 @@ from typing import Any
 
 from sessionlab.lab.choices import checked
 from sessionlab.lab.session import clock_of
-from sessionlab.reports.html import AgentFacts, ExportResult, ReportHeader, export_html, package_versions
+from sessionlab.reports.html import ExportResult
+from sessionlab.reports.page import export_page
 from sessionlab.reports.parameters import check_parameters
 from sessionlab.reports.record import read_record
-from sessionlab.reports.runner import ExecutedNotebook, OnProgress, run_notebook
+from sessionlab.reports.runner import OnProgress, run_notebook
 from sessionlab.resources import notebooks_dir
 from sessionlab.stores.opening import refuse_unreadable
-from sessionlab.units import format_ms_utc
 
 NOTEBOOK = "01_growth.ipynb"
 
@@ -61,7 +61,6 @@ def growth_report(
     output, notebook = output.absolute(), notebooks_dir() / NOTEBOOK
     values = check_parameters(notebook, {**parameters, "state_dir": state_dir.absolute()})
     _refuse_early(state_dir, values)
-    generated = format_ms_utc(generated_ms) if generated_ms is not None else ""
     kept = keep_notebook or output.with_suffix(".failed.ipynb")
     try:
         executed = run_notebook(notebook, kept, values, on_progress=on_progress)
@@ -69,11 +68,10 @@ def growth_report(
         if keep_notebook is None:
             kept.unlink(missing_ok=True)
         raise
-    record = read_record(executed.node)
-    html = export_html(executed.node, output, title=title_of(executed), header=header_of(record, generated_at=generated))
+    html = export_page(executed, output, generated_ms=generated_ms)
     if keep_notebook is None:
         kept.unlink()
-    return GrowthReport(html, record, keep_notebook, executed.seconds)
+    return GrowthReport(html, read_record(executed.node), keep_notebook, executed.seconds)
 
 
 def _refuse_early(state_dir: Path, values: Mapping[str, Any]) -> None:
@@ -82,24 +80,3 @@ def _refuse_early(state_dir: Path, values: Mapping[str, Any]) -> None:
     checked(**{name: values[name] for name in names if name in values})
     clock_of(state_dir, values.get("now_ms", 0))
     refuse_unreadable(state_dir, agent=values.get("agent") or None)
-
-
-def header_of(record: Mapping[str, Any], *, generated_at: str) -> ReportHeader:
-    """Return the header that a notebook's record describes; keys it does not know are left alone."""
-    names = AgentFacts.__dataclass_fields__
-    return ReportHeader(
-        source=str(record["source"]),
-        agents=tuple(AgentFacts(**{name: agent[name] for name in names}) for agent in record["agents"]),
-        clock=str(record["now"]),
-        generated_at=generated_at,
-        problems=record.get("problems"),
-        versions=package_versions(),
-    )
-
-
-def title_of(executed: ExecutedNotebook) -> str:
-    """Return the first heading of a notebook, or the name of its file."""
-    for cell in executed.node.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            return str(cell.source.splitlines()[0][2:].strip())
-    return executed.source.stem

@@ -47,7 +47,7 @@ class ReportHeader:
     """What a reader must know to trust a report: what was read, how, as of when, and with which versions.
 
     `clock` is the instant the report takes for now, `generated_at` when the file was made (empty: not stated).
-    The parameters are not here: the executed notebook holds them.
+    The parameters are not here: the executed notebook holds them. `is_source_changed` says that making the report changed what it is about.
     """
 
     source: str
@@ -56,6 +56,7 @@ class ReportHeader:
     generated_at: str = ""
     problems: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    is_source_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

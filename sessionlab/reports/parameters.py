@@ -1,6 +1,7 @@
 """A notebook's declared parameters: read from its `parameters` cell, and what a caller gives checked against them.
 
-A parameter whose name ends in `_dir`, `_file` or `_path` is a path: the caller's, since the notebook runs in another folder.
+A parameter `source`, or one whose name ends in `_dir`, `_file` or `_path`, is a path: the caller's, since the notebook runs in another
+folder.
 A declaration is one line, `name: type = default  # help`. It is read here with `ast` because papermill's own inspection
 overlooks `int | None` and then calls that parameter unknown. No value is guessed: the declared type decides.
 """
@@ -26,6 +27,7 @@ PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
 _PATH_ENDINGS = ("_dir", "_file", "_path")
+_PATHS = {"source"}
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "date": date, "dict": dict, "list": list}
 _WORDS: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false", date: "a date like 2026-01-31"}
 
@@ -152,7 +154,8 @@ def _converted(notebook: str, parameter: Parameter, value: object) -> object:
         raise NotebookParameterError(notebook, parameter.name, f"{value!r} is not {wanted}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise NotebookParameterError(notebook, parameter.name, f"{value!r} is not {wanted}")
-    if isinstance(converted, str) and converted and parameter.name.endswith(_PATH_ENDINGS):
+    is_path = parameter.name in _PATHS or parameter.name.endswith(_PATH_ENDINGS)
+    if isinstance(converted, str) and converted and is_path:
         return str(layout.expanded(Path(converted)))
     return plain if kind is date else converted
 

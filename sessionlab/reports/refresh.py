@@ -1,7 +1,7 @@
 """Rewrites the committed notebooks with fresh outputs: `python -m sessionlab.reports.refresh [--check] [NAMES]`.
 
-The result depends on the code and the sample only: no times, no output of cells that measure the machine, no widget state, fixed metadata, execution counts from 1.
-So a diff of a notebook shows a real change, on any supported Python. A notebook that fails is left as it was.
+The result depends on the code and the sample only: no times, no output of cells that measure the machine, no widget state, fixed metadata,
+execution counts from 1. So a diff of a notebook shows a real change, on any supported Python. A notebook that fails is left as it was.
 """
 
 from __future__ import annotations

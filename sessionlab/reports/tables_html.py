@@ -24,6 +24,7 @@ _ATTRIBUTES = {"a": ["href"], "th": _CELL, "td": _CELL, "div": ["class", "role",
 _NUMBER = re.compile(r"[-+−$€]{0,2}\d[\d,._ ]*(?:e[-+]?\d+)?\s?(?:%|[KMGT]?B|ms|s|h|d)?", re.IGNORECASE)  # noqa: RUF001 - the real minus
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def safe_html(html: str, *, label: str) -> Markup:
@@ -94,6 +95,8 @@ def _make_accessible(table: Tag) -> None:
 
 
 def _class_of(text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return "digest"
     return "num" if _NUMBER.fullmatch(text) else "date" if _DATE.fullmatch(text) else ""
 
 

@@ -11,7 +11,9 @@ import pytest
 from sessionlab.entry import canonical_digest
 from sessionlab.errors import CorruptStoreError, NoStoreError
 from sessionlab.migration.audit import Change, audit_run
-from sessionlab.migration.run_folder import RUNS
+from sessionlab.migration.execute import execute
+from sessionlab.migration.rollback import plan_rollback
+from sessionlab.migration.run_folder import RUNS, RunFolder
 from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
 from tests.fixture_states import photo
@@ -137,6 +139,16 @@ def test_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (run / "plan.json").unlink()
     with pytest.raises(NoStoreError, match="is no run folder"):
         audit_run(run)
+
+
+def test_store_that_was_rolled_back_is_not_what_was_left_behind(tmp_path: Path) -> None:
+    run = moved(tmp_path)
+    with open_for_writing(tmp_path) as store:
+        store.put("agent:main:new", NEW)
+    execute(plan_rollback(RunFolder.open(run), now_ms=NOW_MS + 1), root=tmp_path, now_ms=NOW_MS + 1)
+    found = audit_run(run)
+    assert (found.verdict, len(found.notes)) == ("moved-on", 1)
+    assert "the sessions were moved on, or rolled back" in found.notes[0]
 
 
 def test_what_was_left_out_is_said(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from sessionlab.lab.figures.cost import cost_by_day, tokens_by_day
 from sessionlab.lab.figures.cron import cron_accumulation
 from sessionlab.lab.figures.forecast import size_forecast
 from sessionlab.lab.figures.growth import bytes_over_time, created_and_active, sessions_over_time
+from sessionlab.lab.figures.migration import size_before_and_after
 from sessionlab.lab.figures.problems import problems_by_code
 from sessionlab.lab.figures.size import biggest_sessions, bytes_by_field, bytes_by_kind, size_distribution, size_treemap
 from sessionlab.lab.figures.stale import age_distribution, stale_share
@@ -30,6 +31,7 @@ __all__ = [
     "operation_times",
     "problems_by_code",
     "sessions_over_time",
+    "size_before_and_after",
     "size_distribution",
     "size_forecast",
     "size_treemap",

@@ -5,6 +5,7 @@ Writes Markdown that says the same in JupyterLab, on GitHub and in a report.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sessionlab.units import format_count, format_usd
@@ -15,6 +16,11 @@ def name(text: object) -> str:
     plain = " ".join(str(text).replace("`", "'").split())
     shown = plain if len(plain) <= 80 else f"{plain[:50]}…{plain[-29:]}"
     return f"`{shown}`" if shown else "(no name)"
+
+
+def plain(text: str) -> str:
+    """Write a text that names things of a store as it is: nothing in it becomes markup, and it stays on its line."""
+    return re.sub(r"([\\$*_\[\]<>#])", r"\\\1", " ".join(text.replace("`", "'").split()))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
