@@ -152,6 +152,8 @@ class _Execution:
             if not any(one.act == "promote" for one in events) or not self._may_be_retired(to):
                 for left in remove_abandoned(self.target.path):
                     self._note("removed an abandoned stage", str(left))
+                if any(one.act == "promote" for one in events):
+                    self._put_back()
                 self._note("abandoned")
                 return None
             self._note("finish", self.plan.target_path)
@@ -191,13 +193,26 @@ class _Execution:
             return is_ours
         if to not in (None, self.target.kind):
             return False
-        plan = self._folder.plan()
-        moved = {one.key: one.digest for one in plan.moved}
-        with open_at(self.target) as store:
-            if {key: canonical_digest(entry).hex() for key, entry in store.items()} != moved:
-                return False
+        if not self._target_holds_what_was_moved():
+            return False
         held = {(one.spelling, one.source_digest) for one in read_all(self.source)}
-        return held == {pair for one in plan.entries for pair in one.in_source()}
+        return held == {pair for one in self._folder.plan().entries for pair in one.in_source()}
+
+    def _target_holds_what_was_moved(self) -> bool:
+        moved = {one.key: one.digest for one in self._folder.plan().moved}
+        with open_at(self.target) as store:
+            return {key: canonical_digest(entry).hex() for key, entry in store.items()} == moved
+
+    def _put_back(self) -> None:
+        """Give its place back to what was moved out of the way of a new store that never came to count."""
+        displaced = replace(self.target, path=Path(self.plan.displaced_to))
+        if not self.plan.displaced_to or not os.path.lexists(displaced.path):
+            return
+        if os.path.lexists(self.target.path):
+            if self._outranks or not self._target_holds_what_was_moved():
+                return  # somebody's
+            self._move(self.target, Path(f"{self.target.path}.orphan.{self.plan.created_ms + 1}"))  # the other may be called so without 1
+        self._move(displaced, self.target.path)
 
     def _tidy(self) -> None:
         """Remove the temporary files that killed runs left: nobody else knows their names."""

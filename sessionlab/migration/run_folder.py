@@ -93,7 +93,7 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Remove the temporary files that killed processes left here. Only for the holder of the store's lock."""
-        remove_leftovers(self.path / PLAN, of=(PLAN, MANIFEST, REPORT))
+        remove_leftovers(self.path / PLAN, of=(PLAN, MANIFEST, FILES, REPORT))
 
     def write_report(self, data: bytes) -> None:
         """Write the report."""

@@ -19,7 +19,7 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, SessionSummary, canonical_digest, merge, summary_of
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError
-from sessionlab.storage.files import replace_file
+from sessionlab.storage.files import remove_leftovers, replace_file
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
@@ -160,6 +160,7 @@ class DirectoryStore(WritableStore):
             held = self._access.mine()
             if held is not None and held.folder is None:
                 found(self.path, {})
+            remove_leftovers(self.path / promotions.RECORD_NAME, of=(promotions.RECORD_NAME,))
             replace_file(self.path / promotions.RECORD_NAME, [promotions.encode(promotion)])
 
     def close(self) -> None:

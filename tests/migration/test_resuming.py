@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,9 @@ from sessionlab.errors import SplitStoreError
 from sessionlab.migration.audit import audit_run
 from sessionlab.migration.execute import _Execution, execute, finish
 from sessionlab.migration.plan import plan_migration
-from sessionlab.migration.resuming import unfinished
+from sessionlab.migration.records import Plan
+from sessionlab.migration.resuming import resume, unfinished
+from sessionlab.migration.rollback import plan_rollback
 from sessionlab.migration.run_folder import runs
 from sessionlab.migration.stage import Stage
 from sessionlab.migration.startup import Outcome, migrate_one
@@ -33,6 +40,11 @@ class Killed(BaseException):
 
 def killed(state: Path, to: StoreType, monkeypatch: pytest.MonkeyPatch, *, at: int, is_after: bool) -> bool:
     """Migrate, and stop at a rename of a store, before or after it; say whether there was one so late."""
+    return stopped(plan_migration(state, to, now_ms=NOW_MS), state, monkeypatch, at=at, is_after=is_after)
+
+
+def stopped(plan: Plan, state: Path, monkeypatch: pytest.MonkeyPatch, *, at: int, is_after: bool) -> bool:
+    """Execute a plan, and do the same."""
     calls = 0
     rename = _Execution._rename
 
@@ -45,7 +57,6 @@ def killed(state: Path, to: StoreType, monkeypatch: pytest.MonkeyPatch, *, at: i
         if calls == at:
             raise Killed
 
-    plan = plan_migration(state, to, now_ms=NOW_MS)
     with monkeypatch.context() as patch:
         patch.setattr(_Execution, "_rename", counted)
         patch.setattr(Stage, "discard", lambda _self: None)
@@ -106,6 +117,34 @@ def test_sessions_born_after_the_stop_are_kept(tmp_path: Path, monkeypatch: pyte
         assert content(state) == (new, {**small_store(), "agent:main:born:later": BORN})
 
 
+@pytest.mark.parametrize("is_written", [False, True], ids=["quiet", "written"])
+@pytest.mark.parametrize("point", POINTS, ids=str)
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_way_back_that_was_stopped_can_be_gone_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: tuple[StoreType, StoreType], point: tuple[int, str], *, is_written: bool
+) -> None:
+    """C.46, C.47: what the way back had moved out of its way is in its place again when it has not come to its end."""
+    (old, new), (at, when) = pair, point
+    state = filled(tmp_path, old, small_store())
+    assert again(state, new).result == "migrated"
+    (run,) = runs(state)
+    if not stopped(plan_rollback(run, now_ms=NOW_MS + 9), state, monkeypatch, at=at, is_after=when == "after"):
+        assert at > 1
+        return
+    wanted = small_store()
+    if is_written:
+        wanted["agent:main:born:later"] = BORN
+        with open_for_writing(state) as store:
+            store.put("agent:main:born:later", BORN)
+    (location,) = locate(state)
+    resume(location, to=old)
+    (location,) = locate(state)
+    if location.kind != old:
+        execute(plan_rollback(run, now_ms=NOW_MS + 19), root=state, now_ms=NOW_MS + 19)
+    assert content(state) == (old, wanted)
+    assert unfinished(locate(state)[0]) == ()
+
+
 def test_old_store_that_was_written_after_the_new_one_counts_is_not_retired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C.34: neither chosen nor merged in silence."""
     state = filled(tmp_path, "json", small_store())
@@ -144,6 +183,30 @@ def test_report_that_is_missing_is_written_by_the_next_migration(tmp_path: Path)
     assert again(state, "directory").result == "already"
     assert run.report() == written
     assert audit_run(run.path).verdict == "holds"
+
+
+def test_temporary_files_of_processes_that_are_no_more_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C.33: those of the old store's lock, of a run's folder, of one that has no plan yet, and of the record that knows the new store."""
+    (gone := subprocess.Popen([sys.executable, "-c", ""])).wait()
+    left = f"{gone.pid}.{uuid.uuid4()}.tmp"
+    state = filled(tmp_path, "json", small_store())
+    folder, unborn = sessions_dir(state), state / ".sessionlab" / "runs" / "unborn"
+    assert killed(state, "directory", monkeypatch, at=2, is_after=True)
+    (run,) = runs(state)
+    unborn.mkdir()
+    litter = [folder / f"sessions.json.lock.{left}", run.path / f"manifest.jsonl.{left}", unborn / f"plan.json.{left}"]
+    for path in litter:
+        path.write_bytes(b"{}")
+    (folder / "sessions.json.lock").write_bytes(json.dumps({"pid": gone.pid}).encode())
+    own = run.path / f"report.json.{os.getpid()}.{uuid.uuid4()}.tmp"
+    own.write_bytes(b"{}")
+    assert again(state, "directory").is_resumed
+    assert [path for path in (*litter, unborn, folder / "sessions.json.lock") if path.exists()] == []
+    assert own.exists()
+    record = folder / "sessions.d" / f"promotion.json.{left}"
+    record.write_bytes(b"{}")
+    assert again(state, "json").result == "migrated"
+    assert list(folder.rglob(record.name)) == []
 
 
 def test_torn_last_event_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
