@@ -31,7 +31,7 @@ def before_after(dossier: Dossier, *, rounds: int = 10) -> pd.DataFrame:
         rounds: How often each operation is measured.
 
     Returns:
-        One row per store and operation, none when one of the stores is gone. Columns: `store` (str), `operation` (str), `median_ms`
+        One row per store and operation, none when one of the stores is gone or is OpenClaw's own. Columns: `store` (str), `operation` (str), `median_ms`
         (float).
 
     Raises:
@@ -40,7 +40,7 @@ def before_after(dossier: Dossier, *, rounds: int = 10) -> pd.DataFrame:
     import pandas as pd
 
     moved = dossier.plan.moved
-    if dossier.old is None or dossier.new is None or not moved:
+    if dossier.old is None or dossier.new is None or dossier.old.kind == "openclaw" or not moved:
         return pd.DataFrame(columns=_COLUMNS)
     key, counted, now_ms = moved[len(moved) // 2].key, itertools.count(), dossier.clock.now_ms
     operations: dict[str, Callable[[WritableStore], object]] = {

@@ -19,7 +19,7 @@ from sessionlab.migration.compare import differing_paths
 from sessionlab.migration.places import named_store
 from sessionlab.migration.reading import raw_entries
 from sessionlab.migration.records import EntryPlan
-from sessionlab.stores.location import open_at
+from sessionlab.stores.location import StoreLocation, open_at
 
 What = Literal["set aside", "merged", "normalised", "changed since", "gone since", "added since"]
 _WORDS: Final[Mapping[str, What]] = {"set-aside": "set aside", "merge": "merged", "normalise": "normalised"}
@@ -70,7 +70,8 @@ def differences(dossier: Dossier, *, most: int = 200) -> tuple[Difference, ...]:
     wanted = {spelling for one in own for spelling, _ in one.in_source()}
     wanted |= {spelling for one in dossier.plan.entries if one.key in {c.key for _, c in since} for spelling, _ in one.in_source()}
     old = _old_entries(dossier, wanted)
-    found = [_of_plan(one, old) for one in own]
+    new = _entries_of(dossier.new, [one.key for one in own if one.digest]) if dossier.plan.operation == "export" else {}
+    found = [_of_plan(one, old, new.get(one.key)) for one in own]
     return (*found, *_changes(dossier, since, old))
 
 
@@ -108,12 +109,13 @@ def _old(raw: bytes, spelling: str, line: int | None) -> _Old:
     return _Old(line, entry, canonical_digest(entry).hex())
 
 
-def _of_plan(one: EntryPlan, old: dict[str, list[_Old]]) -> Difference:
+def _of_plan(one: EntryPlan, old: dict[str, list[_Old]], new: Entry | None) -> Difference:
+    """Return the difference of one session; `new` is what the new store holds, of an export, which does more than giving new names."""
     # What has been written since is not what was moved: its lines and paths would mislead.
     held = [kept for spelling, digest in one.in_source() for kept in old.get(spelling, ()) if kept.digest == digest]
     lines = [one.line] if one.line is not None else [kept.line for kept in held if kept.line is not None]
     modern = [(kept, normalise_legacy(kept.entry)) for kept in held if kept.entry is not None]
-    moved = next((entry for _, entry in modern if canonical_digest(entry).hex() == one.digest), None)
+    moved = next((entry for entry in (new, *(entry for _, entry in modern)) if entry and canonical_digest(entry).hex() == one.digest), None)
     paths = [path for kept, _ in modern if moved is not None for path in differing_paths(kept.entry, moved)]
     return Difference(
         what=_WORDS[one.action],
@@ -157,5 +159,11 @@ _WHY: Final[Mapping[str, str]] = {
 def _now_entries(dossier: Dossier, wanted: list[str]) -> dict[str, Entry]:
     if not wanted or dossier.audit is None or not dossier.audit.counts_now:
         return {}
-    with open_at(named_store(Path(dossier.audit.counts_now))) as store:
+    return _entries_of(named_store(Path(dossier.audit.counts_now)), wanted)
+
+
+def _entries_of(location: StoreLocation | None, wanted: list[str]) -> dict[str, Entry]:
+    if location is None or not wanted:
+        return {}
+    with open_at(location) as store:
         return {key: entry for key in wanted if (entry := store.get(key)) is not None}

@@ -20,12 +20,14 @@ from sessionlab.lab.dossier_sizes import sizes
 from sessionlab.lab.figures import dossier_tables as tables
 from sessionlab.lab.findings import migration as findings
 from sessionlab.migration.execute import execute
+from sessionlab.migration.export import plan_export
+from sessionlab.migration.export_folder import export_openclaw
 from sessionlab.migration.plan import plan_migration
 from sessionlab.migration.rollback import plan_rollback
 from sessionlab.migration.run_folder import RUNS, RunFolder
 from sessionlab.settings import StoreType
 from sessionlab.stores import locate, open_for_writing
-from tests.fixture_states import photo
+from tests.fixture_states import photo, shared_state
 from tests.migration.test_execute import NOW_MS, PAIRS, filled, migrated, sessions_dir
 from tests.stores.sample_entries import small_store
 
@@ -272,6 +274,33 @@ def test_what_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
     (sessions_dir(state) / "sessions.json").write_text('{"agent:main:other": {"sessionId": "x"}}')
     with pytest.raises(SplitStoreError):
         open_dossier(source=state, target="directory")
+
+
+def test_dossier_of_an_export_compares_its_files_too(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    state = shared_state("sqlite-2026.9", tmp_path_factory)
+    report = export_openclaw(plan_export(state, tmp_path / "out", now_ms=NOW_MS))
+    (run,) = report.runs
+    before = photo(state)
+    dossier = open_dossier(run)
+    said = everything_said(dossier)
+    assert photo(state) == before
+    assert dossier.standing == "holds"
+    assert "Nothing to roll back: an export only reads" in said
+    assert before_after(dossier).empty
+    assert "$.deliveryContext" in said
+    (first, *_) = sorted((tmp_path / "out" / "agents").rglob("*.jsonl"))
+    first.write_text("")
+    assert "1 file beside them changed or gone since" in findings.verdict(open_dossier(run))
+
+
+def test_run_that_cannot_be_rolled_back_by_itself_says_by_what(tmp_path: Path) -> None:
+    run = moved(tmp_path, "json", "directory")
+    (old,) = sessions_dir(tmp_path).glob("sessions.json.bak.*")
+    old.unlink()
+    dossier = open_dossier(run)
+    assert dossier.standing == "holds"
+    assert f"sessionlab rollback --store {sessions_dir(tmp_path) / 'sessions.d'}" in findings.way_back(dossier)
+    assert "which the run left behind, is gone" in findings.remarks(dossier)
 
 
 def test_run_that_was_copied_elsewhere_is_still_that_run(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def fates_table(dossier: Dossier) -> pd.DataFrame:
     counts = Counter(one.action for one in dossier.plan.entries)
     rows = [(*_ACTIONS[action], format_count(counts[action])) for action in _ACTIONS if counts[action] or action == "move"]
     rows.append(("In the new store", "sessions that were verified to be in it", format_count(len(dossier.plan.moved))))
+    if dossier.audit is not None and dossier.audit.files:
+        changed = f"{format_count(len(dossier.audit.files_changed))} of them changed or gone since, by their SHA-256 in files.jsonl"
+        rows.append(("Files beside it", changed, format_count(dossier.audit.files)))
     read = sum(len(one.in_source()) for one in dossier.plan.entries)
     rows.insert(0, ("Entries of the old store", "spellings of one key counted each", format_count(read)))
     return _frame({"Sessions": [row[0] for row in rows], "Number": [row[2] for row in rows], "What it means": [row[1] for row in rows]})

@@ -128,7 +128,7 @@ def took(dossier: Dossier) -> str:
 def waits(times: pd.DataFrame) -> str:
     """Say how much longer or shorter a program waits; `times` is of `bench.before_after`."""
     if times.empty:
-        return "One of the two stores is gone, or empty: there is nothing to compare."
+        return "One of the two stores is gone, empty, or OpenClaw's own, which is only read: there is nothing to compare."
     parts = []
     for operation, own in times.groupby("operation", sort=False):
         before, after = (float(value) for value in own["median_ms"].tolist())
@@ -143,6 +143,8 @@ def way_back(dossier: Dossier) -> str:
         do = _command("migrate", _original(dossier), "--agent", plan.agent_id, "--to", plan.target_kind)
         return f"Nothing was done, so there is nothing to roll back. To do it, and then to undo it:{_block(do, _UNDO)}"
     match dossier.standing:
+        case _ if plan.operation == "export":
+            return "Nothing to roll back: an export only reads, and what it made is a folder of its own."
         case "rolled-back":
             by = f" by the run {name(dossier.back.run_id)}" if dossier.back is not None else ""
             return f"Nothing to do: it was rolled back{by}."
@@ -161,6 +163,9 @@ def way_back(dossier: Dossier) -> str:
             return f"The run was itself a way back. To move the sessions again:{_block(again)}"
         case _ if dossier.private is not None:
             return f"The copy goes away with this notebook. Of a run of your own, with the folder that the move prints:{_block(_UNDO)}"
+        case _ if dossier.audit is not None and not dossier.audit.can_go_back:
+            by_store = _command("rollback", "--store", plan.target_path)
+            return f"By this run it is refused: what it left behind is not what it was. From what the store holds now:{_block(by_store)}"
         case _:
             back = _command("rollback", dossier.run.path)
             return f"Sessions born since come along; the store that is rolled back is kept under another name:{_block(back)}"
@@ -178,6 +183,7 @@ def _since(audit: Audit) -> str:
     parts = [f"{kept:,} are as they were moved"]
     parts += [f"{len(audit.changed):,} changed since"] if audit.changed else []
     parts += [f"{len(audit.removed):,} gone since"] if audit.removed else []
+    parts += [f"{count(len(audit.files_changed), 'file')} beside them changed or gone since"] if audit.files_changed else []
     return listing(parts) + (f"; {count(len(audit.added), 'session')} came since" if audit.added else "")
 
 
