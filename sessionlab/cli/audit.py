@@ -89,7 +89,7 @@ def _echo(found: Audit) -> None:
     for name in found.files_changed[:_SHOWN]:
         click.echo(on_one_line(f"  {'file':<12}  {name}"))
     _echo_more(len(found.files_changed))
-    if found.verdict != "contradictory" and report.way_back and found.counts_now == found.store_path:
+    if found.can_go_back:
         click.echo(f"To roll back: {way_back(Path(found.run_dir))}")
 
 

@@ -7,6 +7,7 @@ own keeps it.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,18 @@ import click
 
 from sessionlab import keys, layout
 from sessionlab.cli.asked import asked_place, end_with, on_one_line, path_argument
-from sessionlab.cli.moving import Tell, counted, echo_differences, echo_facts, echo_plan, echo_report, plan_facts, way_back, with_rate
+from sessionlab.cli.moving import (
+    Tell,
+    counted,
+    echo_differences,
+    echo_facts,
+    echo_plan,
+    echo_report,
+    openclaw_note,
+    plan_facts,
+    way_back,
+    with_rate,
+)
 from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.settings import StoreType
@@ -84,6 +96,9 @@ def command(
     when it becomes a database; any other old store is renamed to NAME.bak.TIME. Transcripts are not touched. What was done is kept in
     .sessionlab/runs of the state folder. A run that was stopped is finished or cleaned up by the next one.
 
+    OpenClaw itself reads neither sessions.sqlite nor sessions.d: they are for programs that open them through sessionlab. Stop OpenClaw
+    before its store is moved, and roll back before it starts again.
+
     Exit codes: 0 done, or nothing to do; 3 an entry was left out or cannot be read; 4 the store changed meanwhile, or two stores disagree;
     10 no store, or no room; 11 locked; 1 any other failure.
     """
@@ -126,34 +141,43 @@ def _run(asked: _Asked, *, as_json: bool) -> None:
 
     now_ms = time.time_ns() // 1_000_000
     rehearsals: dict[str, Rehearsal] = {}
-    with progress() as tell:
-        told = with_rate(tell)
-        if asked.is_all:
-            summary = migrate_all(
-                asked.place,
-                asked.to,
-                now_ms=now_ms,
-                set_aside=asked.set_aside,
-                is_dry_run=asked.is_dry_run,
-                on_progress=told,
-                settings=asked.settings,
-            )
-        else:
-            one = migrate_one(
-                _target(asked), asked.to, now_ms=now_ms, set_aside=asked.set_aside, is_dry_run=asked.is_dry_run, on_progress=told
-            )
-            summary = Summary(asked.to, (one,))
-        if asked.is_rehearsal:
-            summary, rehearsals = _rehearsed(asked, summary, now_ms, told)
-    _echo(asked, summary, rehearsals, as_json=as_json)
+    others: tuple[str, ...] = ()
+    done: list[Outcome] = []
+    try:
+        with progress() as tell:
+            told = with_rate(tell)
+            if asked.is_all:
+                summary = migrate_all(
+                    asked.place,
+                    asked.to,
+                    now_ms=now_ms,
+                    set_aside=asked.set_aside,
+                    is_dry_run=asked.is_dry_run,
+                    on_progress=told,
+                    on_outcome=done.append,
+                    settings=asked.settings,
+                )
+            else:
+                target, others = _target(asked)
+                one = migrate_one(
+                    target, asked.to, now_ms=now_ms, set_aside=asked.set_aside, is_dry_run=asked.is_dry_run, on_progress=told
+                )
+                summary = Summary(asked.to, (one,))
+            if asked.is_rehearsal:
+                summary, rehearsals = _rehearsed(asked, summary, now_ms, told)
+    except KeyboardInterrupt:
+        if done:  # what was done is done, and has a way back
+            _echo(asked, Summary(asked.to, tuple(done)), {}, (), as_json=as_json)
+        raise
+    _echo(asked, summary, rehearsals, others, as_json=as_json)
     errors = [one.error for one in summary.outcomes if one.error is not None]
     has_loss = any(one.report is not None and one.report.has_loss for one in summary.outcomes)
     if errors or has_loss or not all(one.comes_back for one in rehearsals.values()):
         end_with(errors, code=1 if errors and not has_loss else 3)
 
 
-def _target(asked: _Asked) -> StoreLocation:
-    """Return the one store that is meant: that which counts.
+def _target(asked: _Asked) -> tuple[StoreLocation, tuple[str, ...]]:
+    """Return the one store that is meant, that which counts, and the other agents that have one.
 
     Raises:
         NoStoreError: There is none.
@@ -163,17 +187,19 @@ def _target(asked: _Asked) -> StoreLocation:
 
     if asked.is_store and asked.place.is_dir() and asked.place.suffix != ".d":
         raise UsageError(f"--store {asked.place}: is a folder that holds a store; give it as PATH")
+    others: tuple[str, ...] = ()
     if asked.is_store:
         location = named_store(asked.place)
     else:
         found = locate(asked.place, settings=asked.settings)
         agent = keys.DEFAULT_AGENT if asked.agent is None and len(found) > 1 else asked.agent
         location = only(found, asked.place, agent=agent)
+        others = tuple(one.agent_id for one in found if asked.agent is None and one.agent_id != location.agent_id)
         if location.path == asked.place:
             location = named_store(asked.place)
     if asked.place.is_file() and location.path != asked.place and location.kind != asked.to:
         raise UsageError(f"{asked.place}: does not count, {location.path} does; name that one, if it is meant")
-    return location
+    return location, others
 
 
 def _rehearsed(asked: _Asked, summary: Summary, now_ms: int, told: Tell | None) -> tuple[Summary, dict[str, Rehearsal]]:
@@ -198,7 +224,7 @@ def _rehearsed(asked: _Asked, summary: Summary, now_ms: int, told: Tell | None) 
     return replace(summary, outcomes=tuple(outcomes)), rehearsals
 
 
-def _echo(asked: _Asked, summary: Summary, rehearsals: dict[str, Rehearsal], *, as_json: bool) -> None:
+def _echo(asked: _Asked, summary: Summary, rehearsals: dict[str, Rehearsal], others: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         echo_json(
             {
@@ -206,14 +232,14 @@ def _echo(asked: _Asked, summary: Summary, rehearsals: dict[str, Rehearsal], *, 
                 "to": asked.to,
                 "dryRun": asked.is_dry_run,
                 "results": [_facts(one, rehearsals.get(one.agent_id)) for one in summary.outcomes],
-                **({"summary": summary.line} if asked.is_all else {}),
+                **({"summary": summary.line} if asked.is_all else {"otherAgents": list(others)}),
             }
         )
         return
     click.echo("Session Store Migration\n")
     for one in summary.outcomes:
         _echo_outcome(one, rehearsals.get(one.agent_id), is_dry_run=asked.is_dry_run)
-    _echo_closing(asked, summary)
+    _echo_closing(asked, summary, others)
 
 
 def _facts(one: Outcome, rehearsal: Rehearsal | None) -> dict[str, Any]:
@@ -306,7 +332,7 @@ def _echo_outcome(one: Outcome, rehearsal: Rehearsal | None, *, is_dry_run: bool
     click.echo("")
 
 
-def _echo_closing(asked: _Asked, summary: Summary) -> None:
+def _echo_closing(asked: _Asked, summary: Summary, others: Sequence[str]) -> None:
     """Print the closing lines (B.36); the last says how to roll back."""
     by_status: dict[str, list[Outcome]] = {}
     for one in summary.outcomes:
@@ -323,8 +349,15 @@ def _echo_closing(asked: _Asked, summary: Summary) -> None:
         click.echo(f"{len(failed)} agent(s) failed to migrate.")
     if asked.is_all and summary.line:
         click.echo(on_one_line(summary.line))
+    if others:
+        click.echo(f"Other agents were left alone: {', '.join(others)}. --all-agents moves theirs, too.")
+    if any(one.kind == "json" for one in migrated) and asked.to != "json":
+        click.echo(f"Note: {openclaw_note(asked.to)}")
     if migrated and (asked.settings.store_type or "json") != asked.to:
-        click.echo(f'Tip: set session.storeType to "{asked.to}" in {layout.CONFIG_NAME}, so that new stores are of that kind, too.')
+        click.echo(
+            f'Tip: session.storeType "{asked.to}" in {layout.CONFIG_NAME} lets sessionlab make new stores of that kind, too. '
+            "Only where OpenClaw does not read that file: it refuses keys that it does not know."
+        )
     for one in migrated:
         if one.run_dir is not None:
             click.echo(f"To roll back{f' {one.agent_id}' if len(migrated) > 1 else ''}: {way_back(one.run_dir)}")

@@ -62,6 +62,17 @@ def counted(number: int, noun: str) -> str:
     return f"{format_count(number)} {noun if number == 1 else plural}"
 
 
+def openclaw_note(kind: str) -> str:
+    """Return what whoever runs OpenClaw must know of a store that is not `sessions.json`; "" of one that is."""
+    if kind == "json":
+        return ""
+    name = layout.SQLITE_SESSIONS if kind == "sqlite" else layout.DIRECTORY_SESSIONS
+    return (
+        f"OpenClaw itself does not read {name}, only programs that open it through sessionlab do; what OpenClaw writes to "
+        f"{layout.JSON_STORE} after the move is not in it. Stop OpenClaw first, and roll back before it starts again."
+    )
+
+
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return a plan for JSON: every entry that does not simply move, and how many do."""
     return {
@@ -79,6 +90,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "retiredPath": plan.retired_path or plan.source.path,
         "displacedPath": plan.displaced_path,
         "displacedTo": plan.displaced_to,
+        "displacedSessions": list(plan.displaced_sessions),
         "sessions": len(plan.moved),
         "actions": _actions(plan.entries),
         "bytes": sum(one.bytes for one in plan.moved),
@@ -102,6 +114,7 @@ def echo_plan(plan: Plan) -> None:
         ("to", plan.target_path),
         *([("in its place", f"{plan.displaced_path}, which is moved to {plan.displaced_to}")] if plan.displaced_path else []),
         *(("warning", warning) for warning in plan.warnings),
+        *([("note", note)] if plan.source.kind == "json" and (note := openclaw_note(plan.target_kind)) else []),
     ]
     echo_facts(lines)
     echo_differences(plan.entries)
@@ -118,6 +131,7 @@ def echo_report(report: Report, run_dir: Path) -> None:
         ("time", f"{report.seconds:g} s, verification included"),
         ("run", str(run_dir)),
         *(("warning", warning) for warning in report.warnings),
+        *([("displaced", f"what lay there is {report.displaced_to} now")] if report.displaced_to else []),
     ]
     echo_facts(lines)
 

@@ -18,7 +18,7 @@ import click
 
 from sessionlab import layout
 from sessionlab.cli.asked import end_with, on_one_line
-from sessionlab.cli.moving import Tell, asked_run, echo_plan, echo_report, plan_facts, with_rate
+from sessionlab.cli.moving import Tell, asked_run, echo_facts, echo_plan, echo_report, plan_facts, with_rate
 from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
 from sessionlab.stores.locating import find_state_dir, locate
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What came of one store: `plan` is `None` when there was nothing to do, `report` when nothing was done."""
+    """What came of one store: `plan` is `None` when there was nothing to do, with the reason, `report` when nothing was done."""
 
     path: Path
+    reason: str = ""
     plan: Plan | None = None
     report: Report | None = None
     run_dir: Path | None = None
@@ -105,7 +106,7 @@ class _Job:
             resume(location, to=done.source.kind)
             location = named_store(location.path)
         if location.path == source.path and done.operation != "export":
-            return _Way(source.path)
+            return _Way(source.path, f"the sessions are there already: the run {run.path.name} has been rolled back")
         return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)
 
     def of_all(self, state_dir: Path) -> Iterator[_Way]:
@@ -115,7 +116,9 @@ class _Job:
         except NoStoreError:
             return
         for location in located:
-            if location.kind != "openclaw":  # it never was a JSON store of ours
+            if location.kind == "openclaw":
+                yield _Way(location.path, "is OpenClaw's own database: 'sessionlab export openclaw' makes files of it")
+            else:
                 yield self._of(location)
 
     def of_store(self, path: Path) -> _Way:
@@ -142,9 +145,9 @@ class _Job:
                 resume(location, to="json")
                 location = named_store(location.path)
             if location.kind == "json":
-                return _Way(location.path)
+                return _Way(location.path, f"is {layout.JSON_STORE} already")
             if location.kind == "openclaw":
-                raise UsageError(f"{location.path}: is OpenClaw's own database: export it to a folder of its own")
+                raise UsageError(f"{location.path}: is OpenClaw's own database: 'sessionlab export openclaw' makes files of it")
             planned = partial(plan_from, location, "json", now_ms=self.now_ms, set_aside=self.set_aside, operation="rollback")
             return self._carried_out(planned, location)
         except SessionLabError as error:
@@ -158,11 +161,11 @@ class _Job:
         plan = planned()
         path = Path(plan.target_path)
         if self.is_dry_run:
-            return _Way(path, plan)
+            return _Way(path, plan=plan)
         root = root_of(location)
         report = execute(plan, root=root, now_ms=self.now_ms, on_progress=self.tell, replan=planned)
         done = RunFolder(root / RUNS / report.run_id)
-        return _Way(path, done.plan(), report, done.path)
+        return _Way(path, plan=done.plan(), report=report, run_dir=done.path)
 
 
 def _echo(ways: list[_Way], *, is_dry_run: bool, as_json: bool) -> None:
@@ -184,6 +187,8 @@ def _echo(ways: list[_Way], *, is_dry_run: bool, as_json: bool) -> None:
             echo_report(way.report, way.run_dir)
         elif way.plan is not None:
             echo_plan(way.plan)
+        else:
+            echo_facts([("reason", way.reason)])
     click.echo(f"Summary: restored {restored}, skipped {skipped}")
 
 
@@ -197,6 +202,8 @@ def _facts(way: _Way, *, is_dry_run: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": str(way.path), "status": "failed" if way.error is not None else _verb(way, is_dry_run=is_dry_run)}
     if way.plan is not None:
         facts["plan"] = plan_facts(way.plan)
+    elif way.reason:
+        facts["reason"] = way.reason
     if way.report is not None:
         facts |= {"runDir": str(way.run_dir), "sessions": way.report.sessions, "sha256": way.report.sha256}
     if way.error is not None:

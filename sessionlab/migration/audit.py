@@ -19,6 +19,7 @@ from sessionlab import layout
 from sessionlab.entry import canonical_digest
 from sessionlab.errors import CorruptStoreError, StoreError
 from sessionlab.migration.execute import location_of
+from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, make_report
 from sessionlab.migration.run_folder import MANIFEST, REPORT, RunFolder
@@ -63,6 +64,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         files: Files that an export made beside the store; 0 of any other run.
         files_changed: Those of them that are gone, or are not what they were, by their names in the exported folder.
         notes: What else its reader should know.
+        can_go_back: Whether the run can be rolled back as it is.
     """
 
     run_id: str
@@ -79,6 +81,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     files_changed: tuple[str, ...]
     notes: tuple[str, ...]
+    can_go_back: bool
 
 
 def audit_run(folder: Path) -> Audit:
@@ -96,7 +99,7 @@ def audit_run(folder: Path) -> Audit:
         raise CorruptStoreError(folder / MANIFEST, f"holds a digest that is none ({error})") from error
     contradictions = tuple(_contradictions(run, plan, report))
     counts = _counting(plan)
-    notes = [*_notes(plan, report, counts)]
+    left_behind = tuple(_left_behind(plan, report, counts))
     then = {one.key: one.digest for one in plan.moved}
     now = dict(_digests(counts)) if counts is not None else {}
     added = tuple(Change(key=key, now=digest) for key, digest in now.items() if key not in then)
@@ -120,7 +123,8 @@ def audit_run(folder: Path) -> Audit:
         removed=removed,
         files=len(files),
         files_changed=files_changed,
-        notes=tuple(notes),
+        notes=(*_notes(plan, report, counts), *left_behind),
+        can_go_back=bool(report.way_back) and not contradictions and is_where_it_was and not left_behind,
     )
 
 
@@ -191,12 +195,12 @@ def _notes(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator
         yield f"{counts.path} counts now, not {plan.target_path}: the sessions were moved on, or rolled back"
     if report.has_loss:
         yield f"entries that could not be read and were left out: {len(plan.set_aside)}; they lie in {report.retired_path}"
-    if counts is None or str(counts.path) != report.retired_path:  # else it was put back: it is not what was left behind any more
-        yield from _left_behind(plan, report)
 
 
-def _left_behind(plan: Plan, report: Report) -> Iterator[str]:
-    """Say whether what the run left behind is still there, as it was: the way back asks for it."""
+def _left_behind(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator[str]:
+    """Say what is wrong with what the run left behind: the way back asks for it as it was."""
+    if counts is not None and str(counts.path) == report.retired_path:  # it was put back
+        return
     old = replace(location_of(plan), path=Path(report.retired_path))
     if not os.path.lexists(old.path):
         yield f"{old.path}, which the run left behind, is gone"
@@ -204,10 +208,9 @@ def _left_behind(plan: Plan, report: Report) -> Iterator[str]:
     if not plan.source.sha256 or report.operation != "migrate":
         return
     try:
-        with open_at(old) as store:
-            is_same = store.fingerprint().sha256 == plan.source.sha256
+        now = fingerprint(old)
     except StoreError as error:
         yield f"{old.path}, which the run left behind, cannot be read any more: {error.reason}"
         return
-    if not is_same:
-        yield f"{old.path}, which the run left behind, has been written since"
+    if now != plan.source.sha256:
+        yield f"{old.path}, which the run left behind, has been written since: 'sessionlab verify' shows what it holds besides"

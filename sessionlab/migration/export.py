@@ -30,7 +30,7 @@ from sessionlab.errors import (
 )
 from sessionlab.migration.export_entries import is_routed_anew, json_era, prompt_file, prompt_hash
 from sessionlab.migration.plan import bare, entry_plan, run_name
-from sessionlab.migration.reading import Read
+from sessionlab.migration.reading import Read, fingerprint_of_pairs
 from sessionlab.migration.records import EntryPlan, Plan, StoreIdentity
 from sessionlab.migration.verify_transcripts import Held, held_transcripts
 from sessionlab.stores.authority import refuse_split
@@ -229,13 +229,12 @@ def _planned(location: StoreLocation, store: OpenClawStore, target: Path, *, now
 
 def _identity(location: StoreLocation, store: OpenClawStore, planned: tuple[EntryPlan, ...]) -> StoreIdentity:
     found = [pair for one in planned for pair in one.in_source()]
-    is_sound = all(digest for _, digest in found)
     return StoreIdentity(
         kind="openclaw",
         path=str(location.path),
         sessions=len(found),
         store_bytes=store.stats().store_bytes,
-        sha256=fingerprint_of((key, bytes.fromhex(digest)) for key, digest in found).sha256 if is_sound else "",
+        sha256=fingerprint_of_pairs(found),
     )
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from sessionlab.errors import CorruptStoreError, StoreError, UnwritableError, UsageError
-from sessionlab.migration.reading import Read, read_all
+from sessionlab.migration.reading import Read, fingerprint_of_pairs, read_all
 from sessionlab.migration.records import EntryPlan, Operation, Plan, StoreIdentity
-from sessionlab.stores.authority import refuse_split
-from sessionlab.stores.base import fingerprint_of
+from sessionlab.stores.authority import refuse_split, split_rivals
 from sessionlab.stores.locating import locate, only, places
 from sessionlab.stores.location import StoreKind, StoreLocation, open_at
 from sessionlab.stores.writing import age_ms
@@ -53,7 +52,7 @@ def plan_migration(
     if location.kind == to:
         raise UsageError(f"{location.path}: is a store of type {to} already; there is nothing to move")
     if location.kind not in MIGRATABLE:
-        raise UsageError(f"{location.path}: is OpenClaw's own database, which is only read: export it to a folder of its own")
+        raise UsageError(f"{location.path}: is OpenClaw's own database, which is only read: 'sessionlab export openclaw' makes files of it")
     return plan_from(location, to, now_ms=now_ms, set_aside=set_aside, operation=operation)
 
 
@@ -72,6 +71,7 @@ def plan_from(location: StoreLocation, to: StoreKind, *, now_ms: int, set_aside:
     needed, free = _room(location.path, identity, target)
     run_id = run_name(now_ms, operation)
     displaced = target if os.path.lexists(target) else None
+    only_there = _only_in(location, target) if displaced is not None else ()
     return Plan(
         run_id=run_id,
         operation=operation,
@@ -83,11 +83,12 @@ def plan_from(location: StoreLocation, to: StoreKind, *, now_ms: int, set_aside:
         retired_path="" if (location.kind, to) == ("json", "sqlite") else f"{location.path}.bak.{now_ms}",
         displaced_path=str(displaced or ""),
         displaced_to=f"{displaced}.{_displaced_as(location, to)}.{now_ms}" if displaced is not None else "",
+        displaced_sessions=only_there,
         entries=entries,
         bytes_needed=needed,
         bytes_free=free,
         seconds_expected=round(sum(one.bytes for one in entries) / _BYTES_PER_SECOND + 0.1, 1),
-        warnings=tuple(_warnings(location, entries)),
+        warnings=tuple(_warnings(location, target, entries, only_there)),
     )
 
 
@@ -107,19 +108,17 @@ def run_name(now_ms: int, operation: Operation) -> str:
 
 def _entries(location: StoreLocation) -> tuple[tuple[EntryPlan, ...], StoreIdentity]:
     by_key: dict[str, list[Read]] = {}
-    digests: list[tuple[str, bytes]] = []
-    is_sound = True
+    digests: list[tuple[str, str]] = []
     for number, one in enumerate(read_all(location)):
         by_key.setdefault(one.key if one.entry is not None else f"\0{number}", []).append(bare(one))
-        is_sound = is_sound and bool(one.source_digest)
-        digests.append((one.spelling, bytes.fromhex(one.source_digest)))
+        digests.append((one.spelling, one.source_digest))
     entries = tuple(entry_plan(key, found, normalised="old field names, or a blank model, became today's") for key, found in by_key.items())
     identity = StoreIdentity(
         kind=location.kind,
         path=str(location.path),
         sessions=len(digests),
         store_bytes=_size(location),
-        sha256=fingerprint_of(digests).sha256 if is_sound else "",
+        sha256=fingerprint_of_pairs(digests),
     )
     return entries, identity
 
@@ -155,7 +154,9 @@ def entry_plan(key: str, found: Iterable[Read], *, normalised: str) -> EntryPlan
         return EntryPlan(key=newest.spelling, action="set-aside", digest="", bytes=newest.size, reason=newest.reason, line=newest.line)
     spellings = tuple(one.spelling for one in spelled)
     reasons = []
-    if len(spelled) > 1:
+    if len(set(spellings)) < len(spelled):
+        reasons.append(f"written {len(spelled)} times in the source: the newest counts")
+    elif len(spelled) > 1:
         reasons.append(f"{len(spelled)} spellings of one key: the newest counts, {newest.spelling[:80]!r}")
     elif newest.spelling != key:
         reasons.append(f"the key is spelled {newest.spelling[:80]!r} in the source")
@@ -186,7 +187,21 @@ def _room(source: Path, identity: StoreIdentity, target: Path) -> tuple[int, int
     return needed, free
 
 
-def _warnings(location: StoreLocation, entries: tuple[EntryPlan, ...]) -> Iterable[str]:
+def _only_in(location: StoreLocation, target: Path) -> tuple[str, ...]:
+    """Return the keys of sessions that only what lies in the target's place holds, or holds newer: somebody went on writing it."""
+    rival = next((one for one, _ in split_rivals(location) if one.path == target), None)
+    if rival is None:
+        return ()
+    own = {one.key: (one.digest, age_ms(one.key, one.entry)) for one in read_all(location) if one.entry is not None}
+    found = []
+    for one in read_all(rival):
+        digest, age = own.get(one.key, ("", 0))
+        if one.entry is None or not digest or (one.digest != digest and age_ms(one.key, one.entry) > age):
+            found.append(one.key)
+    return tuple(dict.fromkeys(found))
+
+
+def _warnings(location: StoreLocation, target: Path, entries: tuple[EntryPlan, ...], only_there: tuple[str, ...]) -> Iterable[str]:
     merged = sum(one.action == "merge" for one in entries)
     if merged:
         yield f"sessions with several spellings, of which the newest counts: {merged}; the others are named in the manifest"
@@ -196,5 +211,11 @@ def _warnings(location: StoreLocation, entries: tuple[EntryPlan, ...]) -> Iterab
     aside = sum(one.action == "set-aside" for one in entries)
     if aside:
         yield f"entries that cannot be read and are left out: {aside}"
-    if location.rivals:
-        yield f"beside it lies {', '.join(str(rival.path) for rival in location.rivals)}"
+    if only_there:
+        named = ", ".join([*(repr(key[:80]) for key in only_there[:3]), *(["..."] if len(only_there) > 3 else [])])
+        yield f"sessions that only {target.name}, which is moved out of the way, holds, or holds newer: {len(only_there)} ({named})"
+    beside = [str(rival.path) for rival in location.rivals if rival.path != target]
+    if beside:
+        yield f"beside it lies {', '.join(beside)}"
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        yield f"{target.parent} may not be written by this user: the move itself would be refused"

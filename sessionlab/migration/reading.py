@@ -5,7 +5,7 @@ Streams. An entry is decoded strictly and its digest taken over the canonical fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from sessionlab.entry import Entry, canonical_digest, normalise_legacy
 from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, InvalidKeyError, StoreError
 from sessionlab.migration.json_stream import members
 from sessionlab.stores.authority import promotion_of
+from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.directory_snapshot import DirectorySnapshot
 from sessionlab.stores.json_state import is_session
 from sessionlab.stores.location import StoreLocation, open_at
@@ -61,6 +62,21 @@ def read_all(location: StoreLocation) -> Iterator[Read]:
     """
     for spelling, raw, line in raw_entries(location):
         yield _read(spelling, raw, line, location.path)
+
+
+def fingerprint(location: StoreLocation) -> str:
+    """Return the fingerprint of what a store holds, every spelling counted; "" when an entry cannot be read. As `StoreIdentity.sha256`.
+
+    Raises:
+        StoreError: The store itself cannot be read.
+    """
+    return fingerprint_of_pairs((one.spelling, one.source_digest) for one in read_all(location))
+
+
+def fingerprint_of_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the fingerprint of (key as spelled, digest in hex); "" when one has none."""
+    known = list(pairs)
+    return fingerprint_of((key, bytes.fromhex(digest)) for key, digest in known).sha256 if all(digest for _, digest in known) else ""
 
 
 def raw_entries(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:

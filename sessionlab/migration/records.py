@@ -89,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         retired_path: Where the source's file or folder goes; "" when it stays where it is.
         displaced_path: What lies in the target's place now and is moved out of the way first; "" for nothing.
         displaced_to: Where that goes.
+        displaced_sessions: Keys of sessions that only it holds, or holds newer: they are not taken along.
         entries: The sessions, in the source's order.
         bytes_needed: Of disk space, at most, until the run is over.
         bytes_free: On the target's file system.
@@ -106,6 +107,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retired_path: str
     displaced_path: str = ""
     displaced_to: str = ""
+    displaced_sessions: tuple[str, ...] = ()
     entries: tuple[EntryPlan, ...]
     bytes_needed: int
     bytes_free: int

@@ -43,6 +43,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         differences: The sessions that did not simply move, in the source's order.
         created_ms: When the plan was made, epoch ms.
         seconds: From the lock to the end.
+        displaced_to: Where what lay in the new store's place lies now; "" for nothing.
+        displaced_sessions: Keys of sessions that only it holds, or holds newer.
         warnings: Those of the plan.
         way_back: The command that leads back.
     """
@@ -64,11 +66,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     warnings: tuple[str, ...]
     way_back: str
+    displaced_to: str = ""
+    displaced_sessions: tuple[str, ...] = ()
 
     @property
     def has_loss(self) -> bool:
-        """Whether an entry of the source is not in the target."""
-        return self.actions.get("set-aside", 0) > 0
+        """Whether an entry of the source is not in the target, nor one of what lay in its place."""
+        return self.actions.get("set-aside", 0) > 0 or bool(self.displaced_sessions)
 
 
 def make_report(folder: RunFolder) -> Report:
@@ -106,6 +110,8 @@ def make_report(folder: RunFolder) -> Report:
         ),
         created_ms=plan.created_ms,
         seconds=events[-1].seconds if events else 0.0,
+        displaced_to=plan.displaced_to,
+        displaced_sessions=plan.displaced_sessions,
         warnings=plan.warnings,
         way_back=f"sessionlab rollback {plan.run_id}" if plan.operation == "migrate" else "",
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessionlab.errors import CorruptStoreError, NoStoreError, StalePlanError, UsageError
+from sessionlab.errors import NoStoreError, StalePlanError, UsageError
 from sessionlab.migration.plan import plan_from
+from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.run_folder import RUNS, RunFolder, runs
 from sessionlab.stores.authority import refuse_split
-from sessionlab.stores.base import SessionStore
 from sessionlab.stores.locating import locate, only
-from sessionlab.stores.location import StoreKind, StoreLocation, open_at
+from sessionlab.stores.location import StoreLocation
 
 
 def plan_rollback(run: RunFolder, *, now_ms: int, set_aside: bool = False) -> Plan:
@@ -62,7 +62,7 @@ def plan_store_rollback(path: Path, *, agent: str | None = None, now_ms: int, se
     if location.kind == "json":
         return None
     if location.kind == "openclaw":
-        raise UsageError(f"{location.path}: is OpenClaw's own database: export it to a folder of its own")
+        raise UsageError(f"{location.path}: is OpenClaw's own database: 'sessionlab export openclaw' makes files of it")
     refuse_split(location)
     return plan_from(location, "json", now_ms=now_ms, set_aside=set_aside, operation="rollback")
 
@@ -88,17 +88,8 @@ def _refuse_changed(done: Plan, old: Path) -> None:
     """Raise when what a run left behind is not what it was."""
     if not old.exists():
         raise StalePlanError(old, "which the run left behind, is gone", advice="roll back with --store, which does not ask for it")
-    with _opened(done.source.kind, old, done.agent_id) as store:
-        try:
-            now = store.fingerprint().sha256
-        except CorruptStoreError:
-            if not done.source.sha256:  # it could not be read then, either
-                return
-            raise
-    if now != done.source.sha256:
+    if not done.source.sha256:  # it could not be read then, either
+        return
+    if fingerprint(StoreLocation(done.agent_id, done.source.kind, old, old.parent)) != done.source.sha256:
         advice = "find out what wrote it; 'sessionlab verify' shows what differs, --store rolls back all the same"
         raise StalePlanError(old, "which the run left behind, has been written since", advice=advice)
-
-
-def _opened(kind: StoreKind, path: Path, agent_id: str) -> SessionStore:
-    return open_at(StoreLocation(agent_id, kind, path, path.parent))

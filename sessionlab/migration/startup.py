@@ -120,6 +120,7 @@ def migrate_all(
     set_aside: bool = False,
     is_dry_run: bool = False,
     on_progress: Progress | None = None,
+    on_outcome: Callable[[Outcome], object] | None = None,
     settings: StoreSettings | None = None,
 ) -> Summary:
     """Move the stores of every agent to another kind, each in its place.
@@ -131,6 +132,7 @@ def migrate_all(
         set_aside: As for `plan_migration`.
         is_dry_run: Plan only, and write nothing.
         on_progress: As for `execute`.
+        on_outcome: Told of each store as soon as it is done: whoever is interrupted wants to know.
         settings: As for `stores.locate`.
 
     Returns:
@@ -149,19 +151,20 @@ def migrate_all(
     outcomes = []
     for agent_id in sorted({*located, *agents}):
         if agent_id in located:
-            outcomes.append(
-                migrate_one(
-                    located[agent_id],
-                    to,
-                    now_ms=now_ms,
-                    set_aside=set_aside,
-                    is_dry_run=is_dry_run,
-                    on_progress=_named(agent_id, on_progress),
-                )
+            one = migrate_one(
+                located[agent_id],
+                to,
+                now_ms=now_ms,
+                set_aside=set_aside,
+                is_dry_run=is_dry_run,
+                on_progress=_named(agent_id, on_progress),
             )
-            continue
-        place = layout.AgentFolder(agent_id, layout.agents_dir(layout.expanded(state_dir)) / agent_id).json_store
-        outcomes.append(Outcome(agent_id=agent_id, store_path=place, kind="", to=to, result="missing"))
+        else:
+            place = layout.AgentFolder(agent_id, layout.agents_dir(layout.expanded(state_dir)) / agent_id).json_store
+            one = Outcome(agent_id=agent_id, store_path=place, kind="", to=to, result="missing")
+        outcomes.append(one)
+        if on_outcome is not None:
+            on_outcome(one)
     return Summary(to, tuple(outcomes))
 
 
@@ -199,7 +202,7 @@ def migrate_one(
     plan = None
     try:
         if location.kind not in MIGRATABLE:
-            reason = f"{location.path}: is OpenClaw's own database, which is only read: export it to a folder of its own"
+            reason = f"{location.path}: is OpenClaw's own database, which is only read: 'sessionlab export openclaw' makes files of it"
             return outcome("skipped_invalid", error=UsageError(reason), warnings=("is OpenClaw's own database, which is only read",))
         refuse_split(location)
         if is_dry_run:

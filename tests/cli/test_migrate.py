@@ -21,6 +21,15 @@ from tests.fixture_states import SQLITE_STATES, own_state, photo
 PAIRS = [(old, new) for old in KINDS for new in KINDS if old != new]
 LABELS = {"json": "JSON", "sqlite": "SQLite", "directory": "Directory"}
 SECRET = "sk-planted-0123456789"
+INTERRUPTED_AT_MOVED = """
+from sessionlab.migration import startup
+real = startup.migrate_one
+def interrupted(location, *arguments, **options):
+    if location.agent_id == "moved":
+        raise KeyboardInterrupt
+    return real(location, *arguments, **options)
+startup.migrate_one = interrupted
+"""
 
 
 def content(state: Path, agent: str = "main") -> tuple[str, dict[str, Any]]:
@@ -49,6 +58,7 @@ def test_sessions_are_moved_and_the_lines_say_so(tmp_path: Path, old: str, new: 
     assert "MIGRATED  main: Migrated 3 sessions" in lines
     assert "Migrated 3 sessions across 1 agent(s)." in lines
     assert any("session.storeType" in line for line in lines) == (new != "json")
+    assert any("OpenClaw itself does not read" in line for line in lines) == (old == "json")
     (run,) = (state / ".sessionlab" / "runs").iterdir()
     assert lines[-1] == f"To roll back: sessionlab rollback {run}"
     assert content(state) == (new, some_sessions())
@@ -131,11 +141,22 @@ def test_all_agents_are_moved_each_for_itself(tmp_path: Path) -> None:
     assert document["results"][3]["error"]["exit_code"] == 3
 
 
+def test_whoever_interrupts_is_told_what_was_done(tmp_path: Path) -> None:
+    state = three_agents(tmp_path)
+    done = sessionlab_after(INTERRUPTED_AT_MOVED, "migrate", state, "--to", "directory", "--all-agents")
+    assert done.returncode == 130
+    assert "MIGRATED  main: Migrated 3 sessions\n" in done.stdout
+    assert "To roll back: sessionlab rollback " in done.stdout
+    assert (content(state)[0], content(state, "moved")[0]) == ("directory", "sqlite")
+
+
 def test_default_target_is_the_default_agent(tmp_path: Path) -> None:
     """B.32."""
     state = made_state(made_state(tmp_path, "json", some_sessions()), "json", some_sessions(agent="ops"), agent="ops")
     sessionlab("migrate", state, "--to", "sqlite")
     assert (content(state)[0], content(state, "ops")[0]) == ("sqlite", "json")
+    done = sessionlab("migrate", state, "--to", "directory", "--dry-run")
+    assert "Other agents were left alone: ops. --all-agents moves theirs, too.\n" in done.stdout
     assert sessionlab("migrate", state, "--to", "directory", "--agent", "ops").returncode == 0
     assert (content(state)[0], content(state, "ops")[0]) == ("sqlite", "directory")
     assert "has no store of agent 'nobody'" in one_line_error(sessionlab("migrate", state, "--to", "json", "--agent", "nobody"), 10)

@@ -43,6 +43,7 @@ def test_run_is_rolled_back_with_what_was_born_after_it(tmp_path: Path, old: str
     assert content(tmp_path) == (old, {**some_sessions(), "agent:main:later": BORN})
     again = sessionlab("rollback", run)
     assert (again.returncode, plain(again.stdout)) == (0, [f"skipped {path}", "Summary: restored 0, skipped 1"])
+    assert "has been rolled back" in again.stdout
     assert sessionlab("migrate", tmp_path, "--to", new).returncode == 0
     assert content(tmp_path)[0] == new
 
@@ -80,6 +81,9 @@ def test_all_agents_are_rolled_back_when_that_is_asked_for(tmp_path: Path) -> No
     done = sessionlab("rollback", "--state-dir", tmp_path, "--all-agents")
     paths = [store_path(tmp_path, "json", agent=agent) for agent in ("main", "ops")]
     assert plain(done.stdout) == [*(f"restored {path}" for path in paths), "Summary: restored 2, skipped 0"]
+    again = sessionlab("rollback", "--state-dir", tmp_path, "--all-agents")
+    assert plain(again.stdout) == [*(f"skipped {path}" for path in paths), "Summary: restored 0, skipped 2"]
+    assert again.stdout.count("  reason        is sessions.json already\n") == 2
     (tmp_path / "none" / "agents").mkdir(parents=True)
     nothing = sessionlab("rollback", "--state-dir", tmp_path / "none", "--all-agents")
     assert (nothing.returncode, nothing.stdout) == (0, "No session stores found.\n")
@@ -123,6 +127,19 @@ def test_two_stores_that_disagree_are_not_chosen_between_unless_one_is_named(tmp
     assert sessionlab("rollback", "--store", store_path(tmp_path, "sqlite")).returncode == 0
     assert content(tmp_path) == ("json", some_sessions())
     assert stranger in [path.read_text() for path in file.parent.glob("sessions.json.*") if not path.name.endswith(".lock")]
+
+
+def test_session_that_only_the_old_file_holds_is_named_and_ends_with_3(tmp_path: Path) -> None:
+    run = moved(tmp_path, "json", "sqlite")
+    file = store_path(tmp_path, "json")
+    file.write_text(json.dumps({**some_sessions(), "agent:main:theirs": BORN}))
+    audited = sessionlab("audit", run)
+    assert (audited.returncode, "has been written since" in audited.stdout, "To roll back" in audited.stdout) == (0, True, False)
+    done = sessionlab("rollback", "--store", store_path(tmp_path, "sqlite"))
+    assert done.returncode == 3
+    assert "moved out of the way, holds, or holds newer: 1 ('agent:main:theirs')" in done.stdout
+    (backup,) = file.parent.glob("sessions.json.bak.*")
+    assert f"  displaced     what lay there is {backup} now\n" in done.stdout
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:

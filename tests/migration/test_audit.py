@@ -87,7 +87,9 @@ def test_what_was_left_behind_is_looked_at_as_well(tmp_path: Path) -> None:
     (old,) = sessions_dir(tmp_path).glob("sessions.json.bak.*")
     text = old.read_bytes()
     old.write_bytes(text.replace(b'"sessionId": "', b'"sessionId": "x', 1))
-    assert audit_run(run).notes == (f"{old}, which the run left behind, has been written since",)
+    found = audit_run(run)
+    note = f"{old}, which the run left behind, has been written since: 'sessionlab verify' shows what it holds besides"
+    assert (found.notes, found.verdict, found.can_go_back) == ((note,), "holds", False)
     old.write_bytes(b"[]")
     assert "cannot be read any more" in audit_run(run).notes[0]
     old.unlink()

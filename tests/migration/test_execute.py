@@ -13,7 +13,7 @@ from sessionlab.errors import CorruptStoreError, SplitStoreError, StalePlanError
 from sessionlab.migration.audit import audit_run
 from sessionlab.migration.execute import execute
 from sessionlab.migration.inspect import inspect
-from sessionlab.migration.plan import plan_migration
+from sessionlab.migration.plan import plan_from, plan_migration
 from sessionlab.migration.report import Report
 from sessionlab.migration.rollback import plan_rollback
 from sessionlab.migration.run_folder import RunFolder
@@ -268,6 +268,42 @@ def test_rollback_is_refused_when_the_old_file_has_changed(tmp_path: Path) -> No
         with pytest.raises((StalePlanError, SplitStoreError)):
             plan_rollback(run, now_ms=NOW_MS)
         assert photo(state) == before
+
+
+def test_key_that_is_written_twice_does_not_block_the_way_back(tmp_path: Path) -> None:
+    state = filled(tmp_path, "json", {})
+    text = b'{"agent:main:a": {"sessionId": "1", "updatedAt": 9}, "agent:main:a": {"sessionId": "2", "updatedAt": 2}}'
+    (sessions_dir(state) / "sessions.json").write_bytes(text)
+    report = migrated(state, "directory")
+    assert report.differences[0].reason == "written 2 times in the source: the newest counts"
+    run = RunFolder.open(state / ".sessionlab" / "runs" / report.run_id)
+    Path(report.retired_path).touch()
+    assert audit_run(run.path).notes == ()
+    execute(plan_rollback(run, now_ms=NOW_MS + 1), root=state, now_ms=NOW_MS + 1)
+    assert content(state) == ("json", {"agent:main:a": {"sessionId": "1", "updatedAt": 9}})
+
+
+def test_sessions_that_only_the_replaced_store_holds_are_named(tmp_path: Path) -> None:
+    state = filled(tmp_path, "json", dict(ENTRIES))
+    migrated(state, "sqlite")
+    first, second, third = list(ENTRIES)[:3]
+    with open_for_writing(state) as store:
+        store.delete(third)
+    file = sessions_dir(state) / "sessions.json"
+    old = json.loads(file.read_bytes())
+    old["agent:main:theirs"] = {"sessionId": "t", "updatedAt": 5}
+    old[first]["updatedAt"] += 1
+    old[second]["updatedAt"] -= 1
+    file.write_bytes(codec.encode_indented(old))
+    (location,) = locate(state)
+    plan = plan_from(location, "json", now_ms=NOW_MS, set_aside=False, operation="rollback")
+    assert set(plan.displaced_sessions) == {"agent:main:theirs", first, third}
+    assert any("holds newer: 3 (" in text for text in plan.warnings)
+    report = execute(plan, root=state, now_ms=NOW_MS)
+    assert report.has_loss
+    assert json.loads(Path(report.displaced_to).read_bytes()) == old
+    run = state / ".sessionlab" / "runs" / report.run_id
+    assert (audit_run(run).verdict, audit_run(run).report) == ("holds", report)
 
 
 def test_inspection_says_what_could_be_moved(tmp_path: Path) -> None:
