@@ -24,6 +24,7 @@ case "$1 ${2:-}" in
     "-m venv")
         mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$SESSIONLAB" "$3/bin/sessionlab" ;;
     "-m pytest") echo "home $HOME" ;;
+    "-m sessionlab.bench") shift 2; echo "all measurements $*" ;;
     "-m pip") case "$*" in *uv.lock.txt*) exit 1 ;; *) [ -z "${NO_NETWORK:-}" ] ;; esac ;;
 esac
 """
@@ -184,6 +185,27 @@ def test_report_goes_to_its_folder_and_its_source_is_the_command_lines_choice(pr
     assert run(project, "report", "--hide-code").stdout.startswith(f"<report><growth><-o><{target}><--hide-code>/|")
     assert run(project, "report", "--state-dir", "x y").stdout.startswith(f"<report><growth><-o><{target}><--state-dir><x y>/|")
     assert target.parent.is_dir()
+    # Its own name may be said, as to `sessionlab report`; another one is that command's to judge.
+    assert run(project, "report", "growth", "--state-dir", "x").stdout.startswith(f"<report><growth><-o><{target}><--state-dir><x>/|")
+    assert run(project, "report", "--json", "growth", "--sample").stdout.startswith(f"<report><growth><-o><{target}><--json><--sample>/|")
+    assert run(project, "report", "grwth", "-o", "x").stdout.startswith("<report><grwth><-o><x>/|")
+
+
+def test_bench_measures_everything_or_what_is_named(project: Path) -> None:
+    install_python(project, "python3")
+    assert run(project, "bench").stdout == "all measurements \n"
+    assert run(project, "bench", "--quick").stdout == "all measurements --quick\n"
+    assert run(project, "bench", "stores", "--quick").stdout.startswith("<bench><stores><--quick>/|")
+
+
+def test_command_line_knows_how_it_was_called(project: Path) -> None:
+    install_python(project, "python3")
+    (project.parent / "sessionlab").write_text('#!/bin/sh\nprintf "%s" "$SESSIONLAB_CALLED_AS"\n', encoding="utf-8")
+    assert run(project, "info").stdout == str(project / "run")
+    env = {"PATH": str(project.parent / "bin"), "HOME": str(project.parent / "home")}
+    for command, name in ((["./run"], "./run"), (["sh", "run"], "./run")):
+        done = subprocess.run([*command, "info"], cwd=project, env=env, capture_output=True, text=True, check=False)
+        assert done.stdout == name, done.stderr
 
 
 @pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]], ids=" ".join)

@@ -2,7 +2,7 @@
 
 Every command takes `--json`, whose object carries `schema_version`. Exit codes: 0 ok, 1 findings, 2 usage, 3 data loss or a store that
 cannot be read as what it claims to be, 4 conflict, 10 no store or none that can be read, 11 locked, 12 unknown format version, 130
-interrupted, 143 terminated.
+interrupted, 141 whoever read the output went away, 143 terminated.
 Commands are imported when they are called, and heavy packages only inside them: `--help` answers at once.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
-import io
 import os
 import signal
 import sys
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from sessionlab import __version__
-from sessionlab.errors import SessionLabError
+from sessionlab.cli import calling, streams
+from sessionlab.errors import SessionLabError, UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -49,8 +49,10 @@ _COMMANDS: Final = {
 _EXIT_CODES: Final = (
     "Exit codes: 0 ok, 1 findings, no such session or a failed notebook, 2 usage (an output that cannot be written, too), 3 a store that "
     "is not what it claims to be, 4 two stores that disagree, 10 no store, or none that can be read, 11 locked, 12 unknown format "
-    "version, 130 interrupted, 143 terminated."
+    "version, 130 interrupted, 141 whoever read the output went away, 143 terminated."
 )
+_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+"""As of a program that SIGPIPE ends."""
 _END_SIGNALS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -107,36 +109,44 @@ def main_group(ctx: click.Context, *, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    arguments = sys.argv[1:]
+    calling.take_name()
     _listen()
-    for stream in (sys.stdout, sys.stderr):
-        # A file name need not be UTF-8, and a terminal need not have every letter: shown escaped, never a crash. It stays valid JSON.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams.watch()
     try:
-        code = main_group.main(args=arguments, prog_name="sessionlab", standalone_mode=False)
+        try:
+            code = _run(sys.argv[1:])
+            streams.flush()
+        except (click.Abort, KeyboardInterrupt):
+            _interrupted()
+    except streams.OutputLostError as lost:
+        code = _BROKEN_PIPE  # whoever read our output has enough of it (`sessionlab ... | head`), which is nothing to speak of
+        if not lost.is_unread:
+            click.echo(f"sessionlab: cannot write the output: {lost.reason}", err=True)
+            code = UsageError.exit_code
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command, say what went wrong, and return the exit code."""
+    try:
+        code = main_group.main(args=arguments, prog_name=calling.program(), standalone_mode=False)
     except SessionLabError as error:
-        _fail(error, str(error), error.exit_code, arguments)
+        return _failed(error, str(error), error.exit_code, arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.UsageError as error:
-        hint = f"; see 'sessionlab {error.ctx.command_path.partition(' ')[2]} --help'".replace("  ", " ") if error.ctx is not None else ""
-        _fail(error, error.format_message().rstrip(".") + hint, error.exit_code, arguments)
+        command = error.ctx.command_path.removeprefix(calling.program()) if error.ctx is not None else None
+        hint = f"; see '{calling.program()}{command} --help'" if command is not None else ""
+        return _failed(error, error.format_message().rstrip(".") + hint, error.exit_code, arguments)
     except click.ClickException as error:
-        _fail(error, error.format_message(), error.exit_code, arguments)
-    except (click.Abort, KeyboardInterrupt):
-        _interrupted()
+        return _failed(error, error.format_message(), error.exit_code, arguments)
     except RuntimeError as error:
         # That is what DuckDB makes of Ctrl-C during a query.
         if "interrupted" not in str(error).lower():
             raise
-        _interrupted()
-    except BrokenPipeError:
-        # Whoever read our output has enough of it (`sessionlab ... | head`): not an error, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        raise KeyboardInterrupt from error
+    return code if isinstance(code, int) else 0
 
 
 def _listen() -> None:
@@ -161,17 +171,17 @@ def _interrupted() -> NoReturn:
     click.echo(f"sessionlab: {_END_SIGNALS[_stopped_by]}", err=True)
     # Private copies are removed now; what is left is the interpreter's own end, in which DuckDB, stopped half-way, lists what it lost.
     atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls itself; there is no public name for it
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
+    with contextlib.suppress(OSError, streams.OutputLostError):
+        streams.flush()
     os._exit(128 + _stopped_by)
 
 
-def _fail(error: Exception, message: str, exit_code: int, arguments: list[str]) -> NoReturn:
-    """Say one line on stderr, and with `--json` an object on stdout too, then exit."""
+def _failed(error: Exception, message: str, exit_code: int, arguments: list[str]) -> int:
+    """Say one line on stderr, and with `--json` an object on stdout too; return the exit code."""
+    message = calling.as_called(message)
+    click.echo(f"sessionlab: {message}", err=True)
     if "--json" in arguments:
         from sessionlab.cli.output import echo_json
 
         echo_json({"error": {"type": type(error).__name__, "message": message, "exit_code": exit_code}})
-    click.echo(f"sessionlab: {message}", err=True)
-    sys.exit(exit_code)
+    return exit_code

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from sessionlab import layout
+from sessionlab.cli import calling
 from sessionlab.errors import UsageError
 from sessionlab.stores.locating import find_state_dir
 
@@ -89,8 +90,8 @@ def output_file(text: str, option: str) -> Path:
 
 
 def command_line(*words: str | Path) -> str:
-    """Return a command as it can be pasted into a shell."""
-    return shlex.join(["sessionlab", *map(str, words)])
+    """Return a command as it can be pasted into a shell, beginning with what started this program: `sessionlab`, or `./run`."""
+    return shlex.join([calling.program(), *map(str, words)])
 
 
 def not_blank(text: str, name: str) -> str:
