@@ -25,6 +25,7 @@ from sessionlab.migration.report import Report, write_report
 from sessionlab.migration.run_folder import ENDS, RunFolder, remove_unborn
 from sessionlab.migration.stage import Stage, begin, remove_abandoned
 from sessionlab.storage.files import fsync_folder, refused, remove_leftovers
+from sessionlab.storage.kernel_lock import KernelLock
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores.authority import authority, promotion_of, refuse_split
 from sessionlab.stores.base import Fingerprint, fingerprint_of
@@ -135,7 +136,7 @@ class _Execution:
                 raise
             store.close()
             self._retire()
-        return self._completed()
+            return self._completed()
 
     def finish(self, run: RunFolder, to: StoreKind | None, timeout_ms: float) -> Report | None:
         self._folder = run
@@ -165,14 +166,21 @@ class _Execution:
 
     @contextlib.contextmanager
     def _held(self, timeout_ms: float) -> Iterator[None]:
-        """Hold the old store's lock, where there still is one; that of a JSON store lies beside it, and may have been left behind."""
-        if not os.path.lexists(self.source.path) and self.source.kind != "json":
+        """Hold the old store's lock, also where the store has lost its name already: whoever took that may not be done yet."""
+        path = self.source.path
+        if self.source.kind == "directory" and not os.path.lexists(path):
+            path = Path(self.plan.retired_path or path)  # its lock lies in it, and went along
+        if self.source.kind == "sqlite" and not os.path.lexists(path):
+            lock = KernelLock(path.with_name(f"{path.name}.lock"), timeout_ms)
+            with contextlib.closing(lock), lock.held():
+                yield
+        elif self.source.kind == "directory" and not os.path.lexists(path):
             yield
-            return
-        store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
-        with store, store.held():
-            store.close()
-            yield
+        else:
+            store = open_for_writing_at(replace(self.source, path=path), durability="commit", timeout_ms=timeout_ms)
+            with store, store.held():
+                store.close()
+                yield
 
     def _may_be_retired(self, to: StoreKind | None) -> bool:
         """Say whether the new store has its name, and holds what the old one does: only then may that lose its own."""
