@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from sessionlab.bench import mirror, startup, stores, table
+from sessionlab.bench import migrations, mirror, startup, stores, table
 from sessionlab.bench.content import make_content
 from sessionlab.bench.markdown import tables
 from sessionlab.bench.scope import Scope
+from sessionlab.bench.stores import Findings
 
 
 @click.command()
@@ -21,29 +23,32 @@ from sessionlab.bench.scope import Scope
 @click.option("--json", "output", metavar="FILE", help="Write the figures to FILE, too.")
 @click.option("--markdown", metavar="FILE", help="Write the README's tables to FILE.")
 def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) -> None:
-    """Measure speed and memory; takes about four minutes and 2 GB below $TMPDIR.
+    """Measure speed and memory; takes about seven minutes and 2 GB below $TMPDIR.
 
-    The stores alone: sessionlab bench stores.
+    The stores alone: sessionlab bench stores. Moving and verifying alone: sessionlab bench migrations.
     """
     part = 10 if quick else 1
     scope = Scope(sessions=1000 // part, is_quick=quick, is_large=large)
     with tempfile.TemporaryDirectory(prefix="sessionlab-bench-") as place:
         folder = Path(place)
-        for name in ("content", "out", "stores", "mirror"):
+        for name in ("content", "out", "stores", "migrations", "mirror"):
             (folder / name).mkdir()
         content = make_content(folder / "content", sessions=scope.sessions)
         rows = startup.measure(folder / "out", content.path)
         _show(table.table(rows))
         findings = stores.measure(folder / "stores", scope, content=content)
         _show(table.lines_of(findings))
+        shutil.rmtree(folder / "stores")
+        moves = migrations.measure(folder / "migrations", scope, content=content)
+        _show(table.lines_of(moves))
         loads = mirror.measure(folder / "mirror", sessions=10_000 // part)
         _show(table.table(loads))
-    rows = [*rows, *findings.rows, *loads]
-    _show(["", table.summary_line(rows, findings.comparisons)])
+    found = Findings((*rows, *findings.rows, *moves.rows, *loads), findings.contentions, (*findings.conditions, *moves.conditions))
+    _show(["", table.summary_line(found.rows, found.comparisons)])
     if markdown is not None:
-        Path(markdown).write_text("\n".join(tables(findings)) + "\n", encoding="utf-8")
+        Path(markdown).write_text("\n".join(tables(findings, moves)) + "\n", encoding="utf-8")
     if output is not None:
-        document = {**findings.document(), "rows": [row.row() for row in rows]}
+        document = found.document()
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -40,10 +40,15 @@ class Content:
         return f"{len(self.entries):,} sessions of {len(self.data) / len(self.entries) / 1000:.0f} KB"
 
 
-def make_content(folder: Path, *, sessions: int) -> Content:
-    """Write synthetic sessions of `ENTRY_BYTES` into `folder`, which is empty, and read them."""
+def write_content(folder: Path, *, sessions: int) -> Path:
+    """Write a `sessions.json` of synthetic sessions of `ENTRY_BYTES` into a new state in `folder`, which is empty, and return it."""
     write_state(folder, seed=1, sessions=sessions, entry_bytes=ENTRY_BYTES, agents=("main",), transcripts=False, flaws=False)
-    path = folder / "agents" / "main" / "sessions" / "sessions.json"
+    return folder / "agents" / "main" / "sessions" / "sessions.json"
+
+
+def make_content(folder: Path, *, sessions: int) -> Content:
+    """Write such sessions into `folder`, which is empty, and read them."""
+    path = write_content(folder, sessions=sessions)
     with JSONFileStore.open(path) as store:
         return Content(path, path.read_bytes(), dict(store.items()))
 

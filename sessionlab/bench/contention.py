@@ -14,12 +14,11 @@ import msgspec
 
 from sessionlab.bench.content import Content
 from sessionlab.bench.measure import Measurement
-from sessionlab.bench.scope import Scope, StoreKind
+from sessionlab.bench.scope import NAMES, Scope, StoreKind
 from sessionlab.bench.writer import COUNTER, Outcome, Task, open_writable
 from sessionlab.errors import SessionLabError
 from sessionlab.stores.sqlite_opening import Durability
 
-_NAMES: Final[dict[StoreKind, str]] = {"json": "sessions.json", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
 _LONGEST_S: Final = 300
 
 
@@ -49,7 +48,7 @@ def measure(folder: Path, content: Content, scope: Scope, store: StoreKind) -> t
     rows, found = [], []
     durabilities: tuple[Durability, ...] = ("commit", "process") if store == "sqlite" else ("commit",)
     for durability in durabilities:
-        path = folder / durability / _NAMES[store]
+        path = folder / durability / NAMES[store]
         path.parent.mkdir()
         with open_writable(store, path, durability) as opened:
             opened.save(content.entries)

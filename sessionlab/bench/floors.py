@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import sqlite3
@@ -87,6 +88,16 @@ def list_files(folder: Path) -> list[object]:
             with open(found.path, "rb", buffering=0) as file:  # noqa: PTH123  # a floor does without Path
                 rows.append(_DOCUMENT.decode(file.read()))
     return rows
+
+
+def read_and_hash(*places: Path) -> list[bytes]:
+    """Read every file at some places, folders with all that lies in them, and take its SHA-256: the least that proves what it holds."""
+    digests = []
+    for place in places:
+        for path in [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file()):
+            with path.open("rb", buffering=0) as file:
+                digests.append(hashlib.file_digest(file, "sha256").digest())
+    return digests
 
 
 def replace(path: Path, data: bytes) -> None:

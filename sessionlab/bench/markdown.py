@@ -18,17 +18,17 @@ _OPERATIONS = {
 }
 
 
-def tables(findings: Findings) -> Iterator[str]:
-    """Yield both tables, an empty line between them: figures that have a bound, and what other programs need beside ours."""
+def tables(stores: Findings, migrations: Findings | None = None) -> Iterator[str]:
+    """Yield both tables, an empty line between them: figures that have a bound, and what other programs need beside our stores."""
     yield "| store | operation | sessions | measured | held against | at most | |"
     yield "|---|---|--:|--:|---|--:|---|"
-    for row in findings.rows:
-        if row.bound is not None:
+    for row in (*stores.rows, *(migrations.rows if migrations is not None else ())):
+        if row.most is not None:
             verdict = "" if row.is_met else "missed"
             sessions = f"{row.sessions:,}" if row.sessions is not None else ""
             yield f"| {row.store} | {row.in_words} | {sessions} | {measured(row)} | {against(row).strip()} | {bound(row)} | {verdict} |"
     yield ""
-    yield from _beside_others(findings.rows)
+    yield from _beside_others(stores.rows)
 
 
 def _beside_others(rows: Sequence[Measurement]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 StoreKind = Literal["json", "sqlite", "directory"]
 STORES: Final[tuple[StoreKind, ...]] = ("json", "sqlite", "directory")
+NAMES: Final[dict[StoreKind, str]] = {"json": "sessions.json", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
 ENTRY_BYTES: Final = 42_000
 QUOTED_SESSIONS: Final = 1_000
 NOW_MS: Final = 1795132800000
@@ -35,6 +36,11 @@ class Scope:
         return 2 if self.is_quick else 9
 
     @property
+    def long_rounds(self) -> int:
+        """Rounds of what takes seconds."""
+        return 1 if self.is_quick else 3
+
+    @property
     def fast_rounds(self) -> int:
         """Rounds of what takes less than one."""
         return 5 if self.is_quick else 300
@@ -45,6 +51,21 @@ class Scope:
         if self.is_quick:
             return (10 * self.sessions,)
         return (100_000, 1_000_000) if self.is_large else (100_000,)
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether times in seconds, which depend on the size, have the size that their bounds are for."""
+        return self.sessions == QUOTED_SESSIONS and not self.is_quick
+
+    @property
+    def imported_sessions(self) -> int:
+        """Sessions in the state of OpenClaw whose import is verified."""
+        return 3 * self.sessions
+
+    @property
+    def streamed_sessions(self) -> int | None:
+        """Sessions of the store whose moves must not take more memory than those of a small one; `None` for none."""
+        return None if self.is_quick else 10 * self.sessions
 
     def grown_size(self, store: StoreKind) -> int:
         """Return the size at which an update is compared with one at `sessions`.

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import logging
-import os
-import platform
-import sqlite3
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from sessionlab import __version__
 from sessionlab.bench import contention, directory_store, json_store, peers, scale, sqlite_store
 from sessionlab.bench.content import Content, make_content
 from sessionlab.bench.contention import Contention
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import Comparison
 from sessionlab.bench.scope import Scope
+from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed, versions
 
 Progress = Callable[[str, int, int], None]
 Found = tuple[list[Measurement], list[Contention]]
@@ -85,12 +77,12 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
         content: What the stores are to hold; made when not given.
         on_progress: Called with (what, done, total).
     """
-    load = os.getloadavg()[0]
+    load = load_in_words()
     content = content or make_content(folder / "content", sessions=scope.sessions)
     rows: list[Measurement] = []
     contentions: list[Contention] = []
     steps = list(_steps(folder, content, scope))
-    with _without_warnings(), _own_objects_apart():
+    with undisturbed():
         for number, (what, step) in enumerate(steps):
             if on_progress is not None:
                 on_progress(what, number, len(steps))
@@ -100,11 +92,11 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
     conditions = [
         f"stores of {content.in_words} (as indented JSON); those of another size hold small entries",
         *_TRUTHS,
-        f"when it began, {load:.1f} processes were at work on {os.cpu_count()} processors (load average of a minute)",
-        _sync_in_words(folder),
+        load,
+        sync_in_words(folder),
     ]
     if scope.is_quick:
-        conditions.insert(0, "a quick run of few rounds: shows that everything works, no figure to quote")
+        conditions.insert(0, QUICK)
     return Findings(tuple(rows), tuple(contentions), tuple(conditions))
 
 
@@ -126,53 +118,3 @@ def _steps(folder: Path, content: Content, scope: Scope) -> Iterator[tuple[str, 
         yield "large directory stores", lambda: (scale.measure_directory(place("large-directory"), scope), [])
     for store in scope.stores:
         yield f"many writers: {store}", lambda store=store: contention.measure(place(f"many-{store}"), content, scope, store)  # type: ignore[misc]
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Let no store warn that it does not keep so large a file in memory: here it is to be large."""
-    logger = logging.getLogger("sessions/store")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-@contextlib.contextmanager
-def _own_objects_apart() -> Iterator[None]:
-    """Let Python's collector leave alone what is here already: a million objects of ours that no program would have around a store."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def versions() -> dict[str, str]:
-    """Return what was measured on what."""
-    return {
-        "sessionlab": __version__,
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "msgspec": msgspec.__version__,
-        "platform": platform.platform(),
-        "processors": str(os.cpu_count()),
-    }
-
-
-def _sync_in_words(folder: Path) -> str:
-    """Say how long the disk takes to answer a sync."""
-    times = []
-    with (folder / "synced").open("wb", buffering=0) as file:
-        for _ in range(50):
-            file.write(b"x" * 4096)
-            start = time.perf_counter()
-            os.fsync(file.fileno())
-            times.append((time.perf_counter() - start) * 1000)
-    return (
-        f"a sync of 4 KB takes {statistics.median(times):.2f} ms here; where that is fast, as on a virtual disk, times of durable writes "
-        "are lower bounds, and so is the ratio of what syncs more often than its floor"
-    )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import CONDITIONS, Comparison
-from sessionlab.bench.stores import Findings, versions
+from sessionlab.bench.stores import Findings
+from sessionlab.bench.surroundings import versions
 
 _VERDICTS = {None: "", True: "ok", False: "MISSED"}
 
@@ -40,18 +41,18 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for one in comparisons:
         name = f"{one.store}{f', {one.durability}' if one.durability else ''}: {one.operation}"
         goal = "" if one.goal is None else f"goal {one.goal:g} {one.unit}"
-        verdict = "ok" if one.is_met else "MISSED"
+        wanted = "" if one.wanted is None else f"at least {one.wanted:g}"
         theirs = f"{number(one.theirs)} {one.unit} {one.peer}"
         yield (
             f"  {name:56} {number(one.ours):>6} {one.unit}  {one.factor:6.1f} times better than {theirs:36} {goal:12} "
-            f"at least {one.wanted:g}  {verdict}"
-        )
+            f"{wanted}  {_VERDICTS[one.is_met]}"
+        ).rstrip()
 
 
 def summary_line(rows: Sequence[Measurement], comparisons: Sequence[Comparison] = ()) -> str:
     """Say how many figures there are, how many miss their bound, and what was measured on."""
     missed = sum(row.is_met is False for row in rows)
-    few = sum(not one.is_met for one in comparisons)
+    few = sum(one.is_met is False for one in comparisons)
     beside = f"; {few} of {len(comparisons)} not as much better than other programs as wanted" if comparisons else ""
     known = versions()
     place = f"Python {known['python']}, SQLite {known['sqlite']}, {known['processors']} processors, {known['platform']}"
@@ -72,10 +73,7 @@ def against(row: Measurement) -> str:
 
 def bound(row: Measurement) -> str:
     """Return the most that is accepted."""
-    if row.bound is None:
-        return ""
-    unit = "x" if row.ratio is not None else "ms" if row.median_ms is not None else "MB"
-    return f"at most {f'{row.bound:,.2f}'.rstrip('0').rstrip('.')} {unit}"
+    return "" if row.most is None else f"at most {f'{row.most:,.2f}'.rstrip('0').rstrip('.')} {row.unit}"
 
 
 def number(value: float) -> str:

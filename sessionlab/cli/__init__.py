@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final = {
     "audit": "Say whether what a migration proved still holds.",
-    "bench": "Measure speed and memory of the stores.",
+    "bench": "Measure speed and memory of the stores and of moving them.",
     "check": "Read stores strictly and list what is wrong with them.",
     "export": "Export OpenClaw's SQLite store to files that a JSON-era OpenClaw lists.",
     "get": "Print one session's entry as JSON.",
