@@ -111,6 +111,7 @@ class _Execution:
 
     def run(self, timeout_ms: float, replan: Callable[[], Plan] | None) -> Report:
         store = open_for_writing_at(self.source, durability="commit", timeout_ms=timeout_ms)
+        self._tell("wait for the store's lock", 0, len(self.plan.moved))
         with store, store.held():
             self._refuse_stale()
             self._folder = RunFolder.create(self.plan, root=self._root)
