@@ -25,6 +25,9 @@ from sessionlab.stores.transcript_store import TranscriptStore
 _NAMES_SHOWN: Final = 3
 _SHOWN_AS: Final = {"json": "sessions.json", "openclaw": "the SQLite store", "sqlite": "sessions.sqlite", "directory": "sessions.d"}
 _SPLIT_ADVICE: Final = "import the file, or set it aside: an older OpenClaw ran after the move, and 2026.8+ reads the SQLite store only"
+_OWN_SPLIT_ADVICE: Final = (
+    "compare the two with 'sessionlab verify', find out what wrote to both, and move the one that does not count out of the folder"
+)
 _MOST_AROUND: Final = 16
 """Bytes around an entry in a deeply indented file; what lies in a file beyond that belongs to no entry."""
 
@@ -289,9 +292,9 @@ def _rival_problems(location: StoreLocation, files: list[SeenFile]) -> Iterator[
         yield Problem(
             code="split_store",
             severity="error",
-            message=f"sessions in {rival.path.name} beside {_SHOWN_AS[location.kind]}, not counted here",
+            message=f"two stores disagree: {_SHOWN_AS[location.kind]} was read, the sessions of {rival.path.name} are not counted",
             path=str(rival.path),
-            advice=_SPLIT_ADVICE if location.kind == "openclaw" else "find out what wrote it, then import it or set it aside",
+            advice=_SPLIT_ADVICE if location.kind == "openclaw" else _OWN_SPLIT_ADVICE,
             count=count,
         )
     usual = location.root / "sessions" if location.root is not None else location.sessions_dir

@@ -154,7 +154,7 @@ def test_dossier_of_a_run_whose_store_was_moved_on_or_is_gone(tmp_path: Path) ->
     assert "is gone, and there is no other store" in findings.verdict(gone)
     assert (gone.old, gone.new) == (None, None)
     assert before_after(gone).empty
-    assert "nothing to compare" in findings.waits(before_after(gone))
+    assert "There is nothing to compare" in findings.waits(before_after(gone))
     assert f"{len(small_store())} gone since" in everything_said(gone)
 
 
@@ -194,7 +194,7 @@ def test_dossier_of_a_folder_that_contradicts_itself_does_not_hold(tmp_path: Pat
 def test_what_cannot_be_read_is_set_aside_and_named_with_its_line(tmp_path: Path) -> None:
     state = filled(tmp_path / "state", "json", {})
     file = sessions_dir(state) / "sessions.json"
-    file.write_text('{\n  "agent:main:good": {"sessionId": "g"},\n  "agent:main:bad": 7\n}')
+    file.write_text('{\n  "agent:main:good": {"sessionId": "g"},\n  "agent:main:bad": {"account": 1e999}\n}')
     before = photo(state)
     tried = open_dossier(source=state)
     assert "and sets aside 1 entry that cannot be read; on a private copy, all of them arrived" in findings.verdict(tried)
@@ -202,6 +202,7 @@ def test_what_cannot_be_read_is_set_aside_and_named_with_its_line(tmp_path: Path
     (left,) = differences(tried)
     assert (left.what, left.key, left.lines) == ("set aside", "agent:main:bad", (3,))
     assert "sessions.json line 3" in everything_said(tried)
+    assert before_after(tried).empty
     tried.close()
     with pytest.raises(CorruptStoreError, match="give --set-aside"):
         open_dossier(source=state, dry_run=False)

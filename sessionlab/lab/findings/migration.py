@@ -128,7 +128,7 @@ def took(dossier: Dossier) -> str:
 def waits(times: pd.DataFrame) -> str:
     """Say how much longer or shorter a program waits; `times` is of `bench.before_after`."""
     if times.empty:
-        return "One of the two stores is gone, empty, or OpenClaw's own, which is only read: there is nothing to compare."
+        return "There is nothing to compare: one of the two stores is gone, empty, OpenClaw's own, or holds an entry that cannot be read."
     parts = []
     for operation, own in times.groupby("operation", sort=False):
         before, after = (float(value) for value in own["median_ms"].tolist())
