@@ -103,6 +103,11 @@ def format_count(n: int) -> str:
     return f"{n:,}"
 
 
+def format_measured_ms(ms: float) -> str:
+    """Write a measured time with two digits, or whole milliseconds from a hundred on: `0.29 ms`, `3.1 ms`, `1,240 ms`."""
+    return f"{ms:,.0f} ms" if ms >= 99.5 else f"{ms:.2g} ms"
+
+
 def format_usd(microusd: int) -> str:
     """Write micro-dollars as dollars: cents from one cent up (`$1,234.50`), every digit below (`$0.0012`)."""
     sign = "-" if microusd < 0 else ""

@@ -10,6 +10,7 @@ from sessionlab.units import (
     format_age_ms,
     format_bytes,
     format_count,
+    format_measured_ms,
     format_ms_utc,
     format_usd,
     parse_duration_ms,
@@ -159,6 +160,12 @@ def test_bytes_for_people(n: float, text: str) -> None:
 )
 def test_money_for_people(microusd: int, text: str) -> None:
     assert format_usd(microusd) == text
+
+
+def test_measured_times_are_readable_at_any_size() -> None:
+    assert [format_measured_ms(ms) for ms in (0.0094, 0.29, 9.96, 99.4, 99.6, 1_240.4)] == [
+        *("0.0094 ms", "0.29 ms", "10 ms", "99 ms", "100 ms", "1,240 ms"),
+    ]
 
 
 def test_count_for_people() -> None:

@@ -51,7 +51,7 @@ def before_after(dossier: Dossier, *, rounds: int = 10) -> pd.DataFrame:
                 place = folder / when
                 place.mkdir(mode=0o700)
                 stores[f"{when}: {location.kind}"] = stack.enter_context(_opened(copy_store(location, place)))
-            both = set.intersection(*(set(dict(store.items())) for store in stores.values()))
+            both = set.intersection(*({key for key, _ in store.items()} for store in stores.values()))
             shared = [one.key for one in dossier.plan.moved if one.key in both]
             times = _measured(stores, shared[len(shared) // 2], dossier.clock.now_ms, rounds=rounds) if shared else []
     except CorruptStoreError:

@@ -125,3 +125,10 @@ def test_a_missing_or_foreign_file_gives_one_line(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=path.name) as caught:
             declared_parameters(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_source_is_a_path_of_the_caller_and_a_target_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = notebook(code('source: str = ""  # a store\ntarget: str = "json"  # a kind', "parameters"))
+    assert check_parameters(made, {"source": "state", "target": "sqlite"}) == {"source": str(tmp_path / "state"), "target": "sqlite"}
+    assert check_parameters(made, {"source": ""}) == {"source": ""}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.figures import style
-from sessionlab.units import format_bytes
+from sessionlab.units import format_bytes, format_measured_ms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def operation_times(times: pd.DataFrame) -> go.Figure:
                 y=medians,
                 name=store,
                 marker={"color": style.series_colour(position)},
-                text=[f"{value:.2g}" for value in medians],
+                text=[format_measured_ms(value).removesuffix(" ms") for value in medians],
                 hovertemplate="%{x}: %{y:.3g} ms<extra>" + store + "</extra>",
             )
         )
@@ -73,7 +73,7 @@ def operation_times(times: pd.DataFrame) -> go.Figure:
     return style.figure(
         traces,
         title=title,
-        alt=f"The slowest is {slowest['operation']} in {slowest['store']}, {float(slowest['median_ms']):.2g} ms.",
+        alt=f"The slowest is {slowest['operation']} in {slowest['store']}, {format_measured_ms(float(slowest['median_ms']))}.",
         caption="Medians on this machine, the stores in turns; a logarithmic axis. A program that keeps its stores open.",
         y_title="Milliseconds (logarithmic)",
         yaxis=_LOG_AXIS,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sessionlab.lab.findings.words import count, listing, name, plain
-from sessionlab.units import format_bytes, format_ms_utc
+from sessionlab.units import format_bytes, format_measured_ms, format_ms_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def waits(times: pd.DataFrame) -> str:
     parts = []
     for operation, own in times.groupby("operation", sort=False):
         before, after = (float(value) for value in own["median_ms"].tolist())
-        parts.append(f"{operation} takes {before:.2g} ms before and {after:.2g} ms after")
+        parts.append(f"{operation} takes {format_measured_ms(before)} before and {format_measured_ms(after)} after")
     return f"On this machine, in private copies of both: {'; '.join(parts)}."
 
 

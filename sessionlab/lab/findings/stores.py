@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sessionlab.lab.findings.size import EMPTY
 from sessionlab.lab.findings.words import count, listing
-from sessionlab.units import format_bytes
+from sessionlab.units import format_bytes, format_measured_ms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def timed(times: pd.DataFrame, memory: pd.DataFrame) -> str:
     fastest, slowest = update.loc[update["median_ms"].idxmin()], update.loc[update["median_ms"].idxmax()]
     ratio = float(slowest["median_ms"]) / float(fastest["median_ms"])
     return (
-        f"On this machine an update is fastest in `{fastest['store']}` ({float(fastest['median_ms']):.2g} ms) and takes "
+        f"On this machine an update is fastest in `{fastest['store']}` ({format_measured_ms(float(fastest['median_ms']))}) and takes "
         f"{ratio:.1f} times as long in `{slowest['store']}`; listing takes {float(memory['peak_mb'].min()):.1f} to "
         f"{float(memory['peak_mb'].max()):.1f} MB. The difference grows with the store: only `sessions.json` costs more the more "
         "sessions there are."
