@@ -97,6 +97,7 @@ class _Job:
         from sessionlab.migration.places import named_store
         from sessionlab.migration.resuming import resume, unfinished
         from sessionlab.migration.rollback import plan_rollback
+        from sessionlab.stores.authority import refuse_split
 
         run = asked_run(name, state_dir)
         done = run.head()
@@ -106,6 +107,7 @@ class _Job:
             resume(location, to=done.source.kind)
             location = named_store(location.path)
         if location.path == source.path and done.operation != "export":
+            refuse_split(location)  # it may count only because the other one cannot be read
             return _Way(source.path, f"the sessions are there already: the run {run.path.name} has been rolled back")
         return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)
 

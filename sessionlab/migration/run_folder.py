@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from sessionlab.errors import CorruptStoreError, NoStoreError
+from sessionlab.errors import CorruptStoreError, NoStoreError, UnreadableError
 from sessionlab.migration.records import EntryPlan, FileRecord, Plan
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused, remove_leftovers, replace_file
 
@@ -166,10 +166,17 @@ class RunFolder:
 
 
 def runs(root: Path) -> Iterable[RunFolder]:
-    """Return the runs below a state folder or a sessions folder, the oldest first."""
+    """Return the runs below a state folder or a sessions folder, the oldest first.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+    """
     folder = root / RUNS
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [RunFolder(folder / name) for name in names if (folder / name / PLAN).is_file()]
+    try:
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return [RunFolder(folder / name) for name in names if (folder / name / PLAN).is_file()]
+    except OSError as error:
+        raise UnreadableError(folder, f"cannot be read ({error.strerror})") from error
 
 
 def remove_unborn(folder: Path) -> None:

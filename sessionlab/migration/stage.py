@@ -37,13 +37,19 @@ class Stage(ABC):
     """
 
     def __init__(self, target: Path, *, now_ms: int) -> None:
-        """Begin at `<target>.staging-<pid>-<ms>`."""
+        """Begin at `<target>.staging-<pid>-<ms>`. Where that fails, nothing of it stays."""
         self.path = target.with_name(f"{target.name}{_MARK}{os.getpid()}-{now_ms}")
         self._now_ms = now_ms
         try:
             self._begin()
-        except OSError as error:
+        except FileExistsError as error:  # somebody else's
             raise refused(self.path, error) from error
+        except OSError as error:
+            remove_stage(self.path)
+            raise refused(self.path, error) from error
+        except sqlite3.Error as error:
+            remove_stage(self.path)
+            raise refusal(self.path, error, is_write=True) from error
 
     def add(self, key: str, entry: Entry, data: bytes) -> None:
         """Add a session: its normalised key, its entry, and that as compact JSON."""
@@ -114,11 +120,15 @@ class SQLiteStage(Stage):
     def _begin(self) -> None:
         os.close(os.open(self.path, _NEW, PRIVATE_FILE))
         self._db = sqlite3.connect(self.path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")  # whoever is stopped here leaves a stage, which is thrown away
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.execute("PRAGMA cache_size = -16000")
-        sqlite_schema.define(self._db)
-        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("PRAGMA journal_mode = OFF")  # whoever is stopped here leaves a stage, which is thrown away
+            self._db.execute("PRAGMA synchronous = OFF")
+            self._db.execute("PRAGMA cache_size = -16000")
+            sqlite_schema.define(self._db)
+            self._db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._db.close()
+            raise
 
     def _add(self, key: str, entry: Entry, data: bytes) -> None:
         sqlite_rows.write(self._db, sqlite_rows.taken_apart(key, entry, data), self.path, before=None)
@@ -127,7 +137,8 @@ class SQLiteStage(Stage):
         if promotion is not None:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('promotion', ?)", (promotions.encode(promotion).decode(),))
         self._db.execute("COMMIT")
-        self._db.execute("PRAGMA journal_mode = WAL")
+        if self._db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):  # it says no more than that when it could not write
+            raise UnwritableError(self.path, "cannot be written; it is as it was", advice="see to the folder, the file and the disk")
         self._db.close()
         fsync_path(self.path)
 

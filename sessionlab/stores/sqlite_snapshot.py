@@ -126,6 +126,9 @@ def take_snapshot(path: Path, *, attempts: int = ATTEMPTS) -> SnapshotResult:
         method, before = _fill(path, source, folder, attempts=attempts)
         wal_bytes = before.wal.size if before.wal else 0
         snapshot = SnapshotResult(source, folder, method=method, database_bytes=before.database.size, wal_bytes=wal_bytes)
+    except OSError as error:  # of the private folder: those of the original have been worded
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _no_room(path, error) from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

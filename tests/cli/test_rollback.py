@@ -113,6 +113,14 @@ def test_old_file_that_was_written_since_is_not_replaced_unless_the_store_is_nam
     assert b"main-x" in old.read_bytes()
 
 
+def test_store_that_cannot_be_read_is_not_taken_for_one_that_was_rolled_back(tmp_path: Path) -> None:
+    run = moved(tmp_path, "json", "sqlite")
+    store_path(tmp_path, "sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5_000)
+    before = photo(tmp_path)
+    assert "sessions.sqlite" in one_line_error(sessionlab("rollback", run), 3)
+    assert photo(tmp_path) == before
+
+
 def test_two_stores_that_disagree_are_not_chosen_between_unless_one_is_named(tmp_path: Path) -> None:
     moved(tmp_path, "json", "sqlite")
     file = store_path(tmp_path, "json")

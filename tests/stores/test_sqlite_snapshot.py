@@ -372,6 +372,17 @@ def test_no_room_in_the_temporary_folder(store: Path, private_tmp: Path) -> None
     assert list(private_tmp.iterdir()) == []
 
 
+def test_temporary_folder_that_cannot_be_listed(store: Path, private_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refuse)
+        with pytest.raises(UnreadableError, match="TMPDIR"):
+            take_snapshot(store)
+    assert list(private_tmp.iterdir()) == []
+
+
 def test_no_temporary_folder_at_all(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(UnreadableError, match=r"gone.*TMPDIR"):
