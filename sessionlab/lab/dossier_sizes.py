@@ -28,7 +28,7 @@ def sizes(dossier: Dossier) -> pd.DataFrame:
     plan = dossier.plan
     rows = [
         (f"{Path(plan.source.path).name}, before", plan.source.store_bytes),
-        ("the moved entries, as compact JSON", sum(one.bytes for one in plan.moved)),
+        ("moved entries, compact JSON", sum(one.bytes for one in plan.moved)),
     ]
     if dossier.new is not None:
         with open_at(dossier.new) as store:

