@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from sessionlab import layout
+from sessionlab.cli.calling import as_called
 from sessionlab.cli.output import not_blank
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.stores.authority import refuse_split
@@ -45,6 +46,19 @@ def asked_stores(place: Path, agent: str | None) -> tuple[StoreLocation, ...]:
     return locations if agent is None else (only(locations, place, agent=agent),)
 
 
+def one_store(locations: Sequence[StoreLocation], place: Path, *, agent: str | None) -> StoreLocation:
+    """Return the one store that is meant.
+
+    Raises:
+        UsageError: There are several, and no agent is named.
+        NoStoreError: There is none of that agent.
+    """
+    if agent is None and len(locations) > 1:
+        names = ", ".join(location.agent_id for location in locations)
+        raise UsageError(f"{place}: holds the stores of {len(locations)} agents; name one with --agent: {names}")
+    return only(locations, place, agent=agent)
+
+
 @contextlib.contextmanager
 def opened(location: StoreLocation) -> Iterator[SessionStore]:
     """Open the store at a location, unless another one of the agent holds sessions, too.
@@ -61,7 +75,7 @@ def opened(location: StoreLocation) -> Iterator[SessionStore]:
 def end_with(errors: Sequence[SessionLabError], *, code: int = 0) -> NoReturn:
     """Say each error in a line of its own on stderr; exit with the highest code of them all, and of `code`."""
     for error in errors:
-        click.echo(f"sessionlab: {error}", err=True)
+        click.echo(f"sessionlab: {as_called(str(error))}", err=True)
     raise click.exceptions.Exit(max([code, *(error.exit_code for error in errors)]))
 
 

@@ -13,8 +13,10 @@ import msgspec
 
 from sessionlab import layout
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
-from sessionlab.cli.output import agent_option, echo_json, json_option, state_dir_option
-from sessionlab.errors import SessionLabError
+from sessionlab.cli.calling import as_called
+from sessionlab.cli.next_step import next_step
+from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, state_dir_option
+from sessionlab.errors import SessionLabError, SplitStoreError, StoreError
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import Fingerprint, Problem
 from sessionlab.stores.locating import agents_without_store
@@ -49,7 +51,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     """Read the stores at PATH strictly and list what is wrong with them, the worst first.
 
     PATH is a store, an agent's folder or a state folder. Every store is read to its end, and nothing is written. For each, the number of
-    sessions is said, and, unless something in it is broken, the fingerprint of its contents.
+    sessions is said, and, unless something in it is broken, the fingerprint of its contents. What is found is the answer, and goes to
+    stdout, what keeps a store from being read, too.
 
     Exit code: 0 sound (an info is no fault), 1 warnings or errors inside, 3 a store that is not what it claims to be, 4 two stores of one
     agent that both hold sessions, 10 none, or one that the system does not let us read, 12 an unknown format version; of several the
@@ -61,6 +64,8 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     lost = _lost(place, lost_agents)
     stores: list[_Checked] = []
     for location in locations:
+        if stores and not as_json:
+            click.echo()
         stores.append(_checked(location))
         if not as_json:
             _echo(stores[-1])
@@ -68,11 +73,15 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
     if as_json:
         answer = {"path": str(place), "is_sound": is_sound, "stores": [_row(store) for store in stores]}
         echo_json({**answer, "agents_without_store": lost_agents})
-    else:
+    elif lost:
+        click.echo()
         _echo_problems(lost)
     problems = [*lost, *(problem for store in stores for problem in store.problems)]
     code = 0 if is_sound else 3 if any(problem.code in _NO_STORE_AT_ALL for problem in problems) else 1
-    end_with([error for store in stores for error in store.errors], code=code)
+    errors = [error for store in stores for error in store.errors]
+    if as_json:
+        end_with(errors, code=code)
+    raise click.exceptions.Exit(max([code, *(error.exit_code for error in errors)]))
 
 
 def _checked(location: StoreLocation) -> _Checked:
@@ -121,15 +130,17 @@ def _row(store: _Checked) -> dict[str, Any]:
         "is_sound": store.is_sound,
         "sessions": store.sessions,
         "fingerprint": store.fingerprint.sha256 if store.fingerprint is not None else None,
-        "problems": [msgspec.to_builtins(problem) for problem in store.problems],
+        "problems": [{**msgspec.to_builtins(problem), "advice": _advice(problem)} for problem in store.problems],
         "errors": [str(error) for error in store.errors],
     }
 
 
 def _echo(store: _Checked) -> None:
     click.echo(f"{store.location.path} (agent {store.location.agent_id})")
+    for error in store.errors:
+        _echo_error(error, store.location.path)
     _echo_problems(store.problems, store=store.location.path)
-    click.echo(f"  {_verdict(store)}\n")
+    click.echo(f"  {_verdict(store)}")
 
 
 def _verdict(store: _Checked) -> str:
@@ -142,11 +153,10 @@ def _verdict(store: _Checked) -> str:
 
 
 def _counted(store: _Checked) -> str:
-    """Return the faults of a store in numbers, the worst first."""
+    """Return the faults of a store in numbers, the worst first: as many as lines were said, one of which may be about several sessions."""
     counts: Counter[str] = Counter()
     counts["error"] += len(store.errors)
-    for problem in store.problems:
-        counts[problem.severity] += problem.count
+    counts.update(problem.severity for problem in store.problems)
     words = (
         f"{format_count(counts[severity])} {severity}{'' if counts[severity] == 1 else 's'}"
         for severity in ("error", "warning")
@@ -155,13 +165,33 @@ def _counted(store: _Checked) -> str:
     return ", ".join(words)
 
 
+def _echo_error(error: SessionLabError, store: Path) -> None:
+    """Print what keeps a store from being read, or from being the only one, as the findings are printed."""
+    what, advice = str(error), ""
+    if isinstance(error, StoreError):
+        place = error.path if isinstance(error, SplitStoreError) else store
+        what = what.removeprefix(f"{place}: ").removesuffix(f"; {error.advice}")
+        advice = as_called(error.advice) or next_step(error.reason)
+    if isinstance(error, SplitStoreError):
+        compared = command_line("verify", error.first, error.second)
+        advice = f"compare them: {compared}; then move the one that does not count out of the folder"
+    click.echo(on_one_line(f"  {'error':<8} {what}"))
+    if advice:
+        click.echo(on_one_line(f"  {'':<8} -> {advice}"))
+
+
 def _echo_problems(problems: Iterable[Problem], *, store: Path | None = None) -> None:
     """Print problems, each in a line of its own, with one line of advice after all those that share it."""
-    for (severity, _, advice), group in groupby(problems, key=lambda problem: (problem.severity, problem.code, problem.advice)):
+    for (severity, _, advice), group in groupby(problems, key=lambda problem: (problem.severity, problem.code, _advice(problem))):
         for problem in group:
             click.echo(f"  {severity:<8} {_worded(problem, store)}")
         if advice:
             click.echo(f"  {'':<8} -> {advice}")
+
+
+def _advice(problem: Problem) -> str:
+    """Return what to do next; of a store that is damaged as a whole that depends on the damage."""
+    return as_called(problem.advice) or (next_step(problem.message) if problem.code in _NO_STORE_AT_ALL else "")
 
 
 def _worded(problem: Problem, store: Path | None) -> str:

@@ -9,10 +9,11 @@ import click
 
 from sessionlab import codec, keys
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, opened, path_argument
-from sessionlab.cli.output import agent_option, echo_json, json_option, state_dir_option
+from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, state_dir_option
 from sessionlab.entry import Entry
 from sessionlab.errors import InvalidJSONError, SessionLabError, UsageError
 from sessionlab.stores.base import SessionStore
+from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.writing import WritableStore, age_ms
 
@@ -46,7 +47,7 @@ def command(*, key: str, path: str | None, state_dir: str | None, agent: str | N
     store, an agent's folder or a state folder; without --agent every store there is asked. Nothing is written.
     """
     if not key.strip():
-        raise UsageError("KEY is blank: name a session, as 'sessionlab list' shows them")
+        raise UsageError(f"KEY is blank: name a session, as '{command_line('list')}' shows them")
     place = asked_place(path, state_dir)
     locations = asked_stores(place, agent)
     hits, errors = _look(locations, key)
@@ -56,6 +57,7 @@ def command(*, key: str, path: str | None, state_dir: str | None, agent: str | N
     if not hits:
         if errors:
             _refuse(errors)
+        _refuse_other(locations, key)
         raise NoSessionError(f"{place}: there is no session {_quoted(key)}; {_nearest(locations, key)}")
     (hit,) = hits
     entry = _chosen(hit, fields)
@@ -111,6 +113,18 @@ def _refuse(errors: Sequence[SessionLabError]) -> NoReturn:
     raise worst
 
 
+def _refuse_other(locations: Sequence[StoreLocation], key: str) -> None:
+    """Fail where a store has the name, and what it holds under it is no session."""
+    normal = keys.normalise(key)
+    for location in locations:
+        with opened(location) as store:
+            left_out = store.left_out() if isinstance(store, JSONFileStore) else ()
+        for name in left_out:
+            if keys.normalise(name) == normal:
+                advice = f"what is wrong with it: {command_line('check', location.path)}"
+                raise NoSessionError(f"{location.path}: what it holds under {_quoted(name)} is no session; {advice}")
+
+
 def _chosen(hit: _Hit, fields: Sequence[str]) -> Entry:
     """Return the entry, or only the fields that are asked for, in its own order."""
     unknown = [name for name in fields if name not in hit.entry]
@@ -138,7 +152,7 @@ def _nearest(locations: Sequence[StoreLocation], key: str) -> str:
     meant += sorted(with_it, key=lambda name: (not keys.normalise(name).endswith(f":{normal}"), len(name)))[:_SHOWN]
     meant += get_close_matches(normal, known[:_COMPARED], n=_SHOWN)
     nearest = list(dict.fromkeys(meant))[:_SHOWN]
-    every = "'sessionlab list' shows all"
+    every = f"'{command_line('list')}' shows all"
     return f"nearest: {', '.join(map(_quoted, nearest))}; {every}" if nearest else every
 
 

@@ -10,8 +10,10 @@ import click
 
 from sessionlab import layout
 from sessionlab.cli.asked import asked_place, asked_stores, path_argument
+from sessionlab.cli.calling import as_called
+from sessionlab.cli.careful import beside, oddities
 from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, state_dir_option
-from sessionlab.errors import NoStoreError, SessionLabError
+from sessionlab.errors import NoStoreError, SessionLabError, UnreadableError
 from sessionlab.stores.locating import agents_without_store, find_state_dir, locate
 from sessionlab.stores.location import StoreLocation, open_at
 from sessionlab.units import format_bytes, format_count, format_ms_utc
@@ -34,7 +36,7 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
 
     PATH is a store file, an agent's folder or a state folder. Nothing is written. With --json the content fingerprint is included, for
     which every entry is read. A store that cannot be read does not hide the others; the exit code is then its own, and the JSON has no
-    totals.
+    totals. That two stores of an agent disagree is a warning here, with the one named that was read.
     """
     folder = asked_place(path, state_dir)
     locations = asked_stores(folder, agent)
@@ -52,7 +54,7 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
         _echo_lost(lost)
         _echo_next(folder)
     for error in errors:
-        click.echo(f"sessionlab: {error}", err=True)
+        click.echo(f"sessionlab: {as_called(str(error))}", err=True)
     if errors:
         raise click.exceptions.Exit(max(error.exit_code for error in errors))
 
@@ -62,15 +64,19 @@ def overview(*, as_json: bool) -> None:
     folder = layout.default_state_dir()
     try:
         locations = locate(find_state_dir())
-    except NoStoreError as error:
+    except (NoStoreError, UnreadableError) as error:
         if has_state_dir():
-            raise
+            if error.path != folder or error.advice.startswith("it is what"):
+                raise
+            # The usual advice is an option, which a command has and this does not.
+            raise type(error)(folder, error.reason, advice=f"to look elsewhere: {command_line('info', 'PATH')}") from error
         if as_json:
             echo_json({"path": str(folder), "stores": []})
             return
-        click.echo(f"No session stores found: {error}.")
-        click.echo("\nTo see a report without one:     sessionlab report\nOn another machine's folder:     sessionlab info PATH")
-        click.echo("All commands:                    sessionlab --help")
+        click.echo(f"No session stores found: {error.path}: {error.reason}.")
+        click.echo(f"\nTo see a report without one:     {command_line('report')}")
+        click.echo(f"In another folder:               {command_line('info', 'PATH')}")
+        click.echo(f"All commands:                    {command_line('--help')}")
         return
     stores, _ = _facts_of_all(locations, with_fingerprint=False)
     lost = agents_without_store(folder)
@@ -125,13 +131,15 @@ def _facts(location: StoreLocation, *, with_fingerprint: bool) -> dict[str, Any]
             "format_version": stats.schema_version,
             "app_version": stats.app_version,
             "snapshot_method": store.snapshot_method,
-            # That a store has no session at all deserves a second look, which costs nothing then.
-            "warnings": [f"{found.message}; {found.advice}" for found in store.check()] if stats.sessions == 0 else [],
+            "warnings": oddities(store, stats.sessions),
         }
         if with_fingerprint:
             facts["fingerprint"] = store.fingerprint().sha256
     if location.rivals:
         facts["second_store"] = str(location.rivals[0].path)
+        found = beside(location)
+        facts["warnings"] = [*found.warnings, *facts["warnings"]]
+        facts["beside"] = list(found.others)
     if location.note:
         facts["note"] = location.note
     return facts
@@ -154,7 +162,8 @@ def _together(stores: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _echo(store: dict[str, Any]) -> None:
-    version = f", written by {store['app_version']}, schema {store['format_version']}" if store["format_version"] is not None else ""
+    writer = f", written by {store['app_version']}" if store["app_version"] is not None else ""  # sessionlab's own do not say
+    version = f"{writer}, schema {store['format_version']}" if store["format_version"] is not None else ""
     click.echo(store["path"])
     rows = [
         ["agent", store["agent"]],
@@ -164,8 +173,7 @@ def _echo(store: dict[str, Any]) -> None:
         ["newest", format_ms_utc(store["newest_ms"]) if store["newest_ms"] is not None else "unknown"],
         ["read by", store["snapshot_method"]],
     ]
-    if "second_store" in store:
-        rows.append(["careful", f"a second store lies beside it: {store['second_store']}"])
+    rows += [["beside it", other] for other in store.get("beside", ())]
     rows += [["careful", warning] for warning in (*store["warnings"], *([store["note"]] if "note" in store else []))]
     echo_table(rows, indent="  ")
 

@@ -13,6 +13,7 @@ import click
 
 from sessionlab import keys
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, opened, path_argument
+from sessionlab.cli.careful import echo_warnings, oddities
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, state_dir_option
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError, UsageError
@@ -24,6 +25,8 @@ _WIDTH: Final = 100
 
 _LEAST_KEY: Final = 20
 _LONGEST_NAME: Final = 20
+_DISPENSABLE: Final = ("model", "channel", "kind", "tokens")
+"""Columns that a narrow terminal goes without, in this order."""
 
 
 class _Session(NamedTuple):
@@ -57,7 +60,7 @@ class _Filter(NamedTuple):
 @agent_option
 @click.option("--kind", type=click.Choice(keys.KINDS, case_sensitive=False), help="Only sessions of this kind, as their keys say.")
 @click.option("--channel", metavar="NAME", help="Only sessions of this chat channel, such as telegram.")
-@click.option("--active-since", metavar="TIME", help="Only sessions updated since: 7d, 12h, or a UTC day or time such as 2026-11-01.")
+@click.option("--active-since", metavar="TIME", help="Only sessions updated since: 7d (or 7), 12h, or a UTC day or time, 2026-11-01.")
 @click.option("--limit", type=int, metavar="N", help="At most N sessions, the newest.")
 @now_option
 @json_option
@@ -76,9 +79,9 @@ def command(
     """List the sessions at PATH, of all its agents, the newest first.
 
     PATH is a store, an agent's folder or a state folder; nothing is written. Times are UTC; tokens are what the entry counts. On a
-    terminal long keys are shortened to fit, elsewhere and in JSON never. In JSON a session has the columns of the mirror's sessions that
-    a listing knows, and the total is that of all sessions that match. A store that cannot be read does not hide the others; the exit
-    code is then its own, and the JSON has no total.
+    terminal long keys are shortened to fit, and a narrow one has fewer columns; elsewhere and in JSON nothing is left out. In JSON a
+    session has the columns of the mirror's sessions that a listing knows, and the total is that of all sessions that match. A store that
+    cannot be read does not hide the others; the exit code is then its own, and the JSON has no total.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: give 1 or more, or leave it out for all sessions")
@@ -86,14 +89,17 @@ def command(
     since_ms = _since_ms(active_since, place, now_ms) if active_since is not None else None
     locations = asked_stores(place, agent)
     wanted = _Filter(kind, channel.strip().lower() if channel is not None else None, since_ms)
-    sessions, total, errors = _sessions(locations, wanted, limit)
+    sessions, total, errors, warnings = _sessions(locations, wanted, limit)
     if errors and len(locations) == 1 and not sessions:
         raise errors[0]
     if as_json:
         totals = {} if errors else {"total": total}
-        echo_json({"path": str(place), **totals, "sessions": [_row(session) for session in sessions], "errors": [str(e) for e in errors]})
+        rows = [_row(session) for session in sessions]
+        echo_json({"path": str(place), **totals, "sessions": rows, "errors": [str(e) for e in errors], "warnings": warnings})
     elif sessions:
         _echo(sessions, with_agent=len(locations) > 1)
+    if not as_json:
+        echo_warnings(warnings)
     if not as_json and len(sessions) < total:
         click.echo(f"{format_count(len(sessions))} of {format_count(total)} sessions", err=True)
     if not as_json and not total and not errors:
@@ -102,10 +108,13 @@ def command(
         end_with(errors)
 
 
-def _sessions(locations: Sequence[StoreLocation], wanted: _Filter, limit: int | None) -> tuple[list[_Session], int, list[SessionLabError]]:
-    """Return the sessions to show, how many match, and the errors of stores that cannot be read, or only in part."""
+def _sessions(
+    locations: Sequence[StoreLocation], wanted: _Filter, limit: int | None
+) -> tuple[list[_Session], int, list[SessionLabError], list[str]]:
+    """Return the sessions to show, how many match, the errors of stores that cannot be read, or only in part, and what else is odd."""
     found: list[_Session] = []
     errors: list[SessionLabError] = []
+    warnings: list[str] = []
     total = 0
     for location in locations:
         count = 0
@@ -118,12 +127,13 @@ def _sessions(locations: Sequence[StoreLocation], wanted: _Filter, limit: int | 
                     count += 1
                     if limit is None or count <= limit:  # a store's own come newest first
                         found.append(session)
+                warnings += [f"{location.path}: {warning}" for warning in oddities(store, store.count())]
         except SessionLabError as error:
             errors.append(error)
         total += count
     if len(locations) > 1:
         found.sort(key=_newest_first)
-    return found[:limit], total, errors
+    return found[:limit], total, errors, warnings
 
 
 def _newest_first(session: _Session) -> tuple[int, str, str]:
@@ -186,10 +196,28 @@ def _echo(sessions: Sequence[_Session], *, with_agent: bool) -> None:
     is_terminal = sys.stdout.isatty()
     head = ["updated (UTC)", *(["agent"] if with_agent else []), "kind", "channel", "model", "tokens"]
     rows = [head, *(_cells(session, with_agent=with_agent, is_terminal=is_terminal) for session in sessions)]
-    used = sum(max(len(row[place]) for row in rows) + 2 for place in range(len(head)))
-    room = max(shutil.get_terminal_size((_WIDTH, 24)).columns - used, _LEAST_KEY) if is_terminal else sys.maxsize
+    room = sys.maxsize
+    if is_terminal:
+        columns = shutil.get_terminal_size((_WIDTH, 24)).columns
+        head, rows = _narrowed(rows, columns - _LEAST_KEY)
+        room = max(columns - _width(rows), _LEAST_KEY)
     keys_shown = ["key", *(_cut(on_one_line(session.summary.key), room) for session in sessions)]
-    echo_table([[*row, key] for row, key in zip(rows, keys_shown, strict=True)], right=frozenset({len(head) - 1}))
+    right = frozenset({head.index("tokens")}) if "tokens" in head else frozenset[int]()
+    echo_table([[*row, key] for row, key in zip(rows, keys_shown, strict=True)], right=right)
+
+
+def _narrowed(rows: list[list[str]], room: int) -> tuple[list[str], list[list[str]]]:
+    """Leave out columns, those first that a key tells as well or that matter least, until a table fits; return its head and its rows."""
+    for name in _DISPENSABLE:
+        if _width(rows) <= room:
+            break
+        place = rows[0].index(name)
+        rows = [row[:place] + row[place + 1 :] for row in rows]
+    return rows[0], rows
+
+
+def _width(rows: list[list[str]]) -> int:
+    return sum(max(len(row[place]) for row in rows) + 2 for place in range(len(rows[0])))
 
 
 def _cells(session: _Session, *, with_agent: bool, is_terminal: bool) -> list[str]:

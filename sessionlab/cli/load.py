@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sessionlab.cli.careful import disagreements, echo_warnings
 from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, not_blank, now_option, output_file, progress
 from sessionlab.units import format_count
 
@@ -32,7 +33,8 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
     with progress() as on_progress:
         result = load(source, mirror, agent=agent, now_ms=clock_of(source, now_ms).now_ms, on_progress=on_progress)
     if as_json:
-        echo_json({name: getattr(result, name) for name in result.__slots__} | {"path": str(result.path)})
+        facts = {name: getattr(result, name) for name in result.__slots__} | {"path": str(result.path)}
+        echo_json({**facts, "warnings": disagreements(source, agent)})
         return
     if result.is_unchanged:
         click.echo(f"{result.path}: nothing changed since it was made")
@@ -44,6 +46,7 @@ def command(*, path: str, output: str, agent: str | None, now_ms: int, as_json: 
         f"{format_count(result.agents)} agents, {format_count(result.sessions)} sessions, {format_count(result.events)} events, "
         f"{_problems(mirror) if result.problems else 'no problems'}"
     )
+    echo_warnings(disagreements(source, agent))
     if result.problems:
         click.echo(f"\nWhat the problems are:\n  {command_line('query', 'problems', '--mirror', mirror)}")
 

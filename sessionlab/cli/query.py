@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sessionlab.cli.careful import disagreements_in, echo_warnings
 from sessionlab.cli.output import (
     agent_option,
     echo_json,
@@ -70,13 +71,16 @@ def command(
     values = _values(info, params, agent)
     source = "" if mirror is not None else named_source(state_dir, sample=sample)
     takes_clock = any(param.name == "now_ms" for param in info.params)
-    rows = _rows(name, values, state_dir=source, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock=takes_clock)
+    rows, warnings = _rows(name, values, state_dir=source, mirror=mirror, agent=agent, now_ms=now_ms, takes_clock=takes_clock)
     if as_json:
-        echo_json({"query": name, "question": info.question, "columns": [column.name for column in info.columns], "rows": rows})
-    elif as_csv:
+        columns = [column.name for column in info.columns]
+        echo_json({"query": name, "question": info.question, "columns": columns, "rows": rows, "warnings": warnings})
+        return
+    if as_csv:
         _echo_csv(info, rows)
     else:
         _echo_rows(info, rows)
+    echo_warnings(warnings)
 
 
 def _values(info: QueryInfo, params: Sequence[str], agent: str | None) -> dict[str, object]:
@@ -95,7 +99,8 @@ def _values(info: QueryInfo, params: Sequence[str], agent: str | None) -> dict[s
 
 def _rows(
     name: str, values: dict[str, object], *, state_dir: str, mirror: str | None, agent: str | None, now_ms: int, takes_clock: bool
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows, and what has to be said beside them."""
     from sessionlab.lab import queries
     from sessionlab.lab.connection import connect
     from sessionlab.lab.session import clock_of, open_lab
@@ -104,10 +109,10 @@ def _rows(
         path = Path(mirror).absolute()
         with contextlib.closing(connect(path)) as con:
             clock = {"now_ms": clock_of(path, now_ms).now_ms} if takes_clock else {}
-            return queries.as_rows(con, name, **(clock | values))
+            return queries.as_rows(con, name, **(clock | values)), disagreements_in(con)
     with progress() as on_progress, open_lab(state_dir, agent=agent or "", now_ms=now_ms, on_progress=on_progress) as lab:
         clock = {"now_ms": lab.now_ms} if takes_clock else {}
-        return queries.as_rows(lab.con, name, **(clock | values))
+        return queries.as_rows(lab.con, name, **(clock | values)), disagreements_in(lab.con)
 
 
 def _number(key: str, text: str) -> int:

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from sessionlab.cli.careful import disagreements, echo_warnings
 from sessionlab.cli.output import (
     agent_option,
     cell_progress,
@@ -91,8 +92,10 @@ def growth(
             on_progress=cell_progress(on_stage),
             generated_ms=time.time_ns() // 1_000_000,
         )
+    warnings = disagreements(source, agent or None)
     if as_json:
         facts = {"path": str(report.html.path), "bytes": report.html.bytes, "figures": report.html.figures, "source": str(source)}
-        echo_json(facts | {"record": dict(report.record)})
+        echo_json(facts | {"record": dict(report.record), "warnings": warnings})
         return
     click.echo(f"{report.html.path}: {report.html.figures} figures, {format_bytes(report.html.bytes)}; open it in a browser")
+    echo_warnings(warnings)

@@ -13,11 +13,12 @@ from typing import Any, Final
 import click
 
 from sessionlab import layout
-from sessionlab.cli.asked import asked_place, opened, path_argument
+from sessionlab.cli.asked import asked_place, one_store, opened, path_argument
+from sessionlab.cli.careful import oddities
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, not_blank, state_dir_option
 from sessionlab.errors import UnreadableError, UsageError
 from sessionlab.settings import StoreSettings
-from sessionlab.stores.locating import locate, only, places, settings_of
+from sessionlab.stores.locating import locate, places, settings_of
 from sessionlab.stores.location import StoreKind, StoreLocation
 from sessionlab.units import format_count
 
@@ -43,16 +44,17 @@ def command(*, path: str | None, state_dir: str | None, store_file: str | None, 
     place = layout.expanded(Path(not_blank(store_file, "--store"))) if store_file is not None else asked_place(path, state_dir)
     try:
         settings = settings_of(place)
-        location = only(locate(place, settings=settings), place, agent=agent)
+        location = one_store(locate(place, settings=settings), place, agent=agent)
         if store_file is not None and location.path != place:
             raise UsageError(f"--store {place}: is a folder that holds a store; give it as PATH")
         with opened(location) as store:
             sessions = store.count()
+            warnings = oddities(store, sessions)
     except ImportError as error:
         if error.name not in ("sqlite3", "_sqlite3"):
             raise
         raise UnreadableError(place, "holds a SQLite store, and this Python has no sqlite3", advice="use a Python that has it") from error
-    facts = _facts(location, settings, sessions)
+    facts = _facts(location, settings, sessions, warnings)
     if as_json:
         echo_json(facts)
     else:
@@ -72,7 +74,7 @@ def _is_sqlite_available() -> bool:
     return True
 
 
-def _facts(location: StoreLocation, settings: StoreSettings, sessions: int) -> dict[str, Any]:
+def _facts(location: StoreLocation, settings: StoreSettings, sessions: int, warnings: list[str]) -> dict[str, Any]:
     """Return what is said, in the names of B.40; a path besides `jsonPath` is only there when it is that of the store that lies there."""
     return {
         "agentId": location.agent_id,
@@ -83,6 +85,7 @@ def _facts(location: StoreLocation, settings: StoreSettings, sessions: int) -> d
         "jsonPath": str(_json_path(location, settings)),
         **({f"{location.kind}Path": str(location.path)} if location.kind != "json" else {}),
         **({"note": location.note} if location.note else {}),
+        **({"warnings": warnings} if warnings else {}),
     }
 
 
@@ -109,6 +112,7 @@ def _echo(facts: dict[str, Any], location: StoreLocation, settings: StoreSetting
         ["Session Count", format_count(facts["sessionCount"])],
         *([f"{_NAMES[kind]} Path", _shown(path)] for kind, path in paths.items()),
         *([["Careful", location.note]] if location.note else []),
+        *(["Careful", warning] for warning in facts.get("warnings", ())),
     ]
     echo_table(rows)
 

@@ -34,7 +34,8 @@ _ONE_INDEX: Final = msgspec.json.Decoder(IndexFields)
 class JSONFileStore(SessionStore):
     """A `sessions.json` opened for reading; see `SessionStore` for the contract.
 
-    Entries that are no objects, and keys that JavaScript reserves, are not sessions: `check()` reports them, nothing else sees them.
+    Entries that are no objects, and keys that JavaScript reserves, are not sessions: `check()` reports them, `left_out()` names
+    them, nothing else sees them.
     """
 
     kind = "json"
@@ -49,6 +50,7 @@ class JSONFileStore(SessionStore):
         """What the system said about the file when it was opened."""
         self._identity = _identity(self.found)
         self._count: int | None = None
+        self._has_others = False  # members that are no sessions, as far as the index has been read
 
     @classmethod
     def open(cls, path: Path, *, agent_id: str | None = None) -> Self:
@@ -134,6 +136,14 @@ class JSONFileStore(SessionStore):
             self._unchanged()
         return self._count or 0
 
+    def left_out(self) -> tuple[str, ...]:
+        """Return the names in the file that are no sessions, in its order; a file that has none is not read again for that."""
+        self.count()
+        if not self._has_others:
+            return ()
+        members = codec.split_members(self.content(), path=self.path)
+        return tuple(key for key, raw in members.items() if not is_session(key, raw))
+
     def stats(self) -> StoreStats:
         return StoreStats(kind=self.kind, path=str(self.path), sessions=self.count(), store_bytes=self._size)
 
@@ -210,6 +220,7 @@ class JSONFileStore(SessionStore):
                 index = _INDEX.decode(data)
             except msgspec.ValidationError:
                 index = self._tolerant_index()
+                self._has_others = True
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if not data[:4096].strip() and not self.content().strip():
                     self._count = 0
@@ -221,6 +232,7 @@ class JSONFileStore(SessionStore):
         self._unchanged()
         found = {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
         self._count = len(found)
+        self._has_others = self._has_others or len(found) < len(index)
         return found
 
     def _tolerant_index(self) -> dict[str, IndexFields]:

@@ -35,7 +35,7 @@ def test_sound_store_says_how_much_was_read_and_is_left_as_it_is(kind: str, tmp_
     done = sessionlab("check", state)
     path = store_path(state, kind)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{path} (agent main)\n  3 sessions read, sound; fingerprint {fingerprint}\n\n"
+    assert done.stdout == f"{path} (agent main)\n  3 sessions read, sound; fingerprint {fingerprint}\n"
     (store,) = checked(0, path)["stores"]
     assert store == {
         "agent": "main",
@@ -105,6 +105,45 @@ def test_file_that_is_no_store_exits_with_three(text: str, words: str, tmp_path:
     assert (store["sessions"], store["fingerprint"], store["is_sound"]) == (None, None, False)
 
 
+DAMAGE: dict[str, tuple[str, bytes, str, str]] = {
+    "truncated": (
+        "json",
+        b'{"a": {\n"b": 1',
+        "line 2: ends in the middle of the document (truncated)",
+        "restore a backup: the rest is not",
+    ),
+    "garbage": ("json", b"\x00\xff\xfe" * 400, "line 1: byte 1 is not UTF-8", "restore a backup: this is not text"),
+    "array": ("json", b"[]", "line 1: the document is an array, not an object", "restore a backup: a store begins with a brace"),
+    "duplicate key": (
+        "json",
+        b'{"a": {}, "a": {}}',
+        "line 1: key 'a' is written twice in one object",
+        "keep the one of the two",
+    ),
+    "NaN": ("json", b'{"a": {"b": NaN}}', "line 1: NaN is not JSON", "put null or the right number in its place"),
+    "BOM": ("json", b'\xef\xbb\xbf{"a": {}}', "line 1: starts with a byte order mark", "save it as UTF-8 without a byte order mark"),
+    "no database": ("sqlite", b"SQLite format 3\0" + b"x" * 4080, "SQLite cannot read it (", "restore it from a backup"),
+    "empty database": ("sqlite", b"", "is an empty file (0 bytes), not a database", "restore it from a backup"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_stdout_alone_says_what_is_wrong_and_what_to_do_next(damage: str, tmp_path: Path) -> None:
+    kind, content, words, advice = DAMAGE[damage]
+    state = made_state(tmp_path, "json", {})
+    path = store_path(state, kind)
+    store_path(state, "json").unlink()
+    path.write_bytes(content)
+    done = sessionlab("check", state)
+    head, what, next_step, verdict = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (3, "")
+    assert head == f"{path} (agent main)"
+    assert what.startswith(f"  error    {words}")
+    assert next_step.startswith("           -> ")
+    assert advice in next_step
+    assert verdict == "  unreadable: 1 error"
+
+
 @pytest.mark.parametrize("name", SQLITE_STATES)
 def test_damaged_database_exits_with_three(name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     state = own_state(name, tmp_path_factory, tmp_path)
@@ -132,8 +171,9 @@ def test_unknown_version_keeps_its_code(tmp_path: Path, tmp_path_factory: pytest
     con.close()
     done = sessionlab("check", state)
     assert done.returncode == 12
-    assert len(done.stderr.splitlines()) == 1
-    assert "99" in done.stderr
+    assert done.stderr == ""
+    assert "  error    store schema version 99 is not one of those this sessionlab reads " in done.stdout
+    assert "\n           -> install a newer sessionlab, " in done.stdout
     assert "  unreadable: 1 error\n" in done.stdout
 
 
@@ -143,8 +183,10 @@ def test_two_stores_of_one_agent_exit_with_four_and_are_both_named(tmp_path: Pat
     before = photo(tmp_path)
     done = sessionlab("check", tmp_path)
     assert done.returncode == 4
-    assert len(done.stderr.splitlines()) == 1
-    assert f"{store_path(tmp_path, 'json')} (3) and {store_path(tmp_path, 'sqlite')} (2)" in done.stderr
+    assert done.stderr == ""
+    first, second = store_path(tmp_path, "json"), store_path(tmp_path, "sqlite")
+    assert f"  error    two stores hold sessions: {first} (3) and {second} (2)\n" in done.stdout
+    assert f"\n           -> compare them: sessionlab verify {first} {second}; then " in done.stdout
     assert "3 sessions read, 1 error; fingerprint " in done.stdout
     (store,) = checked(4, tmp_path)["stores"]
     assert "two stores hold sessions" in store["errors"][0]
@@ -158,8 +200,9 @@ def test_store_that_cannot_be_read_beside_another_is_said_once(tmp_path: Path) -
     broken.write_text("{")
     done = sessionlab("check", tmp_path)
     assert done.returncode == 3
-    assert len(done.stderr.splitlines()) == 1
-    assert str(broken) in done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("  error    ") == 1
+    assert f"  error    {broken}: " in done.stdout
 
 
 def test_one_bad_agent_hides_no_other_and_the_highest_code_counts(tmp_path: Path) -> None:
@@ -174,8 +217,13 @@ def test_one_bad_agent_hides_no_other_and_the_highest_code_counts(tmp_path: Path
     research.symlink_to("nowhere")
     done = sessionlab("check", state)
     assert done.returncode == 10
-    assert done.stderr == f"sessionlab: {research}: is a link to nowhere, which does not exist\n"
-    assert "90 sessions read, 5 warnings" in done.stdout
+    assert done.stderr == ""
+    gone = "  error    is a link to nowhere, which does not exist\n           -> mend the link, or put the store's file in its place\n"
+    assert done.stdout.endswith(f"\n\n{research} (agent research)\n{gone}  unreadable: 1 error\n")
+    assert checked(10, state)["stores"][2]["errors"] == [f"{research}: is a link to nowhere, which does not exist"]
+    # As many as lines: one of them is about two spellings.
+    assert done.stdout.count("  warning  ") == 4
+    assert "90 sessions read, 4 warnings" in done.stdout
 
 
 def test_agent_that_lost_its_store_is_an_error(tmp_path: Path) -> None:

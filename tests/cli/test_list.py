@@ -138,6 +138,12 @@ def test_real_folder_is_seen_from_now(tmp_path: Path) -> None:
     assert [row["session_id"] for row in listed(state, "--active-since", "1m")] == ["a"]
 
 
+def test_bare_number_is_days_as_the_help_says() -> None:
+    ask = ("--now-ms", str(SAMPLE_NOW_MS), "--active-since")
+    assert listed(SAMPLE, *ask, "7") == listed(SAMPLE, *ask, "7d") != listed(SAMPLE)
+    assert "7d (or 7)" in sessionlab("list", "--help").stdout
+
+
 def test_limit_shows_the_newest_and_says_what_it_left_out() -> None:
     done = sessionlab("list", SAMPLE, "--limit", "8")
     assert (len(done.stdout.splitlines()), done.stderr) == (9, "8 of 300 sessions\n")
@@ -237,6 +243,16 @@ def test_lines_fit_a_terminal_of_a_hundred_columns_and_keys_keep_both_ends() -> 
     assert all(re.search(r"  agent:\S{3,}\.\.\.\S{8,}$", line) for line in lines[1:])
     whole = on_terminal("list", SAMPLE, "--kind", "cron-run", "--limit", "20", columns=200)
     assert not any("..." in line for line in whole)
+
+
+@pytest.mark.parametrize(("columns", "left_out"), [(80, {"model"}), (60, {"model", "channel", "kind"}), (50, {"model", "tokens"})])
+def test_narrow_terminal_has_fewer_columns_and_the_key_stays(columns: int, left_out: set[str]) -> None:
+    lines = on_terminal("list", SAMPLE, "--limit", "20", columns=columns)
+    assert max(map(len, lines)) <= columns
+    assert left_out.isdisjoint(lines[0].split())
+    assert lines[0].split()[:3] == ["updated", "(UTC)", "agent"]
+    assert lines[0].split()[-1] == "key"
+    assert all(len(line.split()[-1]) >= 10 for line in lines[1:])
 
 
 def test_text_of_a_store_cannot_command_the_terminal(tmp_path: Path) -> None:
