@@ -84,26 +84,32 @@ def decode_document(data: bytes, *, path: Path, line: int | None = None, advice:
     Raises:
         InvalidJSONError: With file, line and reason.
     """
-    plain = _decode_plain(data)
-    return strict_json.decode(data, path=path, line=line, advice=advice) if plain is _UNSURE else plain
+    return _decode(data, path, line, advice)[0]
 
 
-def _decode_plain(data: bytes) -> Any:
+def _decode(data: bytes, path: Path, line: int | None, advice: str) -> tuple[Any, bytes]:
+    """Return (the document, its bytes as `encode_faithful` gives them if they are known without asking for them, else b"")."""
+    plain, encoded = _decode_plain(data)
+    return (strict_json.decode(data, path=path, line=line, advice=advice), b"") if plain is _UNSURE else (plain, encoded)
+
+
+def _decode_plain(data: bytes) -> tuple[Any, bytes]:
     """Decode a document that is beyond doubt at a fraction of the cost; what needs a closer look, or a reason, is for the strict parser.
 
     What was decoded is beyond doubt when it would be written with the same bytes, blanks aside: then nothing was shadowed or changed.
+    Those bytes then are what writing it gives, and reading them gives it back; only a number such as 1.0 JavaScript writes in another way.
     """
     try:
         document = _plain_decoder().decode(data)
     except _DECODER_ERRORS:
-        return _decode_odd(data)
+        return _decode_odd(data), b""
     try:
         encoded = _ENCODER.encode(document)
     except (RecursionError, UnicodeEncodeError):
-        return _UNSURE
+        return _UNSURE, b""
     if encoded == data or encoded == msgspec.json.format(data, indent=-1):
-        return document
-    return _decode_odd(data)
+        return document, encoded
+    return _decode_odd(data), b""
 
 
 def _decode_odd(data: bytes) -> Any:
@@ -126,10 +132,14 @@ def _decode_odd(data: bytes) -> Any:
 
 def decode_object(data: bytes, *, path: Path, line: int | None = None, what: str = "the document", advice: str = "") -> dict[str, Any]:
     """Decode strictly and require a JSON object; otherwise as `decode_document`."""
-    document = decode_document(data, path=path, line=line, advice=advice)
+    return _decode_object(data, path, line, what, advice)[0]
+
+
+def _decode_object(data: bytes, path: Path, line: int | None, what: str, advice: str) -> tuple[dict[str, Any], bytes]:
+    document, encoded = _decode(data, path, line, advice)
     if not isinstance(document, dict):
         raise InvalidJSONError(path, f"{what} is {json_type_name(document)}, not an object", line=line or 1, advice=advice)
-    return document
+    return document, encoded
 
 
 def decode_entry(data: bytes, *, path: Path, key: str, line: int | None = None) -> dict[str, Any]:
@@ -138,7 +148,21 @@ def decode_entry(data: bytes, *, path: Path, key: str, line: int | None = None) 
     Raises:
         InvalidJSONError: Naming the file and the session key.
     """
-    return decode_object(data, path=path, line=line, what=f"the entry of {key[:80]!r}", advice=f"session key {key[:80]!r}")
+    return _decode_entry(data, path, key, line)[0]
+
+
+def decode_and_compact(data: bytes, *, path: Path, key: str, line: int | None = None) -> tuple[dict[str, Any], bytes]:
+    """Decode one session entry strictly, and return it with what `encode_faithful` would give of it, if reading it has told; else b"".
+
+    Raises:
+        InvalidJSONError: Naming the file and the session key.
+    """
+    entry, encoded = _decode_entry(data, path, key, line)
+    return entry, b"" if _POINT_ZERO.search(encoded) else encoded
+
+
+def _decode_entry(data: bytes, path: Path, key: str, line: int | None) -> tuple[dict[str, Any], bytes]:
+    return _decode_object(data, path, line, f"the entry of {key[:80]!r}", f"session key {key[:80]!r}")
 
 
 def raw_members(data: Buffer, *, path: Path) -> list[tuple[str, msgspec.Raw]]:

@@ -213,8 +213,13 @@ def copied(entry: Entry) -> Entry:
     return copy
 
 
-def encode(key: str, entry: Any) -> bytes:
+def encode(key: str, entry: Any, *, known: bytes = b"") -> bytes:
     """Return an entry as compact JSON, after making sure that reading it gives the same entry back.
+
+    Args:
+        key: Its key, for messages.
+        entry: The entry.
+        known: That JSON, if it is known already (`codec.decode_and_compact`).
 
     Raises:
         InvalidEntryError: It is no object, has no session id, or holds what JSON cannot carry: NaN, half a surrogate pair, a tuple,
@@ -225,7 +230,7 @@ def encode(key: str, entry: Any) -> bytes:
     if not isinstance(entry.get("sessionId"), str) or not entry["sessionId"].strip():
         raise InvalidEntryError(key, "has no sessionId")
     try:
-        return codec.encode_faithful(entry)
+        return known or codec.encode_faithful(entry)
     except InvalidJSONError as error:
         reason = error.reason
     except codec.UnfaithfulError:

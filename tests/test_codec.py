@@ -404,3 +404,23 @@ def test_what_is_written_faithfully_is_what_the_long_way_writes_and_refuses(docu
         return data
 
     assert written(codec.encode_faithful) == written(the_long_way)
+
+
+@given(PIECES, st.sampled_from([None, 2]))
+def test_compact_form_that_reading_tells_is_the_one_that_writing_gives(written: str, indent: int | None) -> None:
+    data = f'{{"entry":{written}}}'.encode()
+    with contextlib.suppress(InvalidJSONError, msgspec.DecodeError):
+        data = data if indent is None else msgspec.json.format(data, indent=indent)
+        entry, compact = codec.decode_and_compact(data, path=HERE, key="k")
+        assert entry == codec.decode_entry(data, path=HERE, key="k")
+        assert not compact or compact == codec.encode_faithful(entry)
+
+
+def test_compact_form_of_a_plain_entry_is_told_however_it_is_indented() -> None:
+    document = {"sessionId": "s", "updatedAt": 1795132800000, "cost": 0.25, "skills": [{"name": "é"}, None, True]}
+    compact = codec.encode_compact(document)
+    for data in (compact, codec.encode_indented(document)):
+        assert codec.decode_and_compact(data, path=HERE, key="k") == (document, compact)
+    for odd in (b'{"cost":1.0}', b'{"cost":1e-9}', b'{"name":"\\/"}', b'{"text":"v1.0"}'):
+        assert codec.decode_and_compact(odd, path=HERE, key="k")[1] in (b"", codec.encode_compact(codec.decode_document(odd, path=HERE)))
+    assert codec.decode_and_compact(b'{"cost":1.0}', path=HERE, key="k") == ({"cost": 1.0}, b"")

@@ -112,10 +112,10 @@ def _read(spelling: str, raw: bytes, line: int | None, path: Path) -> Read:
         if not is_session(spelling, raw):
             kind = "a name that JavaScript reserves" if key in keys.BLOCKED_KEYS else "no object"
             raise CorruptStoreError(path, f"the member {spelling[:80]!r} is {kind}")
-        found = codec.decode_entry(raw, path=path, key=spelling, line=line)
+        found, compact = codec.decode_and_compact(raw, path=path, key=spelling, line=line)
         source = canonical_digest(found).hex()
         entry = normalise_legacy(found)
-        data = entries.encode(keys.checked(key), entry)
+        data = entries.encode(keys.checked(key), entry, known=compact if entry == found else b"")
     except (StoreError, InvalidKeyError, InvalidEntryError) as error:
         reason = error.reason
         if isinstance(error, InvalidJSONError) and error.line is not None:
