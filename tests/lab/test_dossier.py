@@ -65,11 +65,12 @@ def everything_said(dossier: Dossier) -> str:
         tables.fates_table(dossier),
         tables.digests_table(dossier),
         tables.entries_table(dossier, 5),
-        tables.differences_table(dossier, found),
         tables.steps_table(dossier),
         tables.step_times_table(dossier),
-        tables.signature_table(dossier, findings.verdict(dossier)),
+        tables.signature_table(dossier),
     ]
+    listed = tables.differences_table(dossier, found)
+    frames += [listed] if listed is not None else []
     words = [
         findings.verdict(dossier),
         findings.remarks(dossier),
@@ -77,7 +78,7 @@ def everything_said(dossier: Dossier) -> str:
         findings.proof(dossier),
         findings.entries_shown(dossier, 5),
         findings.sizes(sizes(dossier)),
-        findings.listed_differences(found, count_differences(dossier)),
+        findings.listed_differences(dossier, found, count_differences(dossier)),
         findings.took(dossier),
         findings.way_back(dossier),
     ]
@@ -139,6 +140,7 @@ def test_dossier_of_a_run_that_was_rolled_back_says_by_which_run(tmp_path: Path)
     assert (".json.bak." in dossier.old.path.name, ".sqlite.bak." in dossier.new.path.name) == (True, True)
     assert len(before_after(dossier, rounds=1)) == 6
     assert "has been written since" not in everything_said(dossier)
+    assert findings.remarks(dossier) == ""
     assert open_dossier(back).standing == "holds"
     assert "sessionlab migrate" in findings.way_back(open_dossier(back))
 
@@ -175,7 +177,11 @@ def test_dossier_of_a_run_that_was_stopped(tmp_path: Path, last: str, standing: 
     assert findings.verdict(dossier).startswith(words)
     assert dossier.new is None
     assert ("sessionlab migrate" in findings.way_back(dossier)) is (standing == "unfinished")
-    assert "There is no new store to compare with." in everything_said(dossier)
+    said = everything_said(dossier)
+    assert "There is no new store to compare with." in said
+    assert f"{len(small_store())} of {len(small_store())} sessions would have been moved" in said
+    assert "In the new store,0," in said
+    assert "None that was planned; nothing was moved." in said
     (run / "manifest.jsonl").unlink()
     assert open_dossier(run).standing == standing
     assert "before it had written down what it would move" in everything_said(open_dossier(run))
@@ -186,7 +192,9 @@ def test_dossier_of_a_folder_that_contradicts_itself_does_not_hold(tmp_path: Pat
     path = run / "report.json"
     path.write_text(path.read_text().replace('"sessions": ', '"sessions": 9', 1))
     dossier = open_dossier(run)
-    assert findings.verdict(dossier).startswith("**Does not hold**: the run's folder contradicts itself: `report.json: ")
+    assert findings.verdict(dossier) == "**Does not hold**: the run's folder contradicts itself in 1 place."
+    assert "Verdict,does not hold" in everything_said(dossier)
+    assert "they do not agree" in findings.proof(dossier)
     assert "- report.json: source is not what the other files say" in findings.remarks(dossier)
     assert f"sessionlab rollback --store {dossier.plan.target_path}" in findings.way_back(dossier)
 

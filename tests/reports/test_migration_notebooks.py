@@ -12,7 +12,6 @@ from sessionlab.errors import SessionLabError
 from sessionlab.lab import show
 from sessionlab.lab.dossier import open_dossier
 from sessionlab.lab.figures.dossier_tables import signature_table
-from sessionlab.lab.findings import migration as findings
 from sessionlab.reports.page import export_page, header_of
 from sessionlab.reports.record import read_record
 from sessionlab.reports.runner import ExecutedNotebook, NotebookJob, run_notebooks
@@ -78,7 +77,7 @@ def test_page_of_a_notebook_that_moved_sessions_does_not_say_that_it_only_read()
 def test_page_fits_any_width_asks_for_nothing_and_leaves_room_to_sign(tmp_path: Path, chromium: Path) -> None:
     audit = as_committed("03_migration_audit", tmp_path)
     dossier = open_dossier()
-    signed = show.Table(signature_table(dossier, findings.verdict(dossier)))
+    signed = show.Table(signature_table(dossier))
     dossier.close()
     audit.node.cells.append(code("sign", outputs=[shown(text__html=signed._repr_html_(), text__plain=repr(signed))]))
     made = export_page(audit, tmp_path / "audit.html").path

@@ -17,7 +17,7 @@ from sessionlab.units import format_bytes, format_count
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sessionlab.lab.dossier import Dossier
+    from sessionlab.lab.dossier import Dossier, Standing
     from sessionlab.lab.dossier_differences import Difference
 
 _ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
@@ -26,6 +26,17 @@ _ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
     "merge": ("Merged", "several spellings of one key: the newest counts"),
     "set-aside": ("Set aside", "cannot be read: left out, still in the old store"),
 }
+STANDINGS: Final[Mapping[Standing, str]] = {
+    "holds": "holds",
+    "changed": "does not hold any more",
+    "elsewhere": "moved on",
+    "rolled-back": "rolled back",
+    "contradictory": "does not hold",
+    "abandoned": "abandoned",
+    "unfinished": "not finished",
+}
+"""What a verdict is called in a table."""
+
 _SHOWN_DIGITS: Final = 16
 _MAX_PATHS: Final = 6
 _MAX_KEY: Final = 100
@@ -45,8 +56,14 @@ _ACTS: Final = {
 def fates_table(dossier: Dossier) -> pd.DataFrame:
     """List what became of the entries of the source. Columns: Sessions, Number, What it means."""
     counts = Counter(one.action for one in dossier.plan.entries)
-    rows = [(*_ACTIONS[action], format_count(counts[action])) for action in _ACTIONS if counts[action] or action == "move"]
-    rows.append(("In the new store", "sessions that were verified to be in it", format_count(len(dossier.plan.moved))))
+    planned = "planned: " if dossier.audit is None else ""
+    rows = [
+        (_ACTIONS[action][0], planned + _ACTIONS[action][1], format_count(counts[action]))
+        for action in _ACTIONS
+        if counts[action] or action == "move"
+    ]
+    arrived = len(dossier.plan.moved) if dossier.audit is not None else 0
+    rows.append(("In the new store", "sessions that were verified to be in it when the run ended", format_count(arrived)))
     if dossier.audit is not None and dossier.audit.files:
         changed = f"{format_count(len(dossier.audit.files_changed))} of them changed or gone since, by their SHA-256 in files.jsonl"
         rows.append(("Files beside it", changed, format_count(dossier.audit.files)))
@@ -91,8 +108,10 @@ def sizes_table(sizes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def differences_table(dossier: Dossier, found: Sequence[Difference]) -> pd.DataFrame:
-    """List the differences. Columns: Session, What and why, Where, Digest."""
+def differences_table(dossier: Dossier, found: Sequence[Difference]) -> pd.DataFrame | None:
+    """List the differences; `None` when there are none. Columns: Session, What and why, Where, Digest."""
+    if not found:
+        return None
     file = dossier.shown(dossier.plan.source.path).rpartition("/")[2]
     return _frame(
         {
@@ -130,11 +149,11 @@ def step_times_table(dossier: Dossier) -> pd.DataFrame:
     )
 
 
-def signature_table(dossier: Dossier, verdict: str) -> pd.DataFrame:
+def signature_table(dossier: Dossier) -> pd.DataFrame:
     """List what an auditor signs for, and the lines to do it on. Columns: Statement, Value."""
     plan = dossier.plan
     rows = [
-        ("Verdict", verdict.replace("**", "").partition(":")[0].rstrip(".")),
+        ("Verdict", f"dry run, on a private copy: {STANDINGS[dossier.standing]}" if dossier.is_dry_run else STANDINGS[dossier.standing]),
         ("Run", "of a private copy, gone with this page's making" if dossier.private is not None else plan.run_id),
         ("From", f"{dossier.shown(plan.source.path)} ({plan.source.kind})"),
         ("To", f"{dossier.shown(plan.target_path)} ({plan.target_kind})"),

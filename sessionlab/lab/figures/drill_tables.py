@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+
+from sessionlab.lab.figures.dossier_tables import STANDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from sessionlab.lab.dossier import Dossier, Standing
+    from sessionlab.lab.dossier import Dossier
 
 _SHOWN_DIGITS: Final = 16
-_STANDINGS: Final[Mapping[Standing, str]] = {
-    "holds": "holds",
-    "changed": "does not hold any more",
-    "elsewhere": "moved on",
-    "rolled-back": "rolled back",
-    "contradictory": "does not hold",
-    "abandoned": "abandoned",
-    "unfinished": "not finished",
-}
 
 
 def life_table(written: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +47,7 @@ def runs_table(dossiers: Sequence[Dossier]) -> pd.DataFrame:
             "From": [one.shown(one.plan.source.path).rpartition("/")[2] for one in dossiers],
             "To": [one.shown(one.plan.target_path).rpartition("/")[2] for one in dossiers],
             "Sessions": [f"{len(one.plan.moved):,}" for one in dossiers],
-            "Audit": [_STANDINGS[one.standing] for one in dossiers],
+            "Audit": [STANDINGS[one.standing] for one in dossiers],
             "Contradictions": [str(len(one.audit.contradictions)) if one.audit is not None else "" for one in dossiers],
             "Left behind in": [one.old.path.name if one.old is not None else "gone" for one in dossiers],
         }

@@ -8,7 +8,7 @@ from sessionlab.lab.findings.answer import days_shown, short_answer
 from sessionlab.lab.findings.growth import activity, agents_words, forecast_words, growth, limits_words
 from sessionlab.lab.findings.size import ages, biggest, disk, fields, kinds, sizes
 from sessionlab.lab.findings.stores import same_answers, same_content, timed, updates
-from sessionlab.lab.findings.trouble import import_changes, problem_list, problems, to_do, worth_telling
+from sessionlab.lab.findings.trouble import disagreement, import_changes, problem_list, problems, to_do, worth_telling
 from sessionlab.lab.findings.usage import cron, usage
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "biggest",
     "cron",
     "days_shown",
+    "disagreement",
     "disk",
     "fields",
     "forecast_words",

@@ -49,18 +49,18 @@ def verdict(dossier: Dossier) -> str:
         case "elsewhere":
             return f"**Moved on**: {name(Path(audit.counts_now).name)} counts now, not {new}; of the {sessions} moved, {_since(audit)}."
         case _:
-            more = f", and {len(audit.contradictions) - 1} more" if len(audit.contradictions) > 1 else ""
-            return f"**Does not hold**: the run's folder contradicts itself: {_code(audit.contradictions[0])}{more}."
+            return f"**Does not hold**: the run's folder contradicts itself in {count(len(audit.contradictions), 'place')}."
 
 
 def remarks(dossier: Dossier) -> str:
     """List what else its reader must know; "" for nothing."""
     plan, audit = dossier.plan, dossier.audit
-    found = list(audit.contradictions) if audit is not None and dossier.standing == "contradictory" else []
-    found += audit.notes if audit is not None else ()
+    found = list(plan.warnings) if dossier.is_dry_run or audit is None else [*audit.contradictions, *audit.notes]
     if dossier.is_dry_run and plan.set_aside:
         found.append("the migration itself refuses entries that cannot be read, unless it is called with --set-aside")
-    return "\n".join(f"- {plain(dossier.shown(text))}" for text in dict.fromkeys([*found, *plan.warnings]))
+    if dossier.standing == "rolled-back" and audit is not None:
+        found = [text for text in found if not text.startswith(f"{audit.counts_now} counts now")]  # the verdict says so
+    return "\n".join(f"- {plain(dossier.shown(text))}" for text in found)
 
 
 def fates(dossier: Dossier) -> str:
@@ -68,7 +68,8 @@ def fates(dossier: Dossier) -> str:
     plan, counts = dossier.plan, Counter[str](one.action for one in dossier.plan.entries)
     if not plan.entries:
         return "The run was stopped before it had written down what it would move."
-    parts = [f"{counts['move']:,} of {count(len(plan.entries), 'session')} {_were(counts['move'], dossier)} moved as they were"]
+    were = "would be" if dossier.is_dry_run else "would have been" if dossier.audit is None else "was" if counts["move"] == 1 else "were"
+    parts = [f"{counts['move']:,} of {count(len(plan.entries), 'session')} {were} moved as they were"]
     for action, words in (("normalise", "normalised"), ("merge", "merged from several spellings"), ("set-aside", "set aside")):
         if counts[action]:
             parts.append(f"{counts[action]:,} {words}")
@@ -82,11 +83,13 @@ def proof(dossier: Dossier) -> str:
         return "There is no new store to compare with."
     if not plan.source.sha256:
         return "The old store has no fingerprint, because an entry of it cannot be read; the digests of all others are in the manifest."
+    if dossier.standing == "contradictory":
+        return "What follows is what the run's files say, and they do not agree."
     if plan.source.sha256 == audit.report.sha256:
-        return "The fingerprints before and after are equal: the two stores hold the same, session by session and field by field."
+        return "The fingerprints are equal: what was verified to be in the new store is what the old one held, session by session."
     changed = sum(one.action != "move" for one in plan.entries)
     return (
-        f"The fingerprints before and after differ by {count(changed, 'session')}, which the run changed on purpose: see the differences. "
+        f"The fingerprints differ by {count(changed, 'session')}, which the run changed on purpose: see the differences. "
         "That of the manifest's source digests is the one before, that of its digests the one after."
     )
 
@@ -107,8 +110,10 @@ def sizes(frame: pd.DataFrame) -> str:
     return f"{names[0]} took {amounts[0]}; the entries that were moved are {amounts[1]} of compact JSON{after}."
 
 
-def listed_differences(found: Sequence[Difference], total: int) -> str:
+def listed_differences(dossier: Dossier, found: Sequence[Difference], total: int) -> str:
     """Say how many differences there are, and of which kind."""
+    if not total and dossier.audit is None:
+        return "None that was planned; nothing was moved."
     if not total:
         return "None: every session is where it was moved to, as it was."
     kinds = Counter(one.what for one in found)
@@ -191,10 +196,6 @@ def _left_out(dossier: Dossier) -> str:
     number = len(dossier.plan.set_aside)
     were, lie = ("was", "lies") if number == 1 else ("were", "lie")
     return f"{count(number, 'entry', 'entries')} that cannot be read {were} **set aside**, and {lie} in the old store"
-
-
-def _were(number: int, dossier: Dossier) -> str:
-    return ("would be" if dossier.is_dry_run else "were") if number != 1 or dossier.is_dry_run else "was"
 
 
 def _original(dossier: Dossier) -> str:

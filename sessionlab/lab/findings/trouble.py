@@ -78,6 +78,14 @@ def import_changes(frame: pd.DataFrame) -> str:
     return f"{text} That makes entries smaller; events, tokens and cost come from the transcripts, which it carries over."
 
 
+def disagreement(frame: pd.DataFrame) -> str:
+    """Name the stores that another one of the same agent disagrees with, "" when there is none; `frame` is the answer of `problems`."""
+    found = frame[frame["code"] == "split_store"]
+    if found.empty:
+        return ""
+    return f"**Not all of the sessions are here.**\n\n{problem_list(found)}"
+
+
 def problem_list(frame: pd.DataFrame) -> str:
     """Write the problems as a list, those with the same advice as one item, in the order of `frame`; the answer of `problems`.
 
