@@ -1,0 +1,4 @@
+"""Keeping stores in bounds: policy -> plan, with a reason for every entry -> apply -> undo; and the reaper of cron runs.
+
+Importing this loads nothing else; see `policy`, `plan`, `apply`, `undo` and `reaper`.
+"""

@@ -1,0 +1,116 @@
+"""The files beside a store that maintenance looks after: transcripts, their archives, and backups of the store. Reads only.
+
+Only what lies in the sessions folder itself is seen (D.21), and only what is a plain file: nothing that a link leads to is ever touched.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionlab import layout
+from sessionlab.entry import SessionSummary
+from sessionlab.errors import UnreadableError
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in the sessions folder: its name, its size, when it was last written (epoch ms), and whose transcript it is, if any."""
+
+    name: str
+    bytes: int
+    written_ms: int
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFiles:
+    """What lies beside a store.
+
+    Attributes:
+        folder: The sessions folder.
+        transcripts: Session id -> the live transcripts of it, by name: one for each topic.
+        archives: Archived transcripts, oldest first.
+        backups: Backups of `sessions.json`, oldest first.
+        total_bytes: Of all files in the folder, those of the store left out.
+    """
+
+    folder: Path
+    transcripts: dict[str, tuple[File, ...]]
+    archives: tuple[File, ...]
+    backups: tuple[File, ...]
+    total_bytes: int
+
+    def of(self, one: SessionSummary) -> tuple[File, ...]:
+        """Return the transcripts of a session (D.18): those of its id, and that which its entry names, if it lies here."""
+        own = self.transcripts.get(one.session_id or "", ())
+        name = (one.session_file or "").replace("\\", "/").rpartition("/")[2]
+        if not name or any(file.name == name for file in own):
+            return own
+        parsed = layout.parse_transcript_name(name)
+        others = self.transcripts.get(parsed.session_id, ()) if parsed is not None else ()
+        return (*own, *(file for file in others if file.name == name))
+
+    def orphans(self, referred: Iterable[str]) -> tuple[File, ...]:
+        """Return the live transcripts that none of these files' names are, oldest first."""
+        names = set(referred)
+        found = (file for files in self.transcripts.values() for file in files if file.name not in names)
+        return tuple(sorted(found, key=lambda file: (file.written_ms, file.name)))
+
+
+def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
+    """Look at the files beside a store.
+
+    Args:
+        folder: The sessions folder; one that is not there has no files.
+        store_names: Names that belong to the store itself.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+    """
+    transcripts: defaultdict[str, list[File]] = defaultdict(list)
+    archives: list[File] = []
+    backups: list[File] = []
+    own = set(store_names)
+    total = 0
+    for name, found in _plain_files(folder):
+        if name in own:
+            continue
+        total += found.st_size
+        parsed = layout.parse_transcript_name(name)
+        file = File(name, found.st_size, found.st_mtime_ns // 1_000_000, parsed.session_id if parsed is not None else "")
+        if parsed is not None and parsed.source == "live":
+            transcripts[parsed.session_id].append(file)
+        elif parsed is not None:
+            archives.append(file)
+        elif layout.part_of(name) == "store backups":
+            backups.append(file)
+    return SessionFiles(
+        folder=folder,
+        transcripts={session_id: tuple(sorted(files, key=lambda file: file.name)) for session_id, files in transcripts.items()},
+        archives=tuple(sorted(archives, key=lambda file: (file.written_ms, file.name))),
+        backups=tuple(sorted(backups, key=lambda file: file.name)),
+        total_bytes=total,
+    )
+
+
+def _plain_files(folder: Path) -> list[tuple[str, os.stat_result]]:
+    found = []
+    try:
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # gone since it was listed
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    found.append((entry.name, status))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
+    return found

@@ -1,0 +1,256 @@
+"""What a maintenance would do to a store and to the files beside it, and why. Pure, and frozen: printing it is the dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sessionlab.entry import SessionSummary
+from sessionlab.maintenance.decisions import Decision, decide
+from sessionlab.maintenance.files import File, SessionFiles
+from sessionlab.maintenance.policy import Policy
+
+FileAction = Literal["archive", "expire", "evict", "drop-backup"]
+"""Renamed to `.jsonl.deleted.<time>`, because its session is removed; removed for good, because the archive is too old, because the disk
+budget asks for it, or because there are three newer backups of the store."""
+
+BACKUPS: int = 3
+"""How many backups of `sessions.json` are kept (D.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDecision:
+    """What becomes of one file beside the store; `key` is the session that it belongs to, if one is removed with it."""
+
+    name: str
+    bytes: int
+    action: FileAction
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How much there is: sessions in the store, bytes of its own files (afterwards: as expected), bytes of the files beside it."""
+
+    sessions: int
+    store_bytes: int
+    file_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.store_bytes + self.file_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvictionWarning:
+    """That the active session would be removed (D.12)."""
+
+    active_key: str
+    active_updated_ms: int | None
+    total_entries: int
+    prune_after_ms: int
+    max_entries: int
+    would_prune: bool
+    would_cap: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenancePlan:
+    """What a maintenance would do.
+
+    Attributes:
+        policy: The rules.
+        now_ms: The clock, epoch ms.
+        entries: What becomes of every entry, the latest update first.
+        files: What becomes of files beside the store; those that are not named stay.
+        before: What there is.
+        after: What there would be.
+        warning: That the active session would be removed, if it would.
+    """
+
+    policy: Policy
+    now_ms: int
+    entries: tuple[Decision, ...]
+    files: tuple[FileDecision, ...]
+    before: Totals
+    after: Totals
+    warning: EvictionWarning | None = None
+
+    @property
+    def removed(self) -> tuple[Decision, ...]:
+        """The entries that leave the store."""
+        return tuple(one for one in self.entries if one.is_removed)
+
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether what is left is still more than the disk budget allows."""
+        most = self.policy.limits.max_disk_bytes
+        return most is not None and self.after.bytes > most
+
+
+def plan_maintenance(
+    summaries: Iterable[SessionSummary],
+    policy: Policy,
+    *,
+    now_ms: int,
+    files: SessionFiles,
+    store_bytes: int,
+    active_key: str | None = None,
+    missing: Collection[str] = (),
+    entry_bytes: Mapping[str, int] | None = None,
+) -> MaintenancePlan:
+    """Plan a maintenance. Transcripts of removed entries are archived, unless another entry refers to them (D.17, D.20, D.21).
+
+    Args:
+        summaries: Of the whole store.
+        policy: The rules; in warn mode the plan is what would be done if they were enforced.
+        now_ms: The clock, epoch ms.
+        files: What lies beside the store.
+        store_bytes: The size of the store's own files.
+        active_key: The session that is being talked in, normalised; it is never removed.
+        missing: Keys of entries that are to go because their transcript is not there.
+        entry_bytes: Key -> bytes of its entry in the store; by default every entry is taken to be as large as the average.
+    """
+    held = list(summaries)
+    by_key = {one.key: one for one in held}
+    decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing)
+    sizes = _Sizes(entry_bytes, store_bytes // len(held) if held else 0)
+    before = Totals(sessions=len(held), store_bytes=store_bytes, file_bytes=files.total_bytes)
+    draft = _Draft(by_key, decided, files, sizes, before)
+    draft.expire(policy, now_ms)
+    if policy.limits.max_disk_bytes is not None and draft.totals().bytes > policy.limits.max_disk_bytes:
+        draft.evict(policy.limits.high_water_bytes or policy.limits.max_disk_bytes, active_key)
+    return MaintenancePlan(
+        policy=policy,
+        now_ms=now_ms,
+        entries=tuple(draft.entries),
+        files=draft.file_decisions(),
+        before=before,
+        after=draft.totals(),
+        warning=eviction_warning(held, policy, now_ms=now_ms, active_key=active_key),
+    )
+
+
+def eviction_warning(
+    summaries: Collection[SessionSummary], policy: Policy, *, now_ms: int, active_key: str | None
+) -> EvictionWarning | None:
+    """Return the warning that the active session would be pruned or is beyond the cap; `None` when it would not be (D.11, D.12)."""
+    active = next((one for one in summaries if one.key == active_key), None)
+    if active is None:
+        return None
+    updated_ms = active.updated_ms
+    would_prune = updated_ms is not None and updated_ms < now_ms - policy.limits.prune_after_ms
+    newer = sum(1 for one in summaries if one is not active and _is_before(one.updated_ms, updated_ms))
+    would_cap = newer >= policy.limits.max_entries
+    if not (would_prune or would_cap):
+        return None
+    return EvictionWarning(
+        active_key=active.key,
+        active_updated_ms=updated_ms,
+        total_entries=len(summaries),
+        prune_after_ms=policy.limits.prune_after_ms,
+        max_entries=policy.limits.max_entries,
+        would_prune=would_prune,
+        would_cap=would_cap,
+    )
+
+
+def _is_before(one: int | None, other: int | None) -> bool:
+    """Say whether something of the one time is kept before something of the other."""
+    return one is not None and (other is None or one > other)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    known: Mapping[str, int] | None
+    average: int
+
+    def of(self, key: str) -> int:
+        return self.average if self.known is None else self.known.get(key, self.average)
+
+
+class _Draft:
+    """A plan in the making: decisions are only ever added to."""
+
+    def __init__(
+        self, by_key: dict[str, SessionSummary], entries: list[Decision], files: SessionFiles, sizes: _Sizes, before: Totals
+    ) -> None:
+        self.entries = entries
+        self._by_key, self._files, self._sizes, self._before = by_key, files, sizes, before
+        self._gone: dict[str, FileDecision] = {}
+        kept = [by_key[one.key] for one in entries if not one.is_removed]
+        self._referred: dict[str, int] = {}
+        for one in kept:
+            for name in self._names(one):
+                self._referred[name] = self._referred.get(name, 0) + 1
+        for decision in entries:
+            if decision.is_removed:
+                for file in files.of(by_key[decision.key]) if files.transcripts else ():
+                    if file.name not in self._referred:
+                        self._gone[file.name] = FileDecision(file.name, file.bytes, "archive", decision.key)
+
+    def expire(self, policy: Policy, now_ms: int) -> None:
+        """Remove archives that are too old (D.22), and backups beyond the newest three (D.4)."""
+        retention_ms = policy.limits.reset_archive_retention_ms
+        if retention_ms is not None:
+            for file in self._files.archives:
+                if file.written_ms < now_ms - retention_ms:
+                    self._gone[file.name] = FileDecision(file.name, file.bytes, "expire")
+        for file in self._files.backups[:-BACKUPS]:
+            self._gone[file.name] = FileDecision(file.name, file.bytes, "drop-backup")
+
+    def evict(self, high_water: int, active_key: str | None) -> None:
+        """Bring everything down to the high water: archives and transcripts of nobody first, then the oldest sessions (D.50)."""
+        over = self.totals().bytes - high_water
+        # What was archived a moment ago is among the orphans: nobody refers to it any more.
+        for file in sorted((*self._files.archives, *self._files.orphans(self._referred)), key=lambda file: (file.written_ms, file.name)):
+            if over <= 0:
+                return
+            before = self._gone.get(file.name)
+            if before is None or before.action == "archive":
+                self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", before.key if before is not None else "")
+                over -= file.bytes
+        for place in reversed(range(len(self.entries))):
+            if over <= 0:
+                return
+            one = self.entries[place]
+            if one.is_removed:
+                continue
+            if one.key == active_key:
+                self.entries[place] = one._replace(why="active session")
+                continue
+            self.entries[place] = one._replace(action="evict-budget", why="")
+            over -= self._sizes.of(one.key)
+            for file in self._released(one.key):
+                self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
+                over -= file.bytes
+
+    def totals(self) -> Totals:
+        """Return what there would be."""
+        removed = [one for one in self.entries if one.is_removed]
+        freed = sum(self._sizes.of(one.key) for one in removed)
+        return replace(
+            self._before,
+            sessions=self._before.sessions - len(removed),
+            store_bytes=max(self._before.store_bytes - freed, 0),
+            file_bytes=self._before.file_bytes - sum(one.bytes for one in self._gone.values() if one.action != "archive"),
+        )
+
+    def file_decisions(self) -> tuple[FileDecision, ...]:
+        """Return what becomes of the files, by name."""
+        return tuple(self._gone[name] for name in sorted(self._gone))
+
+    def _released(self, key: str) -> Iterator[File]:
+        """Yield the transcripts of an entry that nobody else refers to, now that it goes."""
+        summary = self._by_key[key]
+        for name in self._names(summary):
+            self._referred[name] -= 1
+        for file in self._files.of(summary):
+            if not self._referred.get(file.name) and file.name not in self._gone:
+                yield file
+
+    def _names(self, one: SessionSummary) -> set[str]:
+        """Return the names of the transcripts that an entry refers to."""
+        return {file.name for file in self._files.of(one)} if self._files.transcripts else set()
