@@ -171,7 +171,8 @@ def _with_unit(value: object, column: Column) -> str:
     if isinstance(value, int) and column.unit == "micro-dollars":
         return format_usd(value)
     number = format_count(value) if isinstance(value, int) else _shown(value)
-    return f"{number} {column.unit}" + (f" ({format_bytes(value)})" if isinstance(value, int) and column.unit == "bytes" else "")
+    unit = column.unit.removesuffix("s") if value == 1 and column.unit != "ms" else column.unit
+    return f"{number} {unit}" + (f" ({format_bytes(value)})" if isinstance(value, int) and column.unit == "bytes" else "")
 
 
 def _shown(value: object) -> str:

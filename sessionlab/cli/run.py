@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sessionlab.cli.output import cell_progress, echo_json, json_option, notebook_parameters, progress
+from sessionlab import layout
+from sessionlab.cli.output import cell_progress, echo_json, has_state_dir, json_option, notebook_parameters, progress
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.resources import notebooks_dir
 
@@ -30,6 +33,9 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
 
     A failing notebook leaves its executed file with the error in it, the others go on, and the exit code is 1, or that of the error
     when it is one of sessionlab's. A parameter source, or one whose name ends in _dir, _file or _path, is a path as seen from here.
+
+    What is not given keeps the notebook's own default: for state_dir that is the bundled sample, as in the committed notebook, even where
+    there is a ~/.openclaw.
     """
     from sessionlab.reports.runner import NotebookJob, run_notebooks
 
@@ -38,6 +44,7 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
     sources = [_source(name) for name in notebooks]
     if len({source.name for source in sources}) != len(sources):
         raise UsageError("two notebooks have the same file name: their executed copies would overwrite each other")
+    _tell_of_sample(sources, values)
     jobs = [NotebookJob(source, folder / source.name, values) for source in sources]
     with progress() as on_stage:
         results = run_notebooks(jobs, workers=workers, on_progress=cell_progress(on_stage))
@@ -60,6 +67,18 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
     codes = [result.exit_code for result in results if isinstance(result, SessionLabError)]
     if codes:
         raise click.exceptions.Exit(max(codes))
+
+
+def _tell_of_sample(sources: Sequence[Path], values: Mapping[str, object]) -> None:
+    """Say on stderr that notebooks take the sample by their own default, where another command would take the usual folder."""
+    if "state_dir" in values or not has_state_dir():
+        return
+    from sessionlab.reports.parameters import declared_parameters
+
+    taking = [source.stem for source in sources if source.exists() and any(one.name == "state_dir" for one in declared_parameters(source))]
+    if taking:
+        yours = "-p state_dir=" + shlex.quote(str(layout.default_state_dir()))
+        click.echo(f"{', '.join(taking)}: with the default of state_dir, the bundled sample; for your own sessions: {yours}", err=True)
 
 
 def _page(executed: ExecutedNotebook) -> Path:

@@ -14,8 +14,6 @@ from tests.cli.made_states import made_state, some_sessions, store_path
 from tests.cli.program import one_line_error, printed_json, sessionlab
 from tests.fixture_states import photo
 
-PAGE = ("--now-ms", "1795132800000")
-
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Path:
@@ -78,13 +76,12 @@ def test_two_that_disagree_are_named_with_what_was_read_and_what_to_do(is_promot
     assert photo(state) == before
 
 
-def test_report_says_that_two_disagree_in_its_problems_and_beside_its_page(moved: Path, tmp_path: Path) -> None:
-    state = written_since(moved)
-    found = printed_json(sessionlab("report", "--state-dir", state, "-o", tmp_path / "x.html", *PAGE, "--json"))
-    (warning,) = found["warnings"]
-    assert "two stores disagree: this one was read (3 sessions)" in warning
-    page = (tmp_path / "x.html").read_text(encoding="utf-8")
-    assert "two stores disagree: sessions.sqlite was read, the sessions of sessions.json are not counted" in page
+def test_notebook_on_stores_says_that_two_disagree(moved: Path, tmp_path: Path) -> None:
+    done = sessionlab("run", "02_stores", "-p", f"state_dir={written_since(moved)}", "-p", "rounds=1", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    outputs = [cell.get("outputs", []) for cell in json.loads((tmp_path / "out/02_stores.ipynb").read_bytes())["cells"]]
+    assert "**Not all of the sessions are here.**" in json.dumps(outputs)
+    assert "two stores disagree: sessions.sqlite was read, the sessions of sessions.json are not counted" in json.dumps(outputs)
 
 
 def test_other_store_that_cannot_be_read_hides_nothing(moved: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sessionlab.cli import _COMMANDS
 from sessionlab.lab import queries
 from sessionlab.stores import locate, open_at
+from tests.cli.made_states import made_state, some_sessions
 from tests.cli.program import ROOT, SAMPLE, one_line_error, printed_json, sessionlab
 from tests.fixture_states import STATES, STORE, own_state, photo, shared_state
 
@@ -222,8 +223,11 @@ def test_run_refuses_unknown_notebooks_and_parameters(tmp_path: Path) -> None:
     assert "frob" in done.stderr
 
 
-def test_report_of_a_state_folder_names_its_file_and_its_record(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    state = shared_state("sqlite-2026.9", tmp_path_factory)
+def test_report_of_a_state_folder_names_its_file_its_record_and_a_store_that_disagrees(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    older = made_state(state, "json", some_sessions()) / "agents/main/sessions/sessions.json"
     output = tmp_path / "growth.html"
     command: list[str | Path] = [
         "report",
@@ -242,7 +246,11 @@ def test_report_of_a_state_folder_names_its_file_and_its_record(tmp_path: Path, 
     assert found["path"] == str(output)
     assert output.stat().st_size == found["bytes"] < 6_000_000
     assert found["record"]["agents"][0]["sessions"] == 65
-    assert "prompt" in output.read_text(encoding="utf-8")
+    page = output.read_text(encoding="utf-8")
+    assert "prompt" in page
+    (warning,) = found["warnings"]
+    assert f"two stores disagree: this one was read (65 sessions), {older} was not (3 sessions), and nothing says which" in warning
+    assert "two stores disagree: the SQLite store was read, the sessions of sessions.json are not counted" in page
 
 
 def test_report_refuses_bad_parameters_before_it_runs_anything(tmp_path: Path) -> None:

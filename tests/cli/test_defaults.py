@@ -70,9 +70,19 @@ def test_a_notebooks_path_is_the_callers_and_its_error_keeps_its_code(tmp_path: 
     done = sessionlab("run", "00_quickstart", "-p", "state_dir=mine", "-o", "out", "--json", cwd=tmp_path)
     assert printed_json(done)["notebooks"][0]["ok"] is True
     assert str(tmp_path / "mine") in (tmp_path / "out/00_quickstart.ipynb").read_text()
+    assert done.stderr == ""
     done = sessionlab("run", "00_quickstart", "-p", "state_dir=gone", "-o", "out", cwd=tmp_path)
     assert done.returncode == 10
     assert f"NoStoreError: {tmp_path / 'gone'}" in done.stderr
+
+
+def test_notebooks_keep_their_own_default_and_say_so_where_there_is_a_usual_folder(tmp_path: Path) -> None:
+    usual = one_session(tmp_path / ".openclaw")
+    done = sessionlab("run", "99_template", "-o", tmp_path / "out", HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert done.stderr.startswith("99_template: with the default of state_dir, the bundled sample; ")
+    assert done.stderr.endswith(f" -p state_dir={usual}\n")
+    assert "161" in (tmp_path / "out/99_template.ipynb").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("text", ["", " \n\n"])

@@ -80,6 +80,8 @@ def test_query_says_what_a_question_takes_and_returns() -> None:
 def test_a_single_row_is_printed_as_one_line_for_each_value() -> None:
     lines = sessionlab("query", "overview", "--sample").stdout.splitlines()
     assert lines[0].split() == ["agents", "3", "agents"]
+    alone = sessionlab("query", "overview", "--sample", "--agent", "ops").stdout.splitlines()
+    assert alone[0].split() == ["agents", "1", "agent"]
     assert max(map(len, lines)) < 80
     assert next(line for line in lines if line.startswith("entry_bytes")).endswith("bytes (1.0 MB)")
     assert next(line for line in lines if line.startswith("cost_microusd")).split()[1].startswith("$")

@@ -229,6 +229,15 @@ def test_names_from_a_store_cannot_become_markup() -> None:
     assert findings.to_do([Advice("Do *it*", "the <job> $a_b", "now #1", 0)]) == "1. **Do \\*it\\*.** the \\<job\\> \\$a\\_b now \\#1"
 
 
+def test_stores_that_disagree_are_named_with_what_to_do(nothing: Any) -> None:
+    columns = {"severity": "error", "code": "split_store", "count": 50, "message": "two stores disagree", "advice": "compare the two"}
+    frame = pd.DataFrame([{**columns, "path": "agents/ops/sessions/sessions.json", "line": None, "session_key": None}])
+    said = findings.disagreement(frame)
+    assert said.startswith("**Not all of the sessions are here.**\n\n- **split\\_store** (error, 50): two stores disagree (agents/ops/")
+    assert said.endswith("*What to do:* compare the two.")
+    assert findings.disagreement(nothing("problems")) == ""
+
+
 def test_an_import_into_sqlite_is_explained() -> None:
     rows = [("delivery_rewritten", 65), ("route_lost", 5), ("import_archive", 61)]
     frame = pd.DataFrame([{"severity": "info", "code": code, "count": count} for code, count in rows])
