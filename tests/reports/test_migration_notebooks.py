@@ -22,6 +22,8 @@ from tests.reports.notebooks import code, shown
 NOTEBOOKS = resources.notebooks_dir()
 NAMES = ("03_migration_audit", "04_rollback_drill")
 LINES = "[...document.querySelectorAll('.digest')].map(e => Math.round(e.getClientRects().length))"
+PAPER = 673
+"""Pixels of a sheet of A4 between its margins."""
 VERDICT = "[...document.querySelectorAll('main > .prose')].slice(1, 3).map(e => e.textContent.trim()).join('')"
 ROOM = """
 [...document.querySelectorAll('tbody tr')].filter(row => ['Name', 'Date', 'Signature'].includes(row.cells[0].innerText))
@@ -92,5 +94,9 @@ def test_page_fits_any_width_asks_for_nothing_and_leaves_room_to_sign(tmp_path: 
         assert set(page.eval(LINES)) == {1}
         assert page.eval(VERDICT).startswith("VerdictDry run: would move 89 sessions")
         heights = page.eval(ROOM)
+        page.view(PAPER)
+        page.call("Emulation.setEmulatedMedia", media="print")
+        page.settle()
+        assert page.eval("document.documentElement.scrollWidth") <= PAPER
         assert len(heights) == 3
         assert min(heights) > 40

@@ -124,11 +124,10 @@ def differences_table(dossier: Dossier, found: Sequence[Difference]) -> pd.DataF
 
 
 def steps_table(dossier: Dossier) -> pd.DataFrame:
-    """List what the run did, in order, without the times. Columns: Step, Act, What it did, To what."""
+    """List what the run did, in order, without the times. Columns: Step, What it did, To what."""
     return _frame(
         {
-            "Step": [str(number) for number in range(1, len(dossier.events) + 1)],
-            "Act": [one.act for one in dossier.events],
+            "Step": _steps(dossier),
             "What it did": [_ACTS.get(one.act, "") for one in dossier.events],
             "To what": [dossier.shown(one.detail) for one in dossier.events],
         }
@@ -136,13 +135,12 @@ def steps_table(dossier: Dossier) -> pd.DataFrame:
 
 
 def step_times_table(dossier: Dossier) -> pd.DataFrame:
-    """List when the run did what, from when it had the lock. Columns: Step, Act, After, Took."""
+    """List when the run did what, from when it had the lock. Columns: Step, After, Took."""
     began = [one.seconds for one in dossier.events]
     lasted = [*(f"{(later - one) * 1000:,.0f} ms" for one, later in itertools.pairwise(began)), ""]
     return _frame(
         {
-            "Step": [str(number) for number in range(1, len(began) + 1)],
-            "Act": [one.act for one in dossier.events],
+            "Step": _steps(dossier),
             "After": [f"{seconds:,.3f} s" for seconds in began],
             "Took": lasted[: len(began)],
         }
@@ -166,6 +164,10 @@ def signature_table(dossier: Dossier) -> pd.DataFrame:
         ("Signature", ""),
     ]
     return _frame({"Statement": [name for name, _ in rows], "Value": [value for _, value in rows]})
+
+
+def _steps(dossier: Dossier) -> list[str]:
+    return [f"{number}. {one.act}" for number, one in enumerate(dossier.events, start=1)]
 
 
 def _where(one: Difference, file: str) -> str:
