@@ -193,8 +193,8 @@ def _in_state_dir(state_dir: Path, settings: StoreSettings | None) -> tuple[Stor
             by_file[file] = replace(first, note=_joined(first.note, f"agent {folder.name} has the same store through a link: counted once"))
     locations = tuple(sorted(by_file.values(), key=lambda location: location.agent_id))
     if not locations:
-        reason = f"none of its {len(folders)} agents has a session store" if folders else "has no agents"
-        raise NoStoreError(state_dir, reason, advice="is this the state folder of a machine that ran OpenClaw?")
+        none = f"none of its {len(folders)} agents has a session store" if len(folders) > 1 else "its only agent has no session store"
+        raise NoStoreError(state_dir, none if folders else "has no agents", advice="is this the state folder of a machine that ran OpenClaw?")
     return locations
 
 

@@ -179,7 +179,7 @@ def test_database_without_sessions_does_not_hide_the_json_store(state: Path) -> 
 
 def test_database_without_sessions_alone_is_no_store(tmp_path: Path) -> None:
     sessionless_database(tmp_path / STORE)
-    with pytest.raises(NoStoreError, match="none of its 1 agents has a session store"):
+    with pytest.raises(NoStoreError, match="its only agent has no session store"):
         locate(tmp_path)
 
 
@@ -240,7 +240,7 @@ def test_nothing_there_is_no_store(tmp_path: Path) -> None:
     assert no_store(tmp_path / "fifo") == "is not a folder"
     assert no_store(tmp_path / "empty").startswith("holds no session store; give a state folder")
     assert no_store(tmp_path / "fresh").startswith("has no agents; is this the state folder")
-    assert no_store(tmp_path / "idle").startswith("none of its 1 agents has a session store")
+    assert no_store(tmp_path / "idle").startswith("its only agent has no session store")
     assert no_store(tmp_path / "idle" / "agents" / "main").startswith("holds no session store")
     assert no_store(tmp_path / "odd") == str(tmp_path / "odd" / "agents: is not a folder")
 
