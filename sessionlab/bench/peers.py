@@ -15,8 +15,8 @@ from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import ENTRY_BYTES, QUOTED_SESSIONS
 
 CONDITIONS: Final = (
-    f"peers: measured with the real OpenClaw, {QUOTED_SESSIONS:,} sessions of {ENTRY_BYTES // 1000} KB, on another machine like ours: "
-    "absolute times, for orders of magnitude"
+    f"peers: measured with the real OpenClaw, {QUOTED_SESSIONS:,} sessions of {ENTRY_BYTES // 1000} KB unless said, on another machine "
+    "like ours: absolute times, for orders of magnitude"
 )
 FACTOR: Final = 10
 """How many times better than the best peer a store is to be."""
@@ -79,6 +79,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     store: str
     operation: str
+    sessions: int
     durability: str | None
     field: str
     ours: float
@@ -103,16 +104,17 @@ def compare(rows: Iterable[Measurement]) -> list[Comparison]:
         alike = [peer for peer in (*PEERS, *IMPORTS) if peer.sessions == row.sessions]
         known = [(value, peer.name) for peer in alike if (value := getattr(peer, field, None)) is not None]
         if known:
-            found.append(_comparison(row, field, *min(known)))
+            found.append(_comparison(row, alike[0].sessions, field, *min(known)))
     return found
 
 
-def _comparison(row: Measurement, field: str, theirs: float, peer: str) -> Comparison:
+def _comparison(row: Measurement, sessions: int, field: str, theirs: float, peer: str) -> Comparison:
     ours = row.median_ms if row.median_ms is not None else row.peak_mb or 0.0
     is_durable_write = field == "update_ms" and row.durability == "commit"
     return Comparison(
         store=row.store,
         operation=row.operation,
+        sessions=sessions,
         durability=row.durability,
         field=field,
         ours=ours,

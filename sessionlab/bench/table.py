@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import CONDITIONS, Comparison
+from sessionlab.bench.scope import QUOTED_SESSIONS
 from sessionlab.bench.stores import Findings
 from sessionlab.bench.surroundings import versions
 
@@ -37,9 +38,11 @@ def table(rows: Iterable[Measurement]) -> Iterator[str]:
 def comparison_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Yield the figures beside those of the best of the other programs."""
     if comparisons:
-        yield "\nbeside the best of the other programs, and the goals of openclaw#58550"
+        goals = ", and the goals of openclaw#58550" if any(one.goal is not None for one in comparisons) else ""
+        yield f"\nbeside the best of the other programs{goals}"
     for one in comparisons:
-        name = f"{one.store}{f', {one.durability}' if one.durability else ''}: {one.operation}"
+        size = f", {one.sessions:,} sessions" if one.sessions != QUOTED_SESSIONS else ""
+        name = f"{one.store}{f', {one.durability}' if one.durability else ''}: {one.operation}{size}"
         goal = "" if one.goal is None else f"goal {one.goal:g} {one.unit}"
         wanted = "" if one.wanted is None else f"at least {one.wanted:g}"
         theirs = f"{number(one.theirs)} {one.unit} {one.peer}"

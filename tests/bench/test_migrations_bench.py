@@ -192,6 +192,8 @@ def test_imports_of_openclaw_stand_beside_moves_of_the_same_size() -> None:
         (1_800, "MB", 10, None, None),
     ]
     lines = list(table.comparison_table(found))
+    assert lines[0] == "\nbeside the best of the other programs"
     assert "10.0 times better than 18,600 ms OpenClaw 2026.9.6, import" in lines[1]
+    assert ["10,000 sessions" in line for line in lines] == [False, False, True, True]
     assert "at least" not in "".join(lines)
     assert "0 of 3" in table.summary_line([], found)
