@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from sessionlab import codec
-from sessionlab.errors import InvalidEntryError, InvalidJSONError
+from sessionlab.errors import InvalidEntryError, InvalidJSONError, UsageError
 
 Entry = dict[str, Any]
 """A session entry: one JSON object as it lies in the store, unknown fields included."""
@@ -190,7 +190,12 @@ def merge(existing: Entry | None, patch: Mapping[str, Any], *, now_ms: int, keep
         patch: Fields to set; one that is `msgspec.UNSET` is removed.
         now_ms: The clock, epoch ms.
         keep_activity: Leave `updatedAt` as the entry has it: what was not an activity does not make a session younger.
+
+    Raises:
+        UsageError: The clock says no whole number: an entry with such a time would be the newest for ever, or none at all.
     """
+    if type(now_ms) is not int:
+        raise UsageError(f"now_ms={now_ms!r}: must be a whole number of milliseconds")
     before = existing or {}
     merged = {name: value for name, value in (before | dict(patch)).items() if value is not msgspec.UNSET}
     if not _text(merged.get("sessionId")):

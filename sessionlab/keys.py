@@ -60,8 +60,15 @@ class ParsedKey:
 
 
 def normalise(key: str) -> str:
-    """Return the spelling under which OpenClaw looks a key up: trimmed and lower-cased. Case variants are the same session."""
-    return key.strip().lower()
+    """Return the spelling under which OpenClaw looks a key up: trimmed and lower-cased. Case variants are the same session.
+
+    Raises:
+        InvalidKeyError: The key is no text.
+    """
+    try:
+        return str.strip(key).lower()
+    except TypeError:  # asked for in vain, it costs nothing
+        raise InvalidKeyError(repr(key), "is no text") from None
 
 
 def is_agent_id(text: str) -> bool:

@@ -32,6 +32,8 @@ _ADVICE: Final = {
     errno.EIO: "the disk reports an error: copy the store to another one",
 }
 
+_FOLDER_S_FAULT: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def replace_file(path: Path, pieces: Sequence[Buffer], *, durable: bool = True) -> os.stat_result:
     """Make a file hold exactly these bytes; its mode is 0600 afterwards, as OpenClaw leaves it (D.43). Its folder must exist.
@@ -167,8 +169,17 @@ def is_alive(pid: int) -> bool:
 
 def refused(path: Path, error: OSError) -> UnwritableError:
     """Word the system's refusal to write a file."""
+    if error.errno in _FOLDER_S_FAULT and not os.path.lexists(path):
+        return not_made(path, error)
     advice = _ADVICE.get(error.errno or 0, "see to the folder and the file, then run it again")
     return UnwritableError(path, f"cannot be written ({error.strerror}); it is as it was", advice=advice)
+
+
+def not_made(path: Path, error: OSError) -> UnwritableError:
+    """Word the system's refusal to make a file or a folder: what is to be seen to is the folder that there is."""
+    folder = next((place for place in path.parents if os.path.exists(place)), path.parent)  # noqa: PTH110 - a refusal is a no here
+    advice = _ADVICE.get(error.errno or 0, "see to the folder, then run it again").replace("the folder and the file", "this folder")
+    return UnwritableError(folder, f"no file can be made in this folder ({error.strerror})", advice=advice)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:

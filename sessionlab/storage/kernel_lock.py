@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Final
 
 from sessionlab.errors import StoreLockedError, UnwritableError
+from sessionlab.storage.files import not_made
 from sessionlab.storage.turns import Deadline, turn
 
 SHORT_PAUSE_S: Final = 0.0001
@@ -187,7 +188,7 @@ def open_lock_file(path: Path, flags: int) -> int:
     Raises:
         FileNotFoundError: There is none, and the flags do not ask for making it.
         FileExistsError: There is one, and the flags ask for a new one.
-        UnwritableError: Any other reason.
+        UnwritableError: Any other reason; where a new file may not be made, it names the folder.
     """
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
@@ -198,6 +199,8 @@ def open_lock_file(path: Path, flags: int) -> int:
     except FileExistsError:
         raise
     except OSError as error:
+        if flags & os.O_CREAT and not os.path.lexists(path):
+            raise not_made(path, error) from error
         reason = "is a link" if error.errno == errno.ELOOP else f"cannot be opened ({error.strerror})"
         raise UnwritableError(path, reason, advice="remove it, or mend its permissions: it is only a lock file") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -10,11 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import msgspec
 
 from sessionlab.entry import Entry, SessionSummary
+from sessionlab.errors import StoreError
+
+if TYPE_CHECKING:
+    from sessionlab.stores.guard import Guard
 
 __all__ = ["Entry", "Fingerprint", "Problem", "SessionStore", "SessionSummary", "Severity", "StoreStats", "fingerprint_of"]
 
@@ -66,9 +70,15 @@ class Fingerprint(msgspec.Struct, frozen=True):
 class SessionStore(ABC):
     """One session store, opened for reading. Opening and reading never write to the store or its folder.
 
+    Keys: whoever asks for one gets what is stored under exactly that spelling; else what is stored under a spelling that is equal after
+    `keys.normalise` (case and blanks around it do not count), of several the newest. So every key that a store lists leads to its own
+    entry, and a session is found however it is spelled, in a store of any kind. That holds for `get`, and for `updated_at` and `raw` where
+    there are such. What is no text raises `InvalidKeyError`.
+
     Raises: every method that reads raises `CorruptStoreError` for bytes that are not what they claim to be, with the file and where known
-    the line, and `UnreadableError` when the system refuses. Generators raise while they are consumed. Only `check` reports what is wrong
-    inside entries instead of raising it.
+    the line, `UnreadableError` when the system refuses, and `StoreMovedError` when another store has taken this one's place since it was
+    opened by `open_store` or `open_for_writing`. Generators raise while they are consumed. Only `check` reports what is wrong inside
+    entries instead of raising it.
     """
 
     kind: ClassVar[str]
@@ -76,13 +86,20 @@ class SessionStore(ABC):
     agent_id: str
     snapshot_method: str
     """How the bytes being read were obtained, in words for a report ("read in place", "private copy of db and wal", ...)."""
+    guard: Guard | None = None
+    """Says whether this store still counts; see `watch`."""
+
+    def watch(self, guard: Guard) -> None:
+        """Ask `guard` from now on whether the sessions have moved: under the lock before anything is written, and when reading."""
+        self.guard = guard
 
     @abstractmethod
     def get(self, key: str) -> Entry | None:
-        """Return the entry stored under exactly `key`, or `None` when there is none.
+        """Return the entry of a session, or `None` when there is none; the class says how keys are looked up.
 
         Raises:
             CorruptStoreError: The entry, or the store around it, cannot be read.
+            InvalidKeyError: The key is no text.
         """
 
     @abstractmethod
@@ -134,13 +151,21 @@ class SessionStore(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what the store holds (files, private copies). Calling it again does nothing."""
+        """Release what the store holds (files, private copies). Calling it again does nothing.
+
+        A store that was opened for reading answers nothing more: asking it raises `StoreError`. For a `WritableStore` see there.
+        """
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def closed(path: Path) -> StoreError:
+    """Word that a store which was opened for reading is closed."""
+    return StoreError(path, "is closed", advice="open it again")
 
 
 def fingerprint_of(digests: Iterable[tuple[str, bytes]]) -> Fingerprint:

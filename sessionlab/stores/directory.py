@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,6 +36,9 @@ from sessionlab.stores.directory_state import LAYOUT_VERSION
 from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import Patch, WritableStore, Written, age_ms
+
+if TYPE_CHECKING:
+    from sessionlab.stores.guard import Guard
 
 _ADVICE: Final = "mend it or move it away by hand"
 
@@ -97,6 +100,10 @@ class DirectoryStore(WritableStore):
         self._sound = SoundFiles()
         self._listed: _Listing | None = None
         self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
+
+    def watch(self, guard: Guard) -> None:
+        super().watch(guard)
+        self._access.guard = guard
 
     def summaries(self) -> Iterator[SessionSummary]:
         """As the contract says; when a file holds no session, all others come first and the error after them."""
@@ -176,7 +183,8 @@ class DirectoryStore(WritableStore):
             else summary_of(*self._decode_file(name, data))
             for name, data in self._read(keys.normalise(key))
         ]
-        return max((row.updated_ms for row in found if row.updated_ms is not None), default=None)
+        spelled = [row for row in found if row.key == key] or found
+        return max((row.updated_ms for row in spelled if row.updated_ms is not None), default=None)
 
     def update(self, key: str, change: Callable[[Entry], Patch | None], *, now_ms: int) -> Entry | None:
         """As the contract says. What the change does not bring is written as it was read, byte for byte."""
@@ -215,13 +223,13 @@ class DirectoryStore(WritableStore):
             held.sound.add(name)
         return documents.sketch(name, data, path=self._entries)
 
-    def _get(self, key: str) -> Entry | None:
-        found = self._find(key)
+    def _get(self, key: str, *, spelling: str = "") -> Entry | None:
+        found = self._find(key, spelling)
         return None if found is None else found.entry
 
-    def _find(self, key: str) -> _Found | None:
-        """Return the session of a normalised key."""
-        return _newest(_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key))
+    def _find(self, key: str, spelling: str = "") -> _Found | None:
+        """Return the session of a normalised key, as `_get` does."""
+        return _newest((_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key)), spelling)
 
     def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
@@ -286,7 +294,7 @@ class DirectoryStore(WritableStore):
         return True
 
     def _locked(self) -> AbstractContextManager[None]:
-        return self._access.locked(self.guard)
+        return self._access.locked()
 
     def _read(self, key: str) -> list[tuple[str, bytes]]:
         """Return (name, content) of the files of a normalised key, in whatever spelling."""
@@ -384,9 +392,9 @@ class DirectoryStore(WritableStore):
         return self._entries / name
 
 
-def _newest(found: Iterable[_Session]) -> _Session | None:
-    """Return the session that was updated last, of several spellings of one key; `None` of none."""
+def _newest(found: Iterable[_Session], spelling: str = "") -> _Session | None:
+    """Return of several spellings of one key the one asked for, else the session that was updated last; `None` of none."""
     found = list(found)
     if len(found) > 1:
-        return max(found, key=lambda one: age_ms(one.key, one.entry))
+        return max(found, key=lambda one: (one.key == spelling, age_ms(one.key, one.entry)))
     return found[0] if found else None

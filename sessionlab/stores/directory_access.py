@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sessionlab.errors import UnreadableError, UnwritableError
 from sessionlab.storage.kernel_lock import KernelLock
+from sessionlab.stores.base import closed
 from sessionlab.stores.directory_change import LOCK_NAME, Change
 from sessionlab.stores.directory_folder import Folder, Journal
 from sessionlab.stores.directory_founding import founding
@@ -43,18 +44,18 @@ class Access:
         self.timeout_ms = timeout_ms
         self._lock = KernelLock(path / LOCK_NAME, timeout_ms)
         self._held: Held | None = None
+        self.guard: Callable[[], None] | None = None
+        """Asked under the lock, and where there is no folder: raises when the sessions have moved."""
+        self.is_shut = False
+        """Whether nothing is read any more."""
 
     def close(self) -> None:
         """Let go of the lock file; it is opened again when it is needed."""
         self._lock.close()
 
     @contextlib.contextmanager
-    def locked(self, guard: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the lock of the store that the path leads to, what a program that died left there finished; or the right to found one.
-
-        Args:
-            guard: Called as soon as the lock is held, before anything is written.
-        """
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the store that the path leads to, what a program that died left there finished; or the right to found one."""
         while True:
             with contextlib.ExitStack() as stack:
                 folder = Folder.open(self.path)
@@ -73,8 +74,8 @@ class Access:
                         continue
                     if not folder.is_current():
                         continue  # moved away, or replaced, while we waited
-                if guard is not None:
-                    guard()
+                if self.guard is not None:
+                    self.guard()
                 change = None if folder is None else stack.enter_context(Change(folder))
                 self._held = Held(threading.get_ident(), folder, change)
                 try:
@@ -95,8 +96,12 @@ class Access:
         if held is not None and held.folder is not None:
             yield held.folder
             return
+        if self.is_shut:
+            raise closed(self.path)
         folder = Folder.open(self.path)
         if folder is None:
+            if self.guard is not None:
+                self.guard()
             yield None
             return
         with folder:

@@ -23,7 +23,7 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_digest, summarise
 from sessionlab.errors import CorruptStoreError, InvalidJSONError, NoStoreError, UnreadableError
-from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, fingerprint_of, newest_first
+from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, closed, fingerprint_of, newest_first
 from sessionlab.stores.checks import blocked_key_problem, entry_problems, worst_first
 from sessionlab.stores.json_state import is_session
 
@@ -83,8 +83,16 @@ class JSONFileStore(SessionStore):
         return cls(path, descriptor, agent_id=agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT)
 
     def get(self, key: str) -> Entry | None:
-        raw = self._members().get(key)
-        return None if raw is None else self._decode(key, bytes(raw))
+        normal = keys.normalise(key)
+        members = self._members()
+        if key in members:
+            return self._decode(key, bytes(members[key]))
+        spelled = [(stored, self._decode(stored, bytes(raw))) for stored, raw in members.items() if keys.normalise(stored) == normal]
+        if len(spelled) < 2:
+            return spelled[0][1] if spelled else None
+        from sessionlab.stores.writing import age_ms  # what writing needs, a listing need not load
+
+        return max(reversed(spelled), key=lambda one: age_ms(*one))[1]  # the last of equally old ones, as when it is written
 
     def summaries(self) -> Iterator[SessionSummary]:
         return newest_first(summarise(key, fields) for key, fields in self._index().items())
@@ -99,6 +107,7 @@ class JSONFileStore(SessionStore):
 
     def content(self) -> bytes:
         """Return the whole file."""
+        self._refuse_moved()
         size, place, pieces = self._size, 0, []
         while place < size:
             try:
@@ -133,6 +142,7 @@ class JSONFileStore(SessionStore):
         if self._count is None:
             self._index()
         else:
+            self._refuse_moved()
             self._unchanged()
         return self._count or 0
 
@@ -204,12 +214,20 @@ class JSONFileStore(SessionStore):
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _refuse_moved(self) -> None:
+        """Raise when another store counts now, or this one is closed."""
+        if self._descriptor < 0:
+            raise closed(self.path)
+        if self.guard is not None:
+            self.guard.glance()
+
     @property
     def _size(self) -> int:
         return self._identity[0]
 
     def _index(self) -> dict[str, IndexFields]:
         """Return key -> index fields of every session, in one pass that builds nothing else."""
+        self._refuse_moved()
         if self._size == 0:
             self._count = 0
             return {}

@@ -113,6 +113,23 @@ class JSONStore(WritableStore):
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[JSONFileStore | None]:
+        """Open the file for a question, as it is now; `None` when there is none."""
+        with self._opened() as reader:
+            self._refuse_moved(reader)
+            yield reader
+
+    def _refuse_moved(self, found: object) -> None:
+        """Raise when another store counts now: the file may keep its name when that takes its place. Under the lock that is known."""
+        guard = self.guard
+        if guard is None or self._is_writing():
+            return
+        if found is None:
+            guard()
+        else:
+            guard.glance()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[JSONFileStore | None]:
         """Open the file as it is now; `None` when there is none."""
         try:
             reader = JSONFileStore.open(self.path, agent_id=self.agent_id)
@@ -149,7 +166,7 @@ class JSONStore(WritableStore):
 
     def _read(self) -> State:
         """Read the file, and keep it if it may be kept."""
-        with self._reader() as reader:
+        with self._opened() as reader:
             if reader is None:
                 return _NOTHING
             identity = Identity.of(reader.found)
@@ -162,24 +179,29 @@ class JSONStore(WritableStore):
         """Say whether a change of this file from now on would show in its identity."""
         return identity == self._own or identity.is_settled()
 
-    def _get(self, key: str) -> Entry | None:
+    def _get(self, key: str, *, spelling: str = "") -> Entry | None:
         identity = self._identity()
+        self._refuse_moved(identity)
         if identity is None:
             return None
         if self._is_writing() or self._cache.takes(identity.size):
             found = self._state_of(identity).sessions_of(key)
         else:
-            with self._reader() as reader:  # in one pass that keeps nothing of the others
+            with self._opened() as reader:  # in one pass that keeps nothing of the others
                 found = {} if reader is None else reader.spellings(key)
+        if spelling in found:
+            return self._decode(spelling, found[spelling])
         newest: Entry | None = None
-        for spelling, raw in found.items():
-            entry = self._decode(spelling, raw)
+        for stored, raw in found.items():
+            entry = self._decode(stored, raw)
             if newest is None or age_ms(key, entry) >= age_ms(key, newest):
                 newest = entry
         return newest
 
     def _load(self) -> Snapshot:
-        state = self._state()
+        identity = self._identity()
+        self._refuse_moved(identity)
+        state = self._state_of(identity)
         return Snapshot(state.sessions, decode=self._decode, origin=state)
 
     def _decode(self, key: str, raw: bytes) -> Entry:
@@ -187,7 +209,7 @@ class JSONStore(WritableStore):
         try:
             return codec.decode_entry(raw, path=self.path, key=key)
         except InvalidJSONError:
-            with self._reader() as reader:
+            with self._opened() as reader:
                 if reader is not None:
                     reader.get(key)
             raise
@@ -220,7 +242,7 @@ class JSONStore(WritableStore):
             return False
         if known.identity != identity or not known.is_certain:
             # Touched, or replaced by its equal, or too young for its time to tell: then the bytes decide.
-            with self._reader() as reader:
+            with self._opened() as reader:
                 if reader is None:
                     return False
                 found = Identity.of(reader.found)

@@ -155,7 +155,19 @@ def settings_of(path: Path) -> StoreSettings:
     return _settings(root.parent.parent if root is not None else path)
 
 
+def refuse_configuration(path: Path) -> None:
+    """Raise when a path names OpenClaw's configuration, which is JSON as well: its sections would pass for sessions.
+
+    Raises:
+        NoStoreError: It does, be it through a link.
+    """
+    if layout.CONFIG_NAME in (path.name, os.path.basename(os.path.realpath(path))):  # noqa: PTH119 - of a text
+        advice = f"name the state folder {path.parent}, or a store in it"
+        raise NoStoreError(path, "is OpenClaw's configuration, not a session store", advice=advice)
+
+
 def _at_file(path: Path) -> StoreLocation:
+    refuse_configuration(path)
     agent_id = layout.agent_id_of(path) or keys.DEFAULT_AGENT
     root = agent_root(path)
     kind = _kind_of_file(path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from sessionlab.errors import NoStoreError, UnwritableError
+from sessionlab.errors import UnwritableError
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_file import JSONFileStore
 
@@ -66,15 +66,9 @@ def open_at(location: StoreLocation) -> SessionStore:
 
             return SQLiteStore.open_snapshot(location.path, agent_id=location.agent_id)
         case "directory":
-            from sessionlab.stores.directory import DirectoryStore
-            from sessionlab.stores.directory_folder import Folder
+            from sessionlab.stores.directory_reader import DirectoryReader
 
-            folder = Folder.open(location.path)
-            if folder is None:
-                raise NoStoreError(location.path, "there is no such folder")
-            with folder:
-                folder.state()
-            return DirectoryStore(location.path, agent_id=location.agent_id)
+            return DirectoryReader.open(location.path, agent_id=location.agent_id)
 
 
 def snapshot_at(location: StoreLocation) -> SessionStore:

@@ -59,7 +59,7 @@ class MemoryStore(WritableStore):
         with self._lock:
             yield
 
-    def _get(self, key: str) -> Entry | None:
+    def _get(self, key: str, *, spelling: str = "") -> Entry | None:  # noqa: ARG002 - every key is normalised
         raw = self._content.get(key)
         return None if raw is None else self._decode(key, raw)
 

@@ -27,7 +27,7 @@ import msgspec
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_digest, summarise
 from sessionlab.errors import CorruptStoreError, NoStoreError, UnreadableError, UnsupportedSchemaError
-from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
+from sessionlab.stores.base import Fingerprint, Problem, StoreStats, closed, fingerprint_of
 from sessionlab.stores.openclaw_transcripts import TranscriptReader, columns_of
 from sessionlab.stores.sqlite_snapshot import SnapshotResult, take_snapshot
 from sessionlab.stores.transcript_store import StoredTranscript, TranscriptStore
@@ -61,7 +61,7 @@ class OpenClawStore(TranscriptStore):
         self.path = path
         self.snapshot_method = snapshot.method
         self._snapshot = snapshot
-        self._db = snapshot.connection
+        self._is_closed = False
         self.schema_version, stored_agent_id, self.app_version = _identify(path, self._db)
         _require_columns(path, self._db)
         self.agent_id = agent_id or stored_agent_id or layout.agent_id_of(path.absolute()) or keys.DEFAULT_AGENT
@@ -94,10 +94,17 @@ class OpenClawStore(TranscriptStore):
             raise
 
     def get(self, key: str) -> Entry | None:
-        if keys.normalise(key) in keys.BLOCKED_KEYS:
+        normal = keys.normalise(key)
+        if normal in keys.BLOCKED_KEYS:
             return None
+        query = "SELECT CAST(entry_json AS BLOB) FROM session_nodes WHERE session_key = ?"
         try:
-            row = self._db.execute("SELECT CAST(entry_json AS BLOB) FROM session_nodes WHERE session_key = ?", (key,)).fetchone()
+            row = self._db.execute(query, (key,)).fetchone()
+            if row is None:
+                # SQLite's own lower() knows ASCII only.
+                newest_first = self._db.execute("SELECT session_key FROM session_nodes ORDER BY updated_at DESC")
+                key = next((stored for (stored,) in newest_first if keys.normalise(stored) == normal), "")
+                row = self._db.execute(query, (key,)).fetchone() if key else None
         except UnicodeEncodeError:  # half a surrogate pair: nothing can be stored under it
             return None
         except sqlite3.DatabaseError as error:
@@ -168,7 +175,14 @@ class OpenClawStore(TranscriptStore):
         return self._guarded(storage_parts(self._db, wal_bytes=self._snapshot.wal_bytes))
 
     def close(self) -> None:
+        self._is_closed = True
         self._snapshot.close()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._is_closed:
+            raise closed(self.path)
+        return self._snapshot.connection
 
     def _reader(self) -> TranscriptReader:
         return TranscriptReader(self._db, self.path, sessions_folder=self._sessions_folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.guard import Guard
-from sessionlab.stores.locating import beside, json_store_of, locate, only, places, settings_of
+from sessionlab.stores.locating import beside, json_store_of, locate, only, places, refuse_configuration, settings_of
 from sessionlab.stores.location import KIND_OF_SUFFIX, StoreLocation, open_at, open_for_writing_at
 from sessionlab.stores.looking import may_exist
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from sessionlab.stores.writing import WritableStore
 
 
-def open_store(path: Path, *, agent: str | None = None) -> SessionStore:
-    """Open the one store at a path, for reading.
+def open_store(path: str | Path, *, agent: str | None = None) -> SessionStore:
+    """Open the one store at a path, for reading. When another store takes its place later, asking this one raises `StoreMovedError`.
 
     Args:
         path: As for `locate`.
@@ -34,13 +35,16 @@ def open_store(path: Path, *, agent: str | None = None) -> SessionStore:
         SplitStoreError: Two stores of the agent both hold sessions.
         StoreError: As the store's own `open`.
     """
+    path = Path(path)
     location = only(locate(path), path, agent=agent)
     refuse_split(location)
-    return open_at(location)
+    store = open_at(location)
+    _watch(store, location, path)
+    return store
 
 
 def open_for_writing(
-    path: Path,
+    path: str | Path,
     *,
     agent: str | None = None,
     store_type: StoreType | None = None,
@@ -59,19 +63,24 @@ def open_for_writing(
         timeout_ms: How long a write waits for others; 0 or infinite for ever.
 
     Raises:
-        UsageError: What is asked for and the path's name contradict one another; or an agent's name that no folder may have.
+        UsageError: What is asked for and the path's name contradict one another, or is nothing that there is; an agent's name that no
+            folder may have; a file that is not there and has a name of no store's.
+        NoStoreError: The path is that of OpenClaw's configuration; or its store is another agent's.
         SplitStoreError: Two stores of the agent both hold sessions.
         UnwritableError: It is OpenClaw's own database, which is only read.
         StoreError: What lies there is no store, or cannot be read.
     """
-    path = layout.expanded(path)
+    _refuse_unknown("store_type", store_type, (None, *KIND_OF_SUFFIX.values()))
+    _refuse_unknown("durability", durability, ("commit", "process"))
+    path = layout.expanded(Path(path))
     location = _existing(path, agent)
+    is_new = location is None
     if location is None:
         location = _new(path, agent, store_type)
     else:
         refuse_split(location)
     store = open_for_writing_at(location, durability=durability, timeout_ms=timeout_ms)
-    store.guard = Guard(location, beside(location))
+    _watch(store, location, path, is_new=is_new)
     return store
 
 
@@ -95,6 +104,23 @@ def refuse_unreadable(path: Path, *, agent: str | None = None) -> None:
             store.count()
 
 
+def _watch(store: SessionStore, location: StoreLocation, path: Path, *, is_new: bool = False) -> None:
+    """Let a store that was just opened notice when another takes its place, be it since the path was looked at.
+
+    Whoever names one of several stores by its own path means that one. OpenClaw's database gives its place to none of ours.
+    """
+    if location.kind == "openclaw":
+        return
+    is_named = location.path == layout.expanded(path)
+    known = [] if is_new else [location.path, *(rival.path for rival in location.rivals)]
+    store.watch(Guard(location, beside(location), known=None if is_named else known))
+
+
+def _refuse_unknown(name: str, value: object, choices: Sequence[str | None]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name}={value!r}: is not known; write {', '.join(repr(choice) for choice in choices)}")
+
+
 def _existing(path: Path, agent: str | None) -> StoreLocation | None:
     """Return the store that lies there; `None` when there is none, and one may be made."""
     try:
@@ -103,13 +129,17 @@ def _existing(path: Path, agent: str | None) -> StoreLocation | None:
         if may_exist(path) and not path.is_dir():
             raise
         return None
-    if agent is not None and agent not in {one.agent_id for one in found} and "agents" in {entry.name for entry in path.iterdir()}:
-        return None
+    if agent is not None and agent not in {one.agent_id for one in found} and may_exist(layout.agents_dir(path)):
+        return None  # an agent of this state folder that has no store yet
     return only(found, path, agent=agent)
 
 
 def _new(path: Path, agent: str | None, store_type: StoreType | None) -> StoreLocation:
     """Return where a store is to be made."""
+    refuse_configuration(path)
+    if path.suffix and path.suffix not in KIND_OF_SUFFIX and not may_exist(path):
+        reason = f"is not there, and {path.suffix} is the end of no store's name ({', '.join(KIND_OF_SUFFIX)})"
+        raise UsageError(f"{path}: {reason}; if a folder is meant, make it first")
     named = KIND_OF_SUFFIX.get(path.suffix) if not path.is_dir() or path.name == layout.DIRECTORY_SESSIONS else None
     if named is not None:
         if store_type not in (None, named):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from sessionlab import codec, keys, layout
 from sessionlab import entry as entries
@@ -31,6 +31,9 @@ from sessionlab.stores.sqlite_schema import columns_of
 from sessionlab.stores.sqlite_snapshot import SnapshotResult
 from sessionlab.stores.sqlite_writing import Writing
 from sessionlab.stores.writing import Patch, WritableStore, Written
+
+if TYPE_CHECKING:
+    from sessionlab.stores.guard import Guard
 
 DEFAULT_TIMEOUT_MS: Final = 10_000
 
@@ -72,6 +75,10 @@ class SQLiteStore(WritableStore):
         self._writing = Writing(self._connections, path, timeout_ms=timeout_ms)
         self._copy: SnapshotResult | None = None
 
+    def watch(self, guard: Guard) -> None:
+        super().watch(guard)
+        self._connections.guard = self._writing.guard = guard
+
     @classmethod
     def open_snapshot(cls, path: Path, *, agent_id: str | None = None) -> Self:
         """Take a private copy of a database, and open that, for reading only. The original is not touched.
@@ -87,6 +94,7 @@ class SQLiteStore(WritableStore):
             (_, _, file) = copy.connection.execute("PRAGMA database_list").fetchone()
             store = cls(Path(file), agent_id=agent_id or layout.agent_id_of(path.absolute()))
             store.path = store._connections.path = path
+            store._connections.original = str(path)
             store._copy, store.snapshot_method = copy, copy.method
             store.count()
         except BaseException:
@@ -148,7 +156,10 @@ class SQLiteStore(WritableStore):
             return is_touched or row is not None
 
     def raw(self, key: str) -> bytes | None:
-        """Return a session's entry as JSON, byte for byte as stored and not decoded; `None` when there is no such session."""
+        """Return a session's entry as JSON, byte for byte as stored and not decoded; `None` when there is no such session.
+
+        The key is looked up as by `get`.
+        """
         key = keys.normalise(key)
         return self._connections.ask(lambda opened: sqlite_rows.read_raw(opened.connection, key, self.path) if opened else None)
 
@@ -156,6 +167,7 @@ class SQLiteStore(WritableStore):
         self._connections.close()
         self._writing.close()
         if self._copy is not None:
+            self._connections.is_shut = True
             self._copy.close()
 
     def summaries(self) -> Iterator[SessionSummary]:
@@ -223,10 +235,9 @@ class SQLiteStore(WritableStore):
     def _locked(self) -> AbstractContextManager[None]:
         if self._copy is not None:
             raise UnwritableError(self.path, "is shown as a private copy, for reading only", advice="open the store itself")
-        self._writing.guard = self.guard
         return self._writing
 
-    def _get(self, key: str) -> Entry | None:
+    def _get(self, key: str, *, spelling: str = "") -> Entry | None:  # noqa: ARG002 - the schema knows one spelling of a key
         stored = self._stored(key)
         return None if stored is None else stored.entry(key, self.path)
 

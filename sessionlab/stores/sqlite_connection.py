@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from sessionlab.errors import CorruptStoreError, UnreadableError, UnwritableError
 from sessionlab.storage import files
 from sessionlab.stores import sqlite_schema
+from sessionlab.stores.base import closed
 from sessionlab.stores.sqlite_opening import Durability, FileState, Opened, inode_of, open_file, refusal
 
 _SETTLE_S: Final = 0.02
@@ -51,6 +52,12 @@ class Connections:
         self._idle: list[Opened] = []
         self.name_count = 1
         """How many names the file had when it was last looked at."""
+        self.guard: Callable[[], None] | None = None
+        """Asked where there is no file: raises when the sessions have moved. To ask before every question would cost a tenth of a `get`."""
+        self.original: str | None = None
+        """What `file` is a private copy of; when that is gone, the sessions have moved."""
+        self.is_shut = False
+        """Whether the private copy is gone."""
         self._all: weakref.WeakSet[Opened] = weakref.WeakSet()
 
     def close(self) -> None:
@@ -66,6 +73,8 @@ class Connections:
 
         Raises: see `refusal`.
         """
+        if self.original is not None:
+            self._look_at(self.original)
         for attempt in range(_MOST_TRIES):
             opened = self.current(live=attempt == _MOST_TRIES - 1)
             try:
@@ -93,6 +102,8 @@ class Connections:
             batch: Rows in a list.
             largest_at_rest: Up to this size, in bytes, a file at rest is read at once, writing nothing beside it.
         """
+        if self.original is not None:
+            self._look_at(self.original)
         state = self._state()
         if state is None:
             return
@@ -203,12 +214,15 @@ class Connections:
         """Look at the file; `None` when there is none.
 
         Raises:
+            StoreMovedError: Another store counts now.
             CorruptStoreError: There is a log without a database.
             UnreadableError: The system refuses, or a link leads nowhere.
         """
         try:
             found = os.stat(self._file_name)  # noqa: PTH116 - on every path; pathlib takes as long again
         except FileNotFoundError:
+            if self.guard is not None:
+                self.guard()
             if self.path.is_symlink():
                 raise UnreadableError(self.path, "is a link that leads nowhere", advice="remove it, or restore what it led to") from None
             if inode_of(self._log) is not None:
@@ -219,6 +233,17 @@ class Connections:
             raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
         self.name_count = found.st_nlink
         return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _look_at(self, original: str) -> None:
+        """Raise when the copy is gone, or what the file is a copy of has moved."""
+        if self.is_shut:
+            raise closed(self.path)
+        if self.guard is None:
+            return
+        try:
+            os.lstat(original)
+        except OSError:
+            self.guard()
 
     def _is_usable_at_rest(self, opened: Opened, state: FileState) -> bool:
         """Say whether a connection is this process's, open, and to the file at rest that is there, unchanged."""

@@ -126,6 +126,8 @@ def recognise(connection: sqlite3.Connection, path: Path) -> int:
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application == version == 0 and not connection.execute("PRAGMA page_count").fetchone()[0]:
+        raise CorruptStoreError(path, "is empty: it has no bytes, not even those of a database", advice="move it away, or restore a backup")
     if application != SQLITE_APPLICATION_ID:
         raise CorruptStoreError(path, "is a database, but not a session store of sessionlab", advice="move it away, or name another file")
     if version > VERSION:

@@ -40,17 +40,21 @@ class WritableStore(SessionStore):
 
     Raises, besides what reading raises: `InvalidKeyError` and `InvalidEntryError` for what may not be stored; `StoreLockedError` when the
     lock is not had in time; `UnwritableError` when the system refuses.
+
+    Where another program has stored several spellings of one key, they are one session to whoever writes (F.14): `update`, `touch`, `save`
+    and `transform` go by the newest, and every write removes the others. Reading leaves them apart, as `SessionStore` says.
+
+    `close` frees what is held between two operations, no more: the next one opens anew what it needs.
     """
 
-    guard: Callable[[], None] | None = None
-    """Called under the lock before anything is written; raises when this store does not count any more. See `guard`."""
-
     def get(self, key: str) -> Entry | None:
-        """Return the entry of a session, or `None` when there is none. Of spellings that differ in case only, the newest counts."""
-        return self._get(keys.normalise(key))
+        return self._get(keys.normalise(key), spelling=key)
 
     def updated_at(self, key: str) -> int | None:
-        """Return when a session was last updated, epoch ms, `None` for none or one that does not say. Reads one entry, lists nothing."""
+        """Return when a session was last updated, epoch ms, `None` for none or one that does not say. Reads one entry, lists nothing.
+
+        The key is looked up as by `get`.
+        """
         entry = self.get(key)
         return None if entry is None else entries.summary_of(key, entry).updated_ms
 
@@ -61,7 +65,7 @@ class WritableStore(SessionStore):
             key: The session.
             change: Called at most once, with a copy of the entry. What it returns is laid over the entry by `entry.merge`; for `None`
                 nothing is written.
-            now_ms: The clock; `updatedAt` becomes this unless it is later already.
+            now_ms: The clock, whole ms; `updatedAt` becomes this unless it is later already.
 
         Returns:
             The entry as it is stored now. `None`, and `change` is not called, when there is no such session.
@@ -167,8 +171,8 @@ class WritableStore(SessionStore):
         """
 
     @abstractmethod
-    def _get(self, key: str) -> Entry | None:
-        """Return the entry of a normalised key, whatever the spelling it is stored under."""
+    def _get(self, key: str, *, spelling: str = "") -> Entry | None:
+        """Return the entry of a normalised key: what is stored under this very spelling if there is such, else the newest of all."""
 
     @abstractmethod
     def _load(self) -> Snapshot:

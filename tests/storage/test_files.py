@@ -137,6 +137,15 @@ def test_refusal_names_the_file_and_what_to_do(target: Path, number: int, advice
     assert advice in error.advice
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS], ids=errno.errorcode.get)
+def test_refusal_to_make_a_file_names_the_folder_that_is_there(tmp_path: Path, number: int) -> None:
+    """Not the file, which the user looks for in vain."""
+    for path in (tmp_path / "absent", tmp_path / "no folder" / "yet" / "absent"):
+        error = files.refused(path, OSError(number, os.strerror(number)))
+        assert str(error).startswith(f"{tmp_path}: no file can be made in this folder ({os.strerror(number)}); ")
+        assert "this folder" in error.advice or number == errno.EROFS
+
+
 @pytest.fixture
 def small_limit() -> Iterator[None]:
     """Let no file grow beyond 100,000 bytes: as on a full disk, the first pieces still fit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -53,6 +54,38 @@ def test_lock_file_is_private_and_stays(path: Path) -> None:
         with lock.held():
             assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_bytes() == b""
+
+
+IN_VAIN = """
+import os, sys, uuid
+from pathlib import Path
+from sessionlab.errors import UnwritableError
+from sessionlab.storage.kernel_lock import KernelLock
+from sessionlab.storage.lock import StoreLock
+if os.geteuid() == 0:
+    os.setgid(65534); os.setuid(65534)
+folder = Path(sys.argv[1])
+for lock in (KernelLock(folder / "lock"), StoreLock(folder / "sessions.json")):
+    try:
+        with lock.held():
+            print("held")
+    except UnwritableError as error:
+        print(error)
+"""
+
+
+def test_folder_in_which_no_lock_file_can_be_made_is_named(tmp_path: Path) -> None:
+    """The lock file is not there, so that removing it is no advice."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for place in list(tmp_path.parents)[:2]:
+        place.chmod(0o711)
+    tmp_path.chmod(0o711)
+    folder.chmod(0o555)
+    command = [sys.executable, "-c", IN_VAIN, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    wanted = f"{folder}: no file can be made in this folder (Permission denied); make this folder writable for this user"
+    assert (done.stdout.splitlines(), done.stderr) == ([wanted] * 2, "")
 
 
 def test_descriptor_is_kept_until_closed(path: Path) -> None:

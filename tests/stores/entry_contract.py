@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -213,6 +213,23 @@ class EntryContract:
         assert filled.get(key) is None
         assert filled.updated_at(key) is None
         assert not filled.delete(key)
+        self.unchanged(filled, small_store())
+
+    @pytest.mark.parametrize("key", [5, None, b"agent:main:main", ["x"]], ids=repr)
+    def test_key_that_is_no_text_is_refused(self, filled: WritableStore, key: Any) -> None:
+        attempts: list[Callable[[], object]] = [
+            lambda: filled.get(key),
+            lambda: filled.updated_at(key),
+            lambda: filled.put(key, session()),
+            lambda: filled.update(key, boom, now_ms=NOW_MS),
+            lambda: filled.touch(key, {"counter": 1}, now_ms=NOW_MS),
+            lambda: filled.delete(key),
+        ]
+        if not isinstance(key, list):
+            attempts.append(lambda: filled.save({key: session()}))
+        for attempt in attempts:
+            with pytest.raises(InvalidKeyError, match="is no text"):
+                attempt()
         self.unchanged(filled, small_store())
 
     def test_key_that_utf_8_cannot_carry_is_refused(self, filled: WritableStore) -> None:

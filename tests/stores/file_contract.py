@@ -114,7 +114,7 @@ class FileContract(SnapshotContract):
         assert self.content(filled.path)[ALPHA]["counter"] == 5
 
     def test_spellings_of_one_session_are_found_and_merged_when_written(self, filled: WritableStore) -> None:
-        """F.14, D.30: the newest counts; writing the session, or removing it, removes them all."""
+        """F.14, D.30: the one that is asked for, else the newest; whoever writes goes by the newest, and that, or removal, removes all."""
         if not self.plants_spellings:
             pytest.skip(f"a {self.kind} store holds one spelling only")
         spellings = {
@@ -124,7 +124,10 @@ class FileContract(SnapshotContract):
         self.plant(filled.path, spellings)
         assert filled.count() == 8
         assert filled.get("A:B:C") == session(1)
-        assert filled.updated_at("a:b:c") == session(1)["updatedAt"]
+        assert filled.updated_at("A:B:C") == session(1)["updatedAt"]
+        for key, raw in spellings.items():
+            assert filled.get(key) == json.loads(raw)
+            assert filled.updated_at(key) == json.loads(raw)["updatedAt"]
         assert {problem.code for problem in filled.check()} >= {"case_variant_keys"}
         assert filled.update("a:b:c", lambda _: {"counter": 1}, now_ms=NOW_MS) == session(1, counter=1, updatedAt=NOW_MS)
         assert self.content(filled.path).keys() == {*small_store(), "a:b:c", "d:E:f", "D:e:f"}
@@ -145,6 +148,19 @@ class FileContract(SnapshotContract):
                 assert reader.count() == writer.count() == 3 + counter
                 assert reader.delete(f"AGENT:main:{counter}" if counter > 2 else "agent:main:absent") is (counter > 2)
                 writer.put(f"agent:main:{counter}", session())
+
+    def test_closed_store_opens_anew_what_it_needs(self, filled: WritableStore) -> None:
+        """Closing frees what is held between two operations, and is no end."""
+        for number in range(3):
+            filled.close()
+            assert (filled.get(ALPHA) or {})["sessionId"] == small_store()[ALPHA]["sessionId"]
+            filled.close()
+            filled.put(ALPHA, small_store()[ALPHA] | {"counter": number})
+            filled.close()
+            assert self.content(filled.path)[ALPHA]["counter"] == number
+        filled.put(ALPHA, small_store()[ALPHA])
+        filled.close()
+        assert (filled.count(), dict(filled.items()), dict(filled.load())) == (3, small_store(), small_store())
 
     def test_what_was_written_outlives_the_store_object(self, filled: WritableStore) -> None:
         filled.close()

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sessionlab.entry import Entry, summary_of
-from sessionlab.errors import InvalidEntryError
+from sessionlab.errors import InvalidEntryError, UsageError
 from sessionlab.stores.base import Fingerprint
 from sessionlab.stores.memory import MemoryStore
 from sessionlab.stores.writing import WritableStore
@@ -83,6 +83,18 @@ class SemanticsContract(EntryContract):
     def test_update_of_an_entry_that_may_not_be_stored_is_no_update(self, filled: WritableStore) -> None:
         with pytest.raises(InvalidEntryError):
             filled.update(ALPHA, lambda _: {"x": object()}, now_ms=NOW_MS)
+        self.unchanged(filled, small_store())
+
+    @pytest.mark.parametrize("now_ms", [float("nan"), float("inf"), 1.5, True, None, "1"], ids=repr)
+    def test_clock_that_says_no_whole_number_is_refused(self, filled: WritableStore, now_ms: Any) -> None:
+        for attempt in (
+            lambda: filled.update(ALPHA, lambda _: {"counter": 1}, now_ms=now_ms),
+            lambda: filled.touch(ALPHA, {"counter": 1}, now_ms=now_ms),
+            lambda: filled.touch(ALPHA, {"totalTokens": 1}, now_ms=now_ms),
+            lambda: filled.touch(ALPHA, {"totalTokens": 1, "updatedAt": NOW_MS}, now_ms=now_ms),
+        ):
+            with pytest.raises(UsageError, match=r"now_ms=.*: must be a whole number of milliseconds"):
+                attempt()
         self.unchanged(filled, small_store())
 
     # -- delete

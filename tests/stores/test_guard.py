@@ -1,18 +1,25 @@
-"""A store that is open while another takes its place refuses to be written: an acknowledged write must be where readers look."""
+"""A store that is open while another takes its place refuses to be written: an acknowledged write must be where readers look.
+
+It refuses to be read as well: what it could say is nothing, or what was.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sessionlab.errors import StoreMovedError
+from sessionlab.errors import NoStoreError, StoreMovedError, UnwritableError
 from sessionlab.migration.execute import execute
 from sessionlab.migration.plan import plan_migration
 from sessionlab.settings import StoreType
-from sessionlab.stores import open_for_writing, open_store
+from sessionlab.stores import SessionStore, locate, open_for_writing, open_store
+from sessionlab.stores.guard import Guard
+from sessionlab.stores.locating import beside
 from sessionlab.stores.snapshot import Snapshot
+from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.writing import WritableStore
 
 KINDS: tuple[StoreType, ...] = ("json", "sqlite", "directory")
@@ -30,6 +37,151 @@ def writes(store: WritableStore, snapshot: Snapshot) -> list[Callable[[], object
         lambda: store.save({"agent:main:other": {"sessionId": "lost"}}),
         lambda: store.transform(lambda draft: draft.clear(), base=snapshot),
     ]
+
+
+def reads(store: SessionStore) -> dict[str, Callable[[], object]]:
+    """Return every way to read a store, by name."""
+    found: dict[str, Callable[[], object]] = {
+        "get": lambda: store.get(KEY),
+        "get what is not there": lambda: store.get("agent:main:absent"),
+        "count": store.count,
+        "summaries": lambda: list(store.summaries()),
+        "items": lambda: list(store.items()),
+        "raw_items": lambda: list(store.raw_items()),
+        "stats": store.stats,
+        "check": store.check,
+        "examine": store.examine,
+        "fingerprint": store.fingerprint,
+    }
+    if isinstance(store, WritableStore):
+        found |= {"load": store.load, "updated_at": lambda: store.updated_at(KEY)}
+    if isinstance(store, SQLiteStore):
+        found |= {"raw": lambda: store.raw(KEY)}
+    return found
+
+
+def move(folder: Path, new: StoreType) -> None:
+    """Move the sessions in a folder to a store of another kind."""
+    execute(plan_migration(folder, new, now_ms=5), root=folder, now_ms=5)
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+@pytest.mark.parametrize("is_named", [False, True], ids=["folder", "store"])
+def test_store_that_was_moved_from_under_a_program_refuses_every_read(
+    tmp_path: Path, old: StoreType, new: StoreType, *, is_named: bool
+) -> None:
+    """Neither an empty store nor the old contents, whether it was read before or not, opened for writing or for reading."""
+    with open_for_writing(tmp_path, store_type=old) as store:
+        store.put(KEY, {"sessionId": "old", "updatedAt": 1})
+        path = store.path if is_named else tmp_path
+    opened: list[SessionStore] = [open_for_writing(path), open_store(path), open_for_writing(path), open_store(path)]
+    for one in opened[:2]:
+        for read in reads(one).values():
+            read()
+    move(tmp_path, new)
+    with open_for_writing(tmp_path) as moved:
+        assert moved.kind == new
+        moved.put(KEY, {"sessionId": "new", "updatedAt": 2})
+        moved.put("agent:main:two", {"sessionId": "second", "updatedAt": 2})
+    for _ in range(2):
+        for one in opened:
+            for name, read in reads(one).items():
+                with pytest.raises(StoreMovedError, match=r"has moved: .* counts now; open the store again"):
+                    raise AssertionError(f"{type(one).__name__}.{name} gives {read()!r}")
+    for one in opened:
+        one.close()
+    with open_store(tmp_path) as again:
+        assert (again.get(KEY) or {})["sessionId"] == "new"
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_who_reads_while_the_sessions_move_sees_them_or_is_told(tmp_path: Path, old: StoreType, new: StoreType) -> None:
+    """In no moment of a migration does an open store look empty, or damaged."""
+    entry = {"sessionId": "s", "updatedAt": 1}
+    with open_for_writing(tmp_path, store_type=old) as store:
+        store.put(KEY, entry)
+        seen: list[object] = []
+        is_reading = threading.Event()
+
+        def read() -> None:
+            while True:
+                try:
+                    found = (store.get(KEY), store.count(), store.updated_at(KEY), dict(store.load()))
+                except Exception as error:  # noqa: BLE001 - which it is, the test says
+                    seen.append(type(error))
+                    return
+                if found != (entry, 1, 1, {KEY: entry}):
+                    seen.append(found)
+                    return
+                is_reading.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        is_reading.wait(20)
+        move(tmp_path, new)
+        reader.join(20)
+    assert seen == [StoreMovedError]
+
+
+@pytest.mark.parametrize("old", KINDS)
+@pytest.mark.parametrize("new", KINDS)
+def test_what_moved_between_finding_and_opening_a_store_is_noticed(tmp_path: Path, old: StoreType, new: StoreType) -> None:
+    with open_for_writing(tmp_path, store_type=old) as store:
+        store.put(KEY, {"sessionId": "s", "updatedAt": 1})
+    (location,) = locate(tmp_path)
+    if new != old:
+        move(tmp_path, new)
+    guard = Guard(location, beside(location), known=[location.path])
+    if new == old:
+        guard()
+        guard.glance()
+        return
+    for look in (guard, guard.glance):
+        with pytest.raises(StoreMovedError):
+            look()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_store_that_never_was_is_empty(tmp_path: Path, kind: StoreType) -> None:
+    with open_for_writing(tmp_path, store_type=kind) as store:
+        assert (store.get(KEY), store.count(), store.updated_at(KEY), list(store.items()), store.check()) == (None, 0, None, [], ())
+        assert (dict(store.load()), store.stats().sessions, store.fingerprint().count) == ({}, 0, 0)
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_store_that_was_empty_when_another_was_begun_is_told(tmp_path: Path, old: StoreType, new: StoreType) -> None:
+    """Two programs that begin one store with different settings: the one that came second must not see nothing for ever."""
+    with open_for_writing(tmp_path, store_type=old) as store, open_for_writing(tmp_path, store_type=new) as other:
+        assert store.get(KEY) is None
+        other.put(KEY, {"sessionId": "s", "updatedAt": 1})
+        for read in reads(store).values():
+            with pytest.raises(StoreMovedError):
+                read()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_store_opened_for_reading_refuses_to_be_written(tmp_path: Path, kind: StoreType) -> None:
+    with open_for_writing(tmp_path, store_type=kind) as store:
+        store.put(KEY, {"sessionId": "s", "updatedAt": 1})
+    with open_store(tmp_path) as read:
+        if isinstance(read, WritableStore):
+            for write in writes(read, read.load()):
+                with pytest.raises(UnwritableError, match="for reading only"):
+                    write()
+        assert read.get(KEY) == {"sessionId": "s", "updatedAt": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_store_removed_by_hand_has_not_moved(tmp_path: Path, kind: StoreType) -> None:
+    """There is nothing to open again: it is missing, which to a writer is empty."""
+    import shutil
+
+    with open_for_writing(tmp_path, store_type=kind) as store:
+        store.put(KEY, {"sessionId": "s", "updatedAt": 1})
+        shutil.rmtree(tmp_path)
+        assert (store.get(KEY), store.count()) == (None, 0)
+    with pytest.raises(NoStoreError):
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sessionlab.errors import NoStoreError, SettingsError, SplitStoreError, UnreadableError, UnwritableError, UsageError
 from sessionlab.settings import StoreType
-from sessionlab.stores import open_for_writing, open_store
+from sessionlab.stores import locate, open_for_writing, open_store
 from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.sqlite_opening import Durability
 from tests.fixture_states import STORE, own_state
@@ -81,6 +82,63 @@ def test_name_says_what_is_made(tmp_path: Path, name: str, kind: str) -> None:
 def test_name_and_wish_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the name of a store of type json, not sqlite"):
         open_for_writing(tmp_path / "sessions.json", store_type="sqlite")
+
+
+def test_path_may_be_a_text(tmp_path: Path) -> None:
+    with open_for_writing(str(tmp_path / "sessions.sqlite")) as store:
+        assert store.path == tmp_path / "sessions.sqlite"
+        store.put(KEY, ENTRY)
+    for path in (str(tmp_path), str(tmp_path / "sessions.sqlite")):
+        with open_store(path) as read:
+            assert (read.kind, read.get(KEY)) == ("sqlite", ENTRY)
+
+
+def test_configuration_is_no_store(state: Path) -> None:
+    """It is JSON as well: its sections would be sessions, and a write would add one to it."""
+    text = '{"session": {"storeType": "json"}, "agents": {}, "gateway": {"port": 1}}'
+    configure(state, text)
+    (state / "agents/main").mkdir()
+    (state / "link.json").symlink_to(state / "openclaw.json")
+    for path in (state / "openclaw.json", state / "link.json"):
+        for refuse in (open_store, open_for_writing, locate):
+            with pytest.raises(
+                NoStoreError, match=rf"{path.name}: is OpenClaw's configuration, not a session store; name the state folder"
+            ):
+                refuse(path)
+    assert (state / "openclaw.json").read_text() == text
+    (state / "openclaw.json").unlink()
+    with pytest.raises(NoStoreError, match="is OpenClaw's configuration"):
+        open_for_writing(state / "openclaw.json")
+
+
+@pytest.mark.parametrize("name", ["x.txt", "sessions.jsom", "sessions.JSON", "store.db", "folder.v2"])
+def test_name_that_is_no_store_s_founds_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"is not there, and \.\w+ is the end of no store's name \(\.json, \.sqlite, \.d\)"):
+        open_for_writing(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / name).mkdir()
+    with open_for_writing(tmp_path / name) as store:
+        assert store.path == tmp_path / name / "sessions.json"
+
+
+def test_unknown_store_type_or_durability_is_refused_with_the_choices(state: Path) -> None:
+    unknown: Any = "mysql"
+    with pytest.raises(UsageError, match="store_type='mysql': is not known; write None, 'json', 'sqlite', 'directory'"):
+        open_for_writing(state, store_type=unknown)
+    with open_for_writing(state) as store:
+        store.put(KEY, ENTRY)
+    for more in ({"store_type": unknown}, {"durability": unknown}):
+        with pytest.raises(UsageError, match="='mysql': is not known; write"):
+            open_for_writing(state, **more)
+
+
+@pytest.mark.parametrize("name", ["sessions.json", "sessions.sqlite", "sessions.d"])
+def test_file_that_is_another_agent_s_is_refused(tmp_path: Path, name: str) -> None:
+    with open_for_writing(tmp_path / name) as store:
+        store.put(KEY, ENTRY)
+    for refuse in (open_store, open_for_writing):
+        with pytest.raises(NoStoreError, match="has no store of agent 'ops'; there are main"):
+            refuse(tmp_path / name, agent="ops")
 
 
 def test_configured_place_is_where_it_is_made(state: Path, tmp_path: Path) -> None:

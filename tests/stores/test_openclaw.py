@@ -204,7 +204,8 @@ def test_get(store: OpenClawStore) -> None:
     entry = store.get("agent:main:main")
     assert entry is not None
     assert entry["sessionId"] == "d86bb32f-14b9-4257-9266-ef64311275fc"
-    for absent in ("agent:main:nobody", "", "__proto__", "agent:main:MAIN", "\ud800"):
+    assert store.get(" agent:main:MAIN") == entry
+    for absent in ("agent:main:nobody", "", "__proto__", "\ud800"):
         assert store.get(absent) is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,9 +27,8 @@ def moved(store: WritableStore, factory: pytest.TempPathFactory) -> dict[str, An
 
 
 class OwnContract(ReadingContract):
-    """A store of ours, opened as every reader opens it: `get` takes any spelling of a key."""
+    """A store of ours, opened as every reader opens it."""
 
-    is_exact = False
     findings = frozenset({"legacy_field"})
     name: ClassVar[str]
 
@@ -78,14 +76,11 @@ class TestDirectory(OwnContract):
 class TestDirectorySnapshot(TestDirectory):
     """The same, read once for all answers."""
 
-    is_exact = True
-
-    @pytest.fixture
-    def store(self, file: Path) -> Iterator[SessionStore]:
-        (location,) = locate(file)
-        with snapshot_at(location) as opened:
-            assert isinstance(opened, DirectorySnapshot)
-            yield opened
+    def opened(self, path: Path) -> SessionStore:
+        (location,) = locate(path)
+        opened = snapshot_at(location)
+        assert isinstance(opened, DirectorySnapshot)
+        return opened
 
     def test_what_is_written_later_does_not_show(self, store: SessionStore, file: Path, entries: dict[str, Any]) -> None:
         with DirectoryStore(file) as writer:

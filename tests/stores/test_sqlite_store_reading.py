@@ -253,6 +253,16 @@ def test_read_only_folder_is_read_and_not_written(path: Path) -> None:
     assert photo(path.parent) == before
 
 
+def test_file_without_a_byte_is_called_empty(path: Path) -> None:
+    """It is no database, and no store without sessions either."""
+    path.write_bytes(b"")
+    with SQLiteStore(path) as store:
+        for attempt in (store.count, lambda: store.get(ALPHA), lambda: store.put(ALPHA, session())):
+            with pytest.raises(CorruptStoreError, match=r"sessions\.sqlite: is empty: .*; move it away, or restore a backup"):
+                attempt()
+    assert path.read_bytes() == b""
+
+
 def test_folder_in_the_stores_place_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sessions.sqlite"
     path.mkdir()
