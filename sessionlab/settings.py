@@ -38,6 +38,10 @@ _CHOICES: Final = {
 _FOREIGN_MAINTENANCE: Final = frozenset({"archiveDashboardAfter", "preserveRecent", "coldStorage"})
 
 
+_READ: Final = {"session": ("store", "storeType", "maintenance"), "cron": ("sessionRetention",), "agent": ("parallelSessions",)}
+"""What is read of sections that are OpenClaw's: what else it keeps there is its own, but for misspellings of these."""
+
+
 class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How far a store may grow. The defaults are those OpenClaw shipped first; since 2026.4 its own mode is `enforce`.
 
@@ -139,7 +143,7 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
     """Read only where the stores lie; other sections may hold what they like, so that reading never depends on them.
 
     Raises:
-        SettingsError: The file is not JSON5, or `session.store` or `session.storeType` is not of its documented form.
+        SettingsError: The file is not JSON5, or `session.store` or `session.storeType` is misspelt or not of its documented form.
         UnreadableError: The file is there and cannot be read.
     """
     path = state_dir / layout.CONFIG_NAME
@@ -148,7 +152,8 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
         return StoreSettings()
     document = _parse_json5(raw, path)
     try:
-        session = _section(_whole(document), "session")
+        session = _section(_spelled(_whole(document), ("session",)), "session")
+        _spelled(session, ("store", "storeType"), "session.")
         return StoreSettings(store=_store_template(session), store_type=_store_type(session))
     except SettingsError as error:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__
@@ -174,7 +179,9 @@ def parse_settings(document: object, *, path: Path | None = None) -> Settings:
     """
     try:
         document = _whole(document)
-        session, cron, agent = (_section(document, name) for name in ("session", "cron", "agent"))
+        session, cron, agent = (_section(_spelled(document, tuple(_READ)), name) for name in _READ)
+        for name, section in (("session", session), ("cron", cron), ("agent", agent)):
+            _spelled(section, _READ[name], f"{name}.")
         return Settings(
             store=_store_template(session),
             store_type=_store_type(session),
@@ -262,7 +269,27 @@ def _store_template(session: dict[str, Any]) -> str | None:
         raise SettingsError("session.store", "holds a character that no path should: a control character or half a surrogate pair")
     if strange := re.search(r"[{}]", store.replace(_AGENT, "")):
         raise SettingsError("session.store", f"holds a stray {strange[0]!r}: the only placeholder is {_AGENT}")
+    if Path(store).name == layout.CONFIG_NAME:
+        raise SettingsError("session.store", f"names the configuration itself, {layout.CONFIG_NAME}: give the store another name")
     return store
+
+
+def _spelled(section: dict[str, Any], known: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    """Return a section that holds none of its known keys in another spelling: case, `_`, `-` and blanks are what people get wrong.
+
+    Raises:
+        SettingsError: It does; naming the right spelling.
+    """
+    right = {_plain(name): name for name in known}
+    for key in section:
+        name = right.get(_plain(key), key)
+        if name != key:
+            raise SettingsError(prefix + key, f"is not a known setting: write {name}")
+    return section
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\s_-]", "", key).casefold()
 
 
 def _section(parent: dict[str, Any], key: str, prefix: str = "") -> dict[str, Any]:

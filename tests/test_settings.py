@@ -143,6 +143,15 @@ def test_cron_retention_is_resolved(value: object, ms: int | None) -> None:
         ('{"session": {"store": 5}}', "session.store: Expected `str"),
         ('{"session": {"store": " "}}', "session.store: is blank"),
         ('{"session": {"store": "~/{agent}/x.json"}}', "session.store: holds a stray '{': the only placeholder is {agentId}"),
+        ('{"session": {"storetype": "sqlite"}}', "session.storetype: is not a known setting: write storeType"),
+        ('{"session": {"store_type": "sqlite"}}', "session.store_type: is not a known setting: write storeType"),
+        ("{session: {'Store-Type': 'sqlite', storeType: 'json'}}", "session.Store-Type: is not a known setting: write storeType"),
+        ('{"session": {"Store": "/srv/x.json"}}', "session.Store: is not a known setting: write store"),
+        ('{"session": {"Maintenance": {}}}', "session.Maintenance: is not a known setting: write maintenance"),
+        ('{"Session": {"storeType": "sqlite"}}', "Session: is not a known setting: write session"),
+        ('{"cron": {"session_retention": "1h"}}', "cron.session_retention: is not a known setting: write sessionRetention"),
+        ('{"agent": {"parallelsessions": {}}}', "agent.parallelsessions: is not a known setting: write parallelSessions"),
+        ('{"session": {"store": "~/.openclaw/openclaw.json"}}', "session.store: names the configuration itself, openclaw.json"),
         ('{"cron": {"sessionRetention": true}}', "cron.sessionRetention: must be a text or a number, not true"),
         ('{"cron": {"sessionRetention": "1w"}}', "cron.sessionRetention: '1w' is not a duration"),
         ('{"agent": {"parallelSessions": {"maxConcurrent": 51}}}', "agent.parallelSessions.maxConcurrent: Expected `int` <= 50"),
@@ -207,6 +216,9 @@ def test_where_the_stores_lie_is_known_whatever_the_other_sections_hold(tmp_path
     assert load_store_settings(tmp_path).store == "/srv/{agentId}.json"
     with pytest.raises(SettingsError):
         load_settings(tmp_path)
+    with pytest.raises(SettingsError, match=r"openclaw\.json: session\.storetype: is not a known setting: write storeType"):
+        load_store_settings(write(tmp_path, '{"session": {"storetype": "sqlite"}}'))
+    assert load_store_settings(write(tmp_path, '{"session": {"Maintenance": {}}, "Cron": {}}')).store_type is None
     with pytest.raises(SettingsError, match=r"openclaw\.json: session\.store: holds a character"):
         load_store_settings(write(tmp_path, '{"session": {"store": "/srv/\\u0000"}}'))
 
