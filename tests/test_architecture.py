@@ -30,6 +30,7 @@ FLOORS = {
     "settings": 5,
     "storage": 5,
     "stores": 6,
+    "runs": 7,
     "transcripts": 7,
     "migration": 8,
     "maintenance": 8,

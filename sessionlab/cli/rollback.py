@@ -158,7 +158,8 @@ class _Job:
     def _carried_out(self, planned: Callable[[], Plan], location: StoreLocation) -> _Way:
         from sessionlab.migration.execute import execute
         from sessionlab.migration.places import root_of
-        from sessionlab.migration.run_folder import RUNS, RunFolder
+        from sessionlab.migration.run_folder import RunFolder
+        from sessionlab.runs import RUNS
 
         plan = planned()
         path = Path(plan.target_path)

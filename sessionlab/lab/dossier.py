@@ -24,8 +24,9 @@ from sessionlab.migration.places import named_store, root_of, runs_of
 from sessionlab.migration.plan import MIGRATABLE, plan_from
 from sessionlab.migration.records import Plan
 from sessionlab.migration.rehearsal import copy_store
-from sessionlab.migration.run_folder import MANIFEST, PLAN, RUNS, Event, RunFolder
+from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.startup import migrate_one
+from sessionlab.runs import MANIFEST, PLAN, RUNS, Event
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import agent_root, locate, only
 from sessionlab.stores.location import StoreKind, StoreLocation

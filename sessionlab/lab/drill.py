@@ -18,7 +18,8 @@ from sessionlab.migration.execute import execute
 from sessionlab.migration.plan import MIGRATABLE, plan_migration
 from sessionlab.migration.records import Plan
 from sessionlab.migration.rollback import plan_rollback
-from sessionlab.migration.run_folder import RUNS, RunFolder
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.runs import RUNS
 from sessionlab.settings import StoreType
 from sessionlab.stores.locating import locate
 from sessionlab.stores.location import StoreLocation, open_at, open_for_writing_at

@@ -22,7 +22,8 @@ from sessionlab.migration.execute import location_of
 from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, make_report
-from sessionlab.migration.run_folder import MANIFEST, REPORT, RunFolder
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.runs import MANIFEST, REPORT
 from sessionlab.stores.authority import authority
 from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.locating import beside

@@ -22,8 +22,9 @@ from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError
 from sessionlab.migration.reading import read_all
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, write_report
-from sessionlab.migration.run_folder import ENDS, RunFolder, remove_unborn
+from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.stage import Stage, begin, remove_abandoned
+from sessionlab.runs import ENDS, remove_unborn
 from sessionlab.storage.files import fsync_folder, refused, remove_leftovers
 from sessionlab.storage.kernel_lock import KernelLock
 from sessionlab.stores import promotion as promotions

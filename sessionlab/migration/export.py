@@ -29,10 +29,11 @@ from sessionlab.errors import (
     UsageError,
 )
 from sessionlab.migration.export_entries import is_routed_anew, json_era, prompt_file, prompt_hash
-from sessionlab.migration.plan import bare, entry_plan, run_name
+from sessionlab.migration.plan import bare, entry_plan
 from sessionlab.migration.reading import Read, fingerprint_of_pairs
 from sessionlab.migration.records import EntryPlan, Plan, StoreIdentity
 from sessionlab.migration.verify_transcripts import Held, held_transcripts
+from sessionlab.runs import run_name
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.locating import locate, only

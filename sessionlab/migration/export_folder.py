@@ -21,10 +21,11 @@ from sessionlab.migration.export_entries import prompt_file
 from sessionlab.migration.json_stream import members
 from sessionlab.migration.records import FileRecord
 from sessionlab.migration.report import write_report
-from sessionlab.migration.run_folder import RUNS, RunFolder
+from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.stage import begin, remove_abandoned
 from sessionlab.migration.verify_result import Tally
 from sessionlab.migration.verify_transcripts import Held, compare_transcripts, held_transcripts
+from sessionlab.runs import RUNS
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, fsync_path, make_folder, refused
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation

@@ -11,6 +11,7 @@ from typing import Final
 from sessionlab.errors import CorruptStoreError, StoreError, UnwritableError, UsageError
 from sessionlab.migration.reading import Read, fingerprint_of_pairs, read_all
 from sessionlab.migration.records import EntryPlan, Operation, Plan, StoreIdentity
+from sessionlab.runs import run_name
 from sessionlab.stores.authority import refuse_split, split_rivals
 from sessionlab.stores.locating import locate, only, places
 from sessionlab.stores.location import StoreKind, StoreLocation, open_at
@@ -95,15 +96,6 @@ def plan_from(location: StoreLocation, to: StoreKind, *, now_ms: int, set_aside:
 def target_path(location: StoreLocation, to: StoreKind) -> Path:
     """Return where the store of another kind lies that takes a store's place."""
     return places(location)[to]
-
-
-def run_name(now_ms: int, operation: Operation) -> str:
-    """Return a new name of a run: UTC time, operation, and something that no other run has."""
-    import datetime as dt
-    import secrets
-
-    moment = dt.datetime.fromtimestamp(now_ms / 1000, tz=dt.UTC)
-    return f"{moment:%Y-%m-%dT%H-%M-%S}.{now_ms % 1000:03d}Z-{operation}-{secrets.token_hex(4)}"
 
 
 def _entries(location: StoreLocation) -> tuple[tuple[EntryPlan, ...], StoreIdentity]:

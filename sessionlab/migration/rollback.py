@@ -12,7 +12,8 @@ from sessionlab.errors import NoStoreError, StalePlanError, UsageError
 from sessionlab.migration.plan import plan_from
 from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
-from sessionlab.migration.run_folder import RUNS, RunFolder, runs
+from sessionlab.migration.run_folder import RunFolder, runs
+from sessionlab.runs import RUNS
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation

@@ -21,7 +21,8 @@ from sessionlab.migration.plan import MIGRATABLE, plan_from
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report
 from sessionlab.migration.resuming import resume, unfinished
-from sessionlab.migration.run_folder import RUNS, RunFolder
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.runs import RUNS
 from sessionlab.settings import StoreSettings
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import agents_of, locate

@@ -24,7 +24,8 @@ from sessionlab.migration.export import plan_export
 from sessionlab.migration.export_folder import export_openclaw
 from sessionlab.migration.plan import plan_migration
 from sessionlab.migration.rollback import plan_rollback
-from sessionlab.migration.run_folder import RUNS, RunFolder
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.runs import RUNS
 from sessionlab.settings import StoreType
 from sessionlab.stores import locate, open_for_writing
 from tests.fixture_states import photo, shared_state

@@ -13,7 +13,8 @@ from sessionlab.errors import CorruptStoreError, NoStoreError
 from sessionlab.migration.audit import Change, audit_run
 from sessionlab.migration.execute import execute
 from sessionlab.migration.rollback import plan_rollback
-from sessionlab.migration.run_folder import RUNS, RunFolder
+from sessionlab.migration.run_folder import RunFolder
+from sessionlab.runs import RUNS
 from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
 from tests.fixture_states import photo

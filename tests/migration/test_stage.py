@@ -9,7 +9,8 @@ import pytest
 
 from sessionlab.errors import UnreadableError, UnwritableError
 from sessionlab.migration import stage
-from sessionlab.migration.run_folder import RUNS, runs
+from sessionlab.migration.run_folder import runs
+from sessionlab.runs import RUNS
 from sessionlab.stores import sqlite_schema
 from sessionlab.stores.location import StoreKind
 
