@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import nbformat
@@ -15,9 +16,11 @@ from sessionlab.lab.figures.dossier_tables import signature_table
 from sessionlab.reports.page import export_page, header_of
 from sessionlab.reports.record import read_record
 from sessionlab.reports.runner import ExecutedNotebook, NotebookJob, run_notebooks
+from sessionlab.stores import open_for_writing
 from tests.browser import chromium_page
 from tests.fixture_states import photo
 from tests.reports.notebooks import code, shown
+from tests.stores.sample_entries import small_store
 
 NOTEBOOKS = resources.notebooks_dir()
 NAMES = ("03_migration_audit", "04_rollback_drill")
@@ -69,6 +72,18 @@ def test_committed_notebook_says_what_it_is_for(name: str) -> None:
         assert (record["sessions"], record["set_aside"], record["differences"]) == (89, 0, 4)
     else:
         assert (record["differing"], record["unchanged"], record["standings"]) == (0, True, ["rolled-back", "holds"])
+
+
+def test_digest_to_sign_is_that_of_the_file_and_a_dry_run_has_it_already(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with open_for_writing(state / "agents/main/sessions/sessions.json") as store:
+        store.save(small_store())
+    tried = open_dossier(source=state, target="directory")
+    done = open_dossier(source=state, target="directory", dry_run=False)
+    assert tried.manifest_sha256 == hashlib.sha256((done.run.path / "manifest.jsonl").read_bytes()).hexdigest()
+    assert done.manifest_sha256 in signature_table(done)["Value"].tolist()
+    assert done.plan.run_id in signature_table(done)["Value"].tolist()
+    assert done.plan.run_id not in signature_table(tried)["Value"].tolist()
 
 
 def test_page_of_a_notebook_that_moved_sessions_does_not_say_that_it_only_read() -> None:
