@@ -43,8 +43,8 @@ def command(*, key: str, path: str | None, state_dir: str | None, agent: str | N
     """Print the entry of the session KEY, as JSON and nothing else.
 
     It is printed as OpenClaw writes it: two-space indent, fields in their order. With --json it comes with agent, key, store and the
-    store's kind around it. Upper case and blanks around KEY do not matter; of several spellings in a store the newest counts. PATH is a
-    store, an agent's folder or a state folder; without --agent every store there is asked. Nothing is written.
+    store's kind around it. Upper case and blanks around KEY do not matter; of several spellings in a store the one that KEY has counts,
+    else the newest. PATH is a store, an agent's folder or a state folder; without --agent every store there is asked. Nothing is written.
     """
     if not key.strip():
         raise UsageError(f"KEY is blank: name a session, as '{command_line('list')}' shows them")
@@ -84,17 +84,18 @@ def _look(locations: Sequence[StoreLocation], key: str) -> tuple[list[_Hit], lis
 
 
 def _found(store: SessionStore, key: str) -> list[tuple[str, Entry]]:
-    """Return the session of a store with its key, the newest of several spellings; nothing when there is none."""
+    """Return the session of a store with its key: as it is spelled, else the newest of several spellings; nothing when there is none."""
     normal = keys.normalise(key)
     if isinstance(store, WritableStore):  # looks every spelling up itself, and reads no other session
-        entry = store.get(normal) if keys.refusal(normal) is None else None
+        entry = store.get(key) if keys.refusal(normal) is None else None
         return [(normal, entry)] if entry is not None else []
     spellings = [
         (stored, _decoded(store, stored, raw))
         for stored, raw in store.raw_items()  # one pass; asking for the keys, then for the entry takes two
         if keys.normalise(stored) == normal
     ]
-    return sorted(spellings, key=lambda found: age_ms(*found))[-1:]
+    exact = [found for found in spellings if found[0] == key]
+    return exact or sorted(spellings, key=lambda found: age_ms(*found))[-1:]
 
 
 def _decoded(store: SessionStore, key: str, raw: bytes) -> Entry:

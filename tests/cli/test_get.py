@@ -79,8 +79,8 @@ def test_our_stores_answer_alike_and_nothing_is_written(kind: str, tmp_path: Pat
     assert photo(state) == before
 
 
-def test_of_several_spellings_the_newest_counts_as_it_does_for_the_store(tmp_path: Path) -> None:
-    key = "agent:main:direct:x"
+def test_of_several_spellings_the_one_asked_for_counts_else_the_newest_as_it_does_for_the_store(tmp_path: Path) -> None:
+    key, other = "agent:main:direct:x", "agent:main:DIRECT:X"
     variants: list[dict[str, Any]] = [
         {key: {"sessionId": "old", "updatedAt": 7}, "agent:main:Direct:X": {"sessionId": "new", "updatedAt": 9}},
         {key: {"sessionId": "new", "updatedAt": 9}, "agent:main:Direct:X": {"sessionId": "old", "updatedAt": 7}},
@@ -89,11 +89,14 @@ def test_of_several_spellings_the_newest_counts_as_it_does_for_the_store(tmp_pat
     ]
     for number, variant in enumerate(variants):
         state = made_state(tmp_path / str(number), "json", variant)
-        found = printed_json(sessionlab("get", key, state, "--json"))
+        found = printed_json(sessionlab("get", other, state, "--json"))
         assert found["entry"]["sessionId"] == "new"
         assert variant[found["key"]] == found["entry"]
+        for stored in variant:
+            exact = printed_json(sessionlab("get", stored, state, "--json"))
+            assert (exact["key"], exact["entry"]) == (stored, variant[stored])
         with JSONStore(store_path(state, "json")) as store:
-            assert store.get(key) == found["entry"]
+            assert [store.get(asked) for asked in (other, *variant)] == [found["entry"], *variant.values()]
 
 
 def test_fields_are_those_asked_for_in_the_entrys_order() -> None:
