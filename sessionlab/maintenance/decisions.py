@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from sessionlab import keys
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.policy import Policy
 
 Action = Literal["keep", "prune-missing", "prune-stale", "cap-overflow", "evict-budget", "archive"]
 """openclaw's `sessions cleanup` (D.51); `archive` is what 2026.9 does to a stale entry: it stays, marked as archived."""
 
-Why = Literal["", "active session", "archived already"]
+Why = Literal["", "active session", "archived already", "has a newer spelling"]
 
 
 class Decision(NamedTuple):
@@ -81,7 +82,18 @@ def decide(
         decided.append(Decision(one.key, one.session_id, updated_ms, action, why))
     if policy.is_over_cap(kept, on_save=on_save):
         decided = list(_capped(decided, policy.limits.max_entries, active_key))
-    return decided
+    return _with_all_spellings(decided)
+
+
+def _with_all_spellings(decided: list[Decision]) -> list[Decision]:
+    """Keep every spelling of a key of which one is kept: to whoever writes they are one session, and removing one removes them all."""
+    if all(one.key == keys.normalise(one.key) for one in decided):
+        return decided
+    kept = {keys.normalise(one.key) for one in decided if not one.is_removed}
+    return [
+        one._replace(action="keep", why="has a newer spelling") if one.is_removed and keys.normalise(one.key) in kept else one
+        for one in decided
+    ]
 
 
 def _capped(decided: list[Decision], most: int, active_key: str | None) -> Iterator[Decision]:

@@ -101,6 +101,41 @@ class WritableStore(SessionStore):
         with self._locked():
             return self._apply({}, frozenset({keys.normalise(key)}))
 
+    def take_out(
+        self,
+        wanted: Mapping[str, int | None],
+        *,
+        keep: Callable[[Iterator[tuple[str, Entry]]], None],
+        then: Callable[[tuple[str, ...]], None] | None = None,
+    ) -> tuple[str, ...]:
+        """Remove sessions after what is stored of them was put by elsewhere, all under the lock: at no moment are they nowhere.
+
+        Args:
+            wanted: Key, as it is stored -> the `updatedAt` that its entry has. One that says another time by now was used since, and stays.
+            keep: Called once, with (key, entry) of those that go. It has to take all of them, and to return only when they are safe: when
+                it raises, nothing is removed.
+            then: Called with the keys that are gone, while the lock is still held.
+
+        Returns:
+            Those keys, in the order of `wanted`.
+        """
+        taken: list[str] = []
+
+        def going() -> Iterator[tuple[str, Entry]]:
+            for key, updated_ms in wanted.items():
+                entry = self._get(keys.normalise(key), spelling=key)
+                if entry is not None and entries.summary_of(key, entry).updated_ms == updated_ms:
+                    taken.append(key)
+                    yield key, entry
+
+        with self._locked():
+            keep(going())
+            if taken:
+                self._apply({}, frozenset(taken))
+            if then is not None:
+                then(tuple(taken))
+        return tuple(taken)
+
     def load(self) -> Snapshot:
         """Return every session of one consistent state; what the caller changes in it is not stored until it is saved."""
         return self._load()

@@ -146,5 +146,18 @@ def test_decisions_are_those_of_a_slow_reading_of_the_rules() -> None:
         assert len(found) == number
 
 
+def test_spellings_of_one_key_stay_or_go_together() -> None:
+    found = decide(
+        [aged(1, "agent:main:A"), aged(40, "agent:main:a"), aged(40, "agent:main:B"), aged(50, " agent:main:b")], policy(), now_ms=NOW_MS
+    )
+    assert actions(found) == {
+        "agent:main:A": "keep",
+        "agent:main:a": "keep",
+        "agent:main:B": "prune-stale",
+        " agent:main:b": "prune-stale",
+    }
+    assert next(one.why for one in found if one.key == "agent:main:a") == "has a newer spelling"
+
+
 def test_policy_is_a_value_that_can_be_written_down() -> None:
     assert msgspec.json.decode(msgspec.json.encode(policy(profile="2026.9")), type=Policy) == policy(profile="2026.9")

@@ -1,0 +1,207 @@
+"""The folder of a maintenance, which is its archive as well: `removed.jsonl` holds the entries that were removed, whole.
+
+`plan.json` says by what rules, `manifest.jsonl` what was decided on every entry that does not simply stay, `files.jsonl` on files beside
+the store. Entries hold secrets: the folder is as private as the store (0700, its files 0600), and no other file of it has their values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import msgspec
+
+from sessionlab import codec
+from sessionlab.entry import Entry
+from sessionlab.errors import CorruptStoreError
+from sessionlab.maintenance.decisions import Action, Why
+from sessionlab.maintenance.plan import FileAction, MaintenancePlan, Totals
+from sessionlab.maintenance.policy import Policy
+from sessionlab.runs import FILES, MANIFEST, PLAN, RUNS, Run, run_folders, run_name
+from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
+from sessionlab.stores.location import StoreKind, StoreLocation
+
+REMOVED: Final = "removed.jsonl"
+OPERATION: Final = "maintain"
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What a maintenance was for.
+
+    Attributes:
+        run_id: The name of its folder.
+        operation: "maintain".
+        agent_id: Whose sessions.
+        created_ms: The plan's clock, epoch ms; part of the names that archived transcripts get.
+        kind: Of the store.
+        store_path: Absolute.
+        sessions_dir: The folder beside whose files it looked after, absolute.
+        policy: The rules.
+        active_key: The session that was not to be removed; "" for none.
+        before: What there was.
+        after: What was to be left.
+    """
+
+    run_id: str
+    operation: Literal["maintain"] = OPERATION
+    agent_id: str
+    created_ms: int
+    kind: StoreKind
+    store_path: str
+    sessions_dir: str
+    policy: Policy
+    active_key: str
+    before: Totals
+    after: Totals
+
+    @property
+    def location(self) -> StoreLocation:
+        """Where the store lies, or lay."""
+        return StoreLocation(self.agent_id, self.kind, Path(self.store_path), Path(self.sessions_dir))
+
+
+class EntryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided on one entry; see `Decision`."""
+
+    key: str
+    action: Action
+    session_id: str | None = None
+    updated_ms: int | None = None
+    why: Why = ""
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided on one file; see `FileDecision`. `renamed_to` is its name afterwards, if it was archived."""
+
+    name: str
+    bytes: int
+    action: FileAction
+    key: str = ""
+    renamed_to: str = ""
+
+
+class _Removed(msgspec.Struct, frozen=True):
+    key: str
+    entry: msgspec.Raw
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_REMOVED: Final = msgspec.json.Decoder(_Removed)
+
+
+class MaintenanceRun(Run):
+    """The folder of one maintenance."""
+
+    @classmethod
+    def create(cls, plan: MaintenancePlan, location: StoreLocation, *, root: Path, active_key: str | None) -> Self:
+        """Make the folder of a new run, with what is planned."""
+        run_id = run_name(plan.now_ms, OPERATION)
+        run = cls(root / RUNS / run_id)
+        make_folder(run.path)
+        head = Head(
+            run_id=run_id,
+            agent_id=location.agent_id,
+            created_ms=plan.now_ms,
+            kind=location.kind,
+            store_path=str(location.path),
+            sessions_dir=str(location.sessions_dir),
+            policy=plan.policy,
+            active_key=active_key or "",
+            before=plan.before,
+            after=plan.after,
+        )
+        run.write(PLAN, msgspec.json.format(msgspec.json.encode(head), indent=2))
+        entries = (
+            EntryRecord(key=one.key, action=one.action, session_id=one.session_id, updated_ms=one.updated_ms, why=one.why)
+            for one in plan.entries
+            if one.action != "keep" or one.why
+        )
+        run.write(MANIFEST, _lines(entries))
+        stamp = archive_stamp(plan.now_ms)
+        files = (
+            FileRecord(
+                name=one.name,
+                bytes=one.bytes,
+                action=one.action,
+                key=one.key,
+                renamed_to=f"{one.name}.deleted.{stamp}" if one.action == "archive" else "",
+            )
+            for one in plan.files
+        )
+        run.write(FILES, _lines(files))
+        return run
+
+    def head(self) -> Head:
+        """Return what the run was for.
+
+        Raises:
+            CorruptStoreError: That cannot be read.
+        """
+        return self.decoded(PLAN, Head)
+
+    def entries(self) -> tuple[EntryRecord, ...]:
+        """Return what was decided on entries that did not simply stay, the latest update first."""
+        return tuple(self.lines(MANIFEST, EntryRecord))
+
+    def files(self) -> tuple[FileRecord, ...]:
+        """Return what was decided on files, by name."""
+        return tuple(self.lines(FILES, FileRecord))
+
+    def archive(self, removed: Iterator[tuple[str, Entry]]) -> int:
+        """Write down entries that are about to be removed, force them to disk, and return how many they are."""
+        path, number = self.path / REMOVED, 0
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE), "wb") as file:
+                for key, entry in removed:
+                    file.write(_ENCODER.encode(_Removed(key, msgspec.Raw(_ENCODER.encode(entry)))) + b"\n")
+                    number += 1
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise refused(path, error) from error
+        fsync_folder(self.path, written=path)
+        return number
+
+    def removed(self) -> Iterator[tuple[str, Entry]]:
+        """Yield (key, entry) of what was removed. An unfinished last line is none: whoever was killed then had not removed anything yet.
+
+        Raises:
+            CorruptStoreError: It cannot be read.
+        """
+        path = self.path / REMOVED
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.endswith(b"\n"):
+                        one = _REMOVED.decode(line)
+                        yield one.key, codec.decode_entry(bytes(one.entry), path=path, key=one.key, line=number)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise CorruptStoreError(path, f"cannot be read ({error.strerror})") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CorruptStoreError(path, f"is not what a run writes ({error})") from error
+
+
+def maintenance_runs(root: Path) -> list[MaintenanceRun]:
+    """Return the maintenances below a state folder or a sessions folder, the oldest first.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+        CorruptStoreError: A plan cannot be read.
+    """
+    return [MaintenanceRun(path) for path in run_folders(root, (OPERATION,))]
+
+
+def archive_stamp(now_ms: int) -> str:
+    """Return the time as it is part of an archived transcript's name: ISO, UTC, `-` for `:` (D.17)."""
+    import datetime as dt
+
+    moment = dt.datetime.fromtimestamp(now_ms / 1000, tz=dt.UTC)
+    return f"{moment:%Y-%m-%dT%H-%M-%S}.{now_ms % 1000:03d}Z"
+
+
+def _lines(records: Iterable[msgspec.Struct]) -> bytes:
+    return b"".join(_ENCODER.encode(one) + b"\n" for one in records)

@@ -1,0 +1,246 @@
+"""Carrying a maintenance out, and undoing it, on every kind of store: nothing is lost on the way, and nothing that is in use is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sessionlab.errors import UsageError
+from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
+from sessionlab.maintenance.files import session_files
+from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
+from sessionlab.maintenance.policy import PROFILES, Policy, Profile
+from sessionlab.maintenance.run_folder import MaintenanceRun, archive_stamp, maintenance_runs
+from sessionlab.maintenance.undo import UndoReport, undo
+from sessionlab.migration.resuming import unfinished
+from sessionlab.settings import MaintenanceSettings, StoreType
+from sessionlab.stores import locate, open_for_writing, open_store
+from sessionlab.stores.location import StoreLocation
+from sessionlab.units import MS_PER_DAY
+from tests.fixture_states import photo
+
+NOW_MS = 1_795_132_800_000
+KINDS: tuple[StoreType, ...] = ("json", "sqlite", "directory")
+STAMP = archive_stamp(NOW_MS)
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def entry(days: float, session_id: str, **more: Any) -> dict[str, Any]:
+    return {"sessionId": session_id, "updatedAt": NOW_MS - round(days * MS_PER_DAY), "secret": f"sk-{session_id}", **more}
+
+
+STALE, FRESH = "agent:main:old:{}", "agent:main:young:{}"
+
+
+def made(state: Path, kind: StoreType, entries: dict[str, dict[str, Any]], *, transcripts: tuple[str, ...] = ()) -> StoreLocation:
+    """Make a state folder with a store of a kind and transcripts beside it."""
+    (state / "agents").mkdir(parents=True, exist_ok=True)
+    with open_for_writing(state, store_type=kind) as store:
+        store.save(entries)
+    (location,) = locate(state)
+    for name in transcripts:
+        (location.sessions_dir / f"{name}.jsonl").write_text('{"type": "session"}\n')
+    return location
+
+
+def planned(
+    location: StoreLocation, *, profile: Profile = "2026.3", mode: Any = "enforce", active: str | None = None, **limits: Any
+) -> MaintenancePlan:
+    rules = Policy(limits=MaintenanceSettings(mode=mode, **limits), profile=profile)
+    with open_store(location.path) as store:
+        return plan_maintenance(
+            store.summaries(),
+            rules,
+            now_ms=NOW_MS,
+            files=session_files(location.sessions_dir, store_names=[location.path.name]),
+            store_bytes=store.stats().store_bytes,
+            active_key=active,
+        )
+
+
+def carried_out(state: Path, location: StoreLocation, plan: MaintenancePlan, **options: Any) -> tuple[MaintenanceReport, MaintenanceRun]:
+    report = apply_plan(plan, location, root=state, **options)
+    return report, maintenance_runs(state)[-1]
+
+
+def content(location: StoreLocation) -> dict[str, Any]:
+    with open_store(location.path) as store:
+        assert [one for one in store.check() if one.severity == "error"] == []
+        return dict(store.items())
+
+
+def mixed(old: int = 3, young: int = 2) -> dict[str, dict[str, Any]]:
+    stale = {STALE.format(number): entry(40 + number, f"o{number}") for number in range(old)}
+    return stale | {FRESH.format(number): entry(number, f"y{number}") for number in range(young)}
+
+
+@every_kind
+def test_stale_entries_go_with_their_transcripts_and_come_back(tmp_path: Path, kind: StoreType) -> None:
+    """D.17: archived, not deleted; `undo` brings back what was removed, the name of each transcript too."""
+    entries = mixed()
+    location = made(tmp_path, kind, entries, transcripts=("o0", "o1-topic-5", "y0"))
+    before = {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
+    report, run = carried_out(tmp_path, location, planned(location))
+    assert (report.before_count, report.after_count, report.removed) == (5, 2, {"prune-stale": 3})
+    assert content(location) == {key: value for key, value in entries.items() if key.startswith("agent:main:young")}
+    names = {path.name for path in location.sessions_dir.iterdir() if ".jsonl" in path.name}
+    assert names == {f"o0.jsonl.deleted.{STAMP}", f"o1-topic-5.jsonl.deleted.{STAMP}", "y0.jsonl"}
+    assert (report.renamed, report.left_alone, run.has_ended()) == (2, (), True)
+    undone = undo(run)
+    assert (undone.restored, undone.renamed, undone.newer, undone.occupied, undone.gone) == (3, 2, (), (), 0)
+    assert content(location) == entries
+    assert {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")} == before
+    again = undo(run)
+    assert (again.restored, again.renamed, again.newer) == (0, 0, ())
+    assert content(location) == entries
+
+
+@every_kind
+def test_entry_that_was_used_since_stays_with_its_transcript(tmp_path: Path, kind: StoreType) -> None:
+    location = made(tmp_path, kind, mixed(), transcripts=("o0", "o1"))
+    plan = planned(location)
+    with open_for_writing(tmp_path) as store:
+        store.update(STALE.format(0), lambda _entry: {"label": "back again"}, now_ms=NOW_MS)
+        store.delete(STALE.format(2))
+    report, _ = carried_out(tmp_path, location, plan)
+    assert (report.removed, report.kept_since, report.left_alone) == ({"prune-stale": 1}, 2, ("o0.jsonl",))
+    assert content(location)[STALE.format(0)]["label"] == "back again"
+    assert (location.sessions_dir / "o0.jsonl").exists()
+
+
+@every_kind
+def test_transcript_that_is_referred_to_by_now_stays(tmp_path: Path, kind: StoreType) -> None:
+    """D.21."""
+    location = made(tmp_path, kind, mixed(), transcripts=("o0",))
+    plan = planned(location)
+    with open_for_writing(tmp_path) as store:
+        store.put("agent:main:heir", entry(0, "o0"))
+    report, _ = carried_out(tmp_path, location, plan)
+    assert (report.removed, report.left_alone, report.renamed) == ({"prune-stale": 3}, ("o0.jsonl",), 0)
+
+
+@every_kind
+def test_undo_leaves_what_took_the_place_alone(tmp_path: Path, kind: StoreType) -> None:
+    location = made(tmp_path, kind, mixed(), transcripts=("o0", "o1"))
+    _, run = carried_out(tmp_path, location, planned(location))
+    newer = entry(0, "o0", label="newer")
+    with open_for_writing(tmp_path) as store:
+        store.put(STALE.format(0), newer)
+    (location.sessions_dir / "o0.jsonl").write_text("newer\n")
+    (location.sessions_dir / f"o1.jsonl.deleted.{STAMP}").unlink()
+    undone = undo(run)
+    assert (undone.restored, undone.newer, undone.renamed) == (2, (STALE.format(0),), 0)
+    assert undone.occupied == ("o0.jsonl", "o1.jsonl")
+    assert content(location)[STALE.format(0)] == newer
+    assert (location.sessions_dir / "o0.jsonl").read_text() == "newer\n"
+
+
+@every_kind
+def test_2026_9_marks_stale_entries_in_place(tmp_path: Path, kind: StoreType) -> None:
+    entries = mixed()
+    location = made(tmp_path, kind, entries, transcripts=("o0",))
+    report, run = carried_out(tmp_path, location, planned(location, profile="2026.9"))
+    assert (report.removed, report.archived, report.after_count, report.renamed) == ({}, 3, 5, 0)
+    found = content(location)
+    assert {key: value.pop("archivedAt", None) for key, value in found.items()} == {
+        key: NOW_MS if ":old:" in key else None for key in entries
+    }
+    assert found == entries
+    assert planned(location, profile="2026.9").entries[-1].why == "archived already"
+    assert undo(run).unmarked == 3
+    assert content(location) == entries
+
+
+def test_what_only_warns_or_would_empty_the_store_is_refused(tmp_path: Path) -> None:
+    """D.10."""
+    location = made(tmp_path, "json", mixed(young=0), transcripts=("o0",))
+    before = photo(tmp_path)
+    with pytest.raises(UsageError, match="only warns"):
+        apply_plan(planned(location, mode="warn"), location, root=tmp_path)
+    with pytest.raises(UsageError, match="would remove all 3 sessions"):
+        apply_plan(planned(location), location, root=tmp_path)
+    assert photo(tmp_path) == before
+    report, run = carried_out(tmp_path, location, planned(location), allow_empty=True)
+    assert (report.after_count, content(location)) == (0, {})
+    undo(run)
+    assert content(location) == mixed(young=0)
+
+
+def test_archives_beyond_their_time_are_removed_for_good_and_told(tmp_path: Path) -> None:
+    """D.22."""
+    location = made(tmp_path, "json", mixed(old=0))
+    archive = location.sessions_dir / f"x.jsonl.deleted.{STAMP}"
+    archive.write_bytes(b"x" * 7)
+    os.utime(archive, (0, 0))
+    changed = location.sessions_dir / f"z.jsonl.deleted.{STAMP}"
+    changed.write_bytes(b"z" * 7)
+    os.utime(changed, (0, 0))
+    plan = planned(location)
+    changed.write_bytes(b"longer now")
+    report, run = carried_out(tmp_path, location, plan)
+    assert (report.deleted, report.freed_bytes, report.left_alone) == (1, 7, (changed.name,))
+    assert not archive.exists()
+    undone = undo(run)
+    assert (undone.gone, undone.gone_bytes) == (1, 7)
+
+
+def test_run_folder_keeps_secrets_in_the_archive_only_and_is_none_of_the_migrations(tmp_path: Path) -> None:
+    location = made(tmp_path, "json", mixed(), transcripts=("o0",))
+    report, run = carried_out(tmp_path, location, planned(location))
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in run.path.iterdir())
+    assert {path.name for path in run.path.iterdir() if b"sk-o" in path.read_bytes()} == {"removed.jsonl"}
+    assert [json.loads(line)["act"] for line in (run.path / "events.jsonl").read_text().splitlines()] == [
+        "archive",
+        "remove",
+        "archive",
+        "done",
+    ]
+    assert msgspec.json.decode(run.report() or b"", type=MaintenanceReport) == report
+    assert run.head().before.sessions == 5
+    assert unfinished(location) == ()
+
+
+@pytest.mark.parametrize("torn", [0, 1, 20, -1])
+def test_run_that_was_killed_while_it_put_entries_by_can_be_undone(tmp_path: Path, torn: int) -> None:
+    location = made(tmp_path, "json", mixed())
+    _, run = carried_out(tmp_path, location, planned(location))
+    with open_for_writing(tmp_path) as store:
+        store.save(mixed())
+    archive = run.path / "removed.jsonl"
+    archive.write_bytes(archive.read_bytes()[:torn])
+    undone = undo(run)
+    assert (undone.restored, undone.newer) == (0, ())
+    assert content(location) == mixed()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+@every_kind
+def test_undo_of_a_maintenance_gives_the_store_back(tmp_path_factory: pytest.TempPathFactory, kind: StoreType, data: st.DataObject) -> None:
+    """Whatever the entries and the policy are."""
+    ages = data.draw(st.dictionaries(st.integers(0, 99), st.one_of(st.none(), st.integers(0, 60)), max_size=8))
+    entries = {f"agent:main:k:{name}": entry(days or 0, f"s{name % 5}") for name, days in ages.items()}
+    for key, days in zip(entries, ages.values(), strict=True):
+        if days is None:
+            del entries[key]["updatedAt"]
+    state = tmp_path_factory.mktemp("state")
+    location = made(state, kind, entries, transcripts=("s0", "s1", "s2")) if entries else None
+    if location is None:
+        return
+    before = content(location), {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
+    profile = data.draw(st.sampled_from(list(PROFILES)))
+    plan = planned(
+        location, profile=profile, prune_after_ms=data.draw(st.integers(0, 60)) * MS_PER_DAY, max_entries=data.draw(st.integers(1, 8))
+    )
+    _, run = carried_out(state, location, plan, allow_empty=True)
+    assert content(location).keys() == {one.key for one in plan.entries if not one.is_removed}
+    assert isinstance(undo(run), UndoReport)
+    after = content(location), {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
+    assert after == before
