@@ -159,8 +159,12 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__
 
 
-def load_settings(state_dir: Path) -> Settings:
+def load_settings(state_dir: Path, *, maintenance: MaintenanceSettings | None = None) -> Settings:
     """Read `<state_dir>/openclaw.json`; a missing file gives the defaults, a given key wins over its default.
+
+    Args:
+        state_dir: The state folder.
+        maintenance: The defaults of `session.maintenance`, where not those of OpenClaw's first versions are meant.
 
     Raises:
         SettingsError: The file is not JSON5 (names the line), or a key we own is unknown or out of its documented form.
@@ -168,11 +172,12 @@ def load_settings(state_dir: Path) -> Settings:
     """
     path = state_dir / layout.CONFIG_NAME
     raw = _read(path)
-    return Settings() if raw is None else parse_settings(_parse_json5(raw, path), path=path)
+    defaults = maintenance or MaintenanceSettings()
+    return Settings(maintenance=defaults) if raw is None else parse_settings(_parse_json5(raw, path), path=path, maintenance=defaults)
 
 
-def parse_settings(document: object, *, path: Path | None = None) -> Settings:
-    """Validate an already parsed configuration; `path` only names it in errors.
+def parse_settings(document: object, *, path: Path | None = None, maintenance: MaintenanceSettings | None = None) -> Settings:
+    """Validate an already parsed configuration; `path` only names it in errors, and `maintenance` are the defaults of that section.
 
     Raises:
         SettingsError: As for `load_settings`.
@@ -185,7 +190,7 @@ def parse_settings(document: object, *, path: Path | None = None) -> Settings:
         return Settings(
             store=_store_template(session),
             store_type=_store_type(session),
-            maintenance=_maintenance(_section(session, "maintenance", "session.")),
+            maintenance=_maintenance(_section(session, "maintenance", "session."), maintenance or MaintenanceSettings()),
             cron_session_retention_ms=_retention(
                 cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
             ),
@@ -218,37 +223,40 @@ def _whole(document: object) -> dict[str, Any]:
 class _RawMaintenance(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """`session.maintenance` as it is written: text or number, `false` for off, `None` for absent."""
 
-    mode: MaintenanceMode = "warn"
+    mode: MaintenanceMode | msgspec.UnsetType = msgspec.UNSET
     prune_after: str | int | float | None = None
     prune_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    max_entries: Annotated[int, msgspec.Meta(ge=1)] = 500
+    max_entries: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     rotate_bytes: str | int | float | None = None
     reset_archive_retention: str | int | float | bool | None = None
     max_disk_bytes: str | int | float | bool | None = None
     high_water_bytes: str | int | float | None = None
 
 
-def _maintenance(section: dict[str, Any]) -> MaintenanceSettings:
+def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> MaintenanceSettings:
     name = "session.maintenance"
     own = {key: value for key, value in section.items() if key not in _FOREIGN_MAINTENANCE}
     raw: _RawMaintenance = _convert(own, _RawMaintenance, name)
-    legacy_ms = raw.prune_days * MS_PER_DAY if raw.prune_days is not None else 30 * MS_PER_DAY
+    legacy_ms = raw.prune_days * MS_PER_DAY if raw.prune_days is not None else defaults.prune_after_ms
     prune_after_ms = _duration(raw.prune_after, f"{name}.pruneAfter", default_unit="d", default_ms=legacy_ms)
-    max_disk = None if raw.max_disk_bytes is False else _size(raw.max_disk_bytes, f"{name}.maxDiskBytes")
+    given_disk = None if raw.max_disk_bytes is False else _size(raw.max_disk_bytes, f"{name}.maxDiskBytes")
+    max_disk = defaults.max_disk_bytes if raw.max_disk_bytes is None else given_disk
     high_water = _size(raw.high_water_bytes, f"{name}.highWaterBytes")
     if max_disk is not None and high_water is None:
         high_water = max_disk * _HIGH_WATER_PERCENT // 100
     if high_water is not None and (max_disk is None or high_water > max_disk):
         raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: set maxDiskBytes, or lower it")
     rotate_bytes = _size(raw.rotate_bytes, f"{name}.rotateBytes")
+    retention_ms = defaults.reset_archive_retention_ms
+    if raw.reset_archive_retention is not None or retention_ms is not None:
+        field = f"{name}.resetArchiveRetention"
+        retention_ms = _retention(raw.reset_archive_retention, field, default_unit="d", default_ms=prune_after_ms)
     return MaintenanceSettings(
-        mode=raw.mode,
+        mode=defaults.mode if raw.mode is msgspec.UNSET else raw.mode,
         prune_after_ms=prune_after_ms,
-        max_entries=raw.max_entries,
-        rotate_bytes=MaintenanceSettings().rotate_bytes if rotate_bytes is None else rotate_bytes,
-        reset_archive_retention_ms=_retention(
-            raw.reset_archive_retention, f"{name}.resetArchiveRetention", default_unit="d", default_ms=prune_after_ms
-        ),
+        max_entries=defaults.max_entries if raw.max_entries is msgspec.UNSET else raw.max_entries,
+        rotate_bytes=defaults.rotate_bytes if rotate_bytes is None else rotate_bytes,
+        reset_archive_retention_ms=retention_ms,
         max_disk_bytes=max_disk,
         high_water_bytes=high_water,
     )

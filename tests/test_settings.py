@@ -12,6 +12,7 @@ import pytest
 
 from sessionlab.errors import SettingsError, UnreadableError
 from sessionlab.settings import MaintenanceSettings, ParallelSessionsSettings, Settings, load_settings, load_store_settings, parse_settings
+from sessionlab.units import MS_PER_DAY
 
 DAY = 86_400_000
 MB = 1024**2
@@ -227,3 +228,14 @@ def test_pipe_in_place_of_the_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "openclaw.json")
     with pytest.raises(UnreadableError, match="is not a regular file"):
         load_settings(tmp_path)
+
+
+def test_what_is_not_said_is_as_the_given_defaults_have_it() -> None:
+    defaults = MaintenanceSettings(
+        mode="enforce", max_entries=7, reset_archive_retention_ms=None, max_disk_bytes=100 * MB, high_water_bytes=80 * MB
+    )
+    assert parse_settings({}, maintenance=defaults).maintenance == defaults
+    said = {"session": {"maintenance": {"mode": "warn", "maxDiskBytes": False, "resetArchiveRetention": "2d"}}}
+    found = parse_settings(said, maintenance=defaults).maintenance
+    assert (found.mode, found.max_entries, found.max_disk_bytes, found.high_water_bytes) == ("warn", 7, None, None)
+    assert found.reset_archive_retention_ms == 2 * MS_PER_DAY
