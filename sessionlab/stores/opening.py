@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sessionlab import keys, layout
-from sessionlab.errors import NoStoreError, UsageError
+from sessionlab.errors import NoStoreError, StoreError, UsageError
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.guard import Guard
-from sessionlab.stores.locating import beside, json_store_of, locate, only, places, refuse_configuration, settings_of
+from sessionlab.stores.locating import beside, json_store_of, locate, only, openclaw_beside, places, refuse_configuration, settings_of
 from sessionlab.stores.location import KIND_OF_SUFFIX, StoreLocation, open_at, open_for_writing_at
 from sessionlab.stores.looking import may_exist
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from sessionlab.settings import StoreType
     from sessionlab.stores.sqlite_opening import Durability
     from sessionlab.stores.writing import WritableStore
+
+_MOST_LOOKS: Final = 5
+"""For a store that is moved on and on."""
+_Found = TypeVar("_Found")
+_Opened = TypeVar("_Opened")
 
 
 def open_store(path: str | Path, *, agent: str | None = None) -> SessionStore:
@@ -36,11 +41,14 @@ def open_store(path: str | Path, *, agent: str | None = None) -> SessionStore:
         StoreError: As the store's own `open`.
     """
     path = Path(path)
-    location = only(locate(path), path, agent=agent)
-    refuse_split(location)
-    store = open_at(location)
-    _watch(store, location, path)
-    return store
+
+    def opened(location: StoreLocation) -> SessionStore:
+        refuse_split(location)
+        store = open_at(location)
+        _watch(store, location, path)
+        return store
+
+    return _unmoved(lambda: only(locate(path), path, agent=agent), opened)
 
 
 def open_for_writing(
@@ -73,15 +81,16 @@ def open_for_writing(
     _refuse_unknown("store_type", store_type, (None, *KIND_OF_SUFFIX.values()))
     _refuse_unknown("durability", durability, ("commit", "process"))
     path = layout.expanded(Path(path))
-    location = _existing(path, agent)
-    is_new = location is None
-    if location is None:
-        location = _new(path, agent, store_type)
-    else:
-        refuse_split(location)
-    store = open_for_writing_at(location, durability=durability, timeout_ms=timeout_ms)
-    _watch(store, location, path, is_new=is_new)
-    return store
+
+    def opened(found: StoreLocation | None) -> WritableStore:
+        location = found or _new(path, agent, store_type)
+        if found is not None:
+            refuse_split(found)
+        store = open_for_writing_at(location, durability=durability, timeout_ms=timeout_ms)
+        _watch(store, location, path, is_new=found is None)
+        return store
+
+    return _unmoved(lambda: _existing(path, agent) or _existing(path, agent), opened)
 
 
 def refuse_unreadable(path: Path, *, agent: str | None = None) -> None:
@@ -104,6 +113,24 @@ def refuse_unreadable(path: Path, *, agent: str | None = None) -> None:
             store.count()
 
 
+def _unmoved(look: Callable[[], _Found], opened: Callable[[_Found], _Opened]) -> _Opened:
+    """Look for a store and open it; where that fails because a migration moves the store just then, look again.
+
+    Looking takes several steps, too: in between, a store may go where was looked already.
+    """
+    for _ in range(_MOST_LOOKS):
+        try:
+            found = look()
+        except NoStoreError:
+            found = look()
+        try:
+            return opened(found)
+        except StoreError:
+            if look() == found:
+                raise
+    return opened(look())
+
+
 def _watch(store: SessionStore, location: StoreLocation, path: Path, *, is_new: bool = False) -> None:
     """Let a store that was just opened notice when another takes its place, be it since the path was looked at.
 
@@ -113,7 +140,8 @@ def _watch(store: SessionStore, location: StoreLocation, path: Path, *, is_new: 
         return
     is_named = location.path == layout.expanded(path)
     known = [] if is_new else [location.path, *(rival.path for rival in location.rivals)]
-    store.watch(Guard(location, beside(location), known=None if is_named else known))
+    others = (*beside(location), *openclaw_beside(location))
+    store.watch(Guard(location, others, known=None if is_named else known))
 
 
 def _refuse_unknown(name: str, value: object, choices: Sequence[str | None]) -> None:

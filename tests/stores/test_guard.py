@@ -5,6 +5,7 @@ It refuses to be read as well: what it could say is nothing, or what was.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,15 @@ from sessionlab.errors import NoStoreError, StoreMovedError, UnwritableError
 from sessionlab.migration.execute import execute
 from sessionlab.migration.plan import plan_migration
 from sessionlab.settings import StoreType
-from sessionlab.stores import SessionStore, locate, open_for_writing, open_store
+from sessionlab.stores import SessionStore, locate, open_for_writing, open_store, opening
+from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.guard import Guard
 from sessionlab.stores.locating import beside
+from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.writing import WritableStore
+from tests.fixture_states import STORE, own_state
 
 KINDS: tuple[StoreType, ...] = ("json", "sqlite", "directory")
 PAIRS = [(old, new) for old in KINDS for new in KINDS if old != new]
@@ -139,6 +143,77 @@ def test_what_moved_between_finding_and_opening_a_store_is_noticed(tmp_path: Pat
     for look in (guard, guard.glance):
         with pytest.raises(StoreMovedError):
             look()
+
+
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_store_that_is_moved_while_it_is_opened_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: StoreType, new: StoreType
+) -> None:
+    with open_for_writing(tmp_path, store_type=old) as store:
+        store.put(KEY, {"sessionId": "old", "updatedAt": 1})
+    waiting = [new]
+
+    def refuse(location: StoreLocation) -> None:
+        if waiting:
+            move(tmp_path, waiting.pop())
+        refuse_split(location)
+
+    monkeypatch.setattr(opening, "refuse_split", refuse)
+    if (old, new) == ("json", "sqlite"):  # the file stays in its place
+        with open_store(tmp_path) as store, pytest.raises(StoreMovedError):
+            store.get(KEY)
+    with open_store(tmp_path) as store:
+        assert (store.kind, store.count()) == (new, 1)
+
+
+def test_store_that_was_not_seen_because_it_moved_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_for_writing(tmp_path, store_type="directory") as store:
+        store.put(KEY, {"sessionId": "old", "updatedAt": 1})
+    missed: list[Path] = []
+
+    def found(path: Path) -> tuple[StoreLocation, ...]:
+        if not missed:
+            missed.append(path)
+            raise NoStoreError(path, "holds no session store")
+        return locate(path)
+
+    monkeypatch.setattr(opening, "locate", found)
+    with open_store(tmp_path) as store:
+        assert store.kind == "directory"
+    missed.clear()
+    with open_for_writing(tmp_path) as store:
+        assert store.kind == "directory"
+    assert missed
+
+
+def test_sessions_that_openclaw_itself_moved_are_missed(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    """Its import of 2026.8 fills the database, which versions since 2026.5 may have made before, and moves `sessions.json` away."""
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    filled = (state / STORE).read_bytes()
+    (state / STORE).unlink()
+    database = sqlite3.connect(state / STORE)
+    database.execute("CREATE TABLE schema_meta (role, schema_version)")
+    database.commit()
+    database.close()
+    sessions = state / "agents/main/sessions"
+    sessions.mkdir(exist_ok=True)
+    (sessions / "sessions.json").write_bytes(b'{"agent:main:main": {"sessionId": "s", "updatedAt": 1}}')
+    with open_for_writing(state) as store, open_store(state) as reader:
+        opened: tuple[SessionStore, ...] = (store, reader)
+        for one in opened:
+            assert (one.kind, one.count(), one.get(KEY)) == ("json", 1, {"sessionId": "s", "updatedAt": 1})
+        assert store.touch(KEY, {"totalTokens": 7}, now_ms=1)
+        snapshot = store.load()
+        (state / STORE).write_bytes(filled)
+        (sessions / "sessions.json").rename(sessions / "sessions.json.bak")
+        for one in opened:
+            for read in reads(one).values():
+                with pytest.raises(StoreMovedError, match=r"openclaw-agent\.sqlite counts now"):
+                    read()
+        for write in writes(store, snapshot):
+            with pytest.raises(StoreMovedError):
+                write()
+    assert not (sessions / "sessions.json").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
