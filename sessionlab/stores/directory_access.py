@@ -113,9 +113,16 @@ class Access:
         if self.mine() is not None:
             yield
             return
-        if not (self.path / LOCK_NAME).exists():
-            raise UnreadableError(self.path, "is changed all the time by a program that is not sessionlab", advice="stop it, or try again")
-        with self._lock.held():
+        with contextlib.ExitStack() as stack:
+            try:
+                if not (self.path / LOCK_NAME).exists():
+                    reason = "is changed all the time by a program that is not sessionlab"
+                    raise UnreadableError(self.path, reason, advice="stop it, or try again")
+                stack.enter_context(self._lock.held())
+            except (UnreadableError, UnwritableError):
+                if self.guard is not None:
+                    self.guard()  # the lock went with the store
+                raise
             yield
 
     def is_normal(self, folder: Folder) -> bool:

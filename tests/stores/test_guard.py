@@ -18,6 +18,7 @@ from sessionlab.migration.plan import plan_migration
 from sessionlab.settings import StoreType
 from sessionlab.stores import SessionStore, locate, open_for_writing, open_store, opening
 from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.directory import DirectoryStore
 from sessionlab.stores.guard import Guard
 from sessionlab.stores.locating import beside
 from sessionlab.stores.location import StoreLocation
@@ -164,6 +165,17 @@ def test_store_that_is_moved_while_it_is_opened_is_found_again(
             store.get(KEY)
     with open_store(tmp_path) as store:
         assert (store.kind, store.count()) == (new, 1)
+
+
+def test_who_needs_the_lock_of_a_folder_that_moves_just_then_is_told(tmp_path: Path) -> None:
+    with open_for_writing(tmp_path, store_type="directory") as store:
+        store.put(KEY, {"sessionId": "old", "updatedAt": 1})
+    with open_store(tmp_path) as reader:
+        assert isinstance(reader, DirectoryStore)
+        with reader._access.opened():
+            move(tmp_path, "json")
+            with pytest.raises(StoreMovedError), reader._access.reading_lock():
+                pytest.fail("it was had")
 
 
 def test_store_that_was_not_seen_because_it_moved_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
