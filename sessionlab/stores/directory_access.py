@@ -74,8 +74,7 @@ class Access:
                         continue
                     if not folder.is_current():
                         continue  # moved away, or replaced, while we waited
-                if self.guard is not None:
-                    self.guard()
+                self._refuse_moved()
                 change = None if folder is None else stack.enter_context(Change(folder))
                 self._held = Held(threading.get_ident(), folder, change)
                 try:
@@ -100,8 +99,7 @@ class Access:
             raise closed(self.path)
         folder = Folder.open(self.path)
         if folder is None:
-            if self.guard is not None:
-                self.guard()
+            self._refuse_moved()
             yield None
             return
         with folder:
@@ -113,17 +111,20 @@ class Access:
         if self.mine() is not None:
             yield
             return
+        if not (self.path / LOCK_NAME).exists():
+            self._refuse_moved()
+            raise UnreadableError(self.path, "is changed all the time by a program that is not sessionlab", advice="stop it, or try again")
         with contextlib.ExitStack() as stack:
             try:
-                if not (self.path / LOCK_NAME).exists():
-                    reason = "is changed all the time by a program that is not sessionlab"
-                    raise UnreadableError(self.path, reason, advice="stop it, or try again")
                 stack.enter_context(self._lock.held())
-            except (UnreadableError, UnwritableError):
-                if self.guard is not None:
-                    self.guard()  # the lock went with the store
+            except UnwritableError:
+                self._refuse_moved()  # the lock's file went with the folder
                 raise
             yield
+
+    def _refuse_moved(self) -> None:
+        if self.guard is not None:
+            self.guard()
 
     def is_normal(self, folder: Folder) -> bool:
         """Say whether every key in the store is trimmed and lower-cased."""

@@ -161,10 +161,10 @@ def test_store_that_is_moved_while_it_is_opened_is_found_again(
 
     monkeypatch.setattr(opening, "refuse_split", refuse)
     if (old, new) == ("json", "sqlite"):  # the file stays in its place
-        with open_store(tmp_path) as store, pytest.raises(StoreMovedError):
-            store.get(KEY)
-    with open_store(tmp_path) as store:
-        assert (store.kind, store.count()) == (new, 1)
+        with open_store(tmp_path) as left, pytest.raises(StoreMovedError):
+            left.get(KEY)
+    with open_store(tmp_path) as found:
+        assert (found.kind, found.count()) == (new, 1)
 
 
 def test_who_needs_the_lock_of_a_folder_that_moves_just_then_is_told(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_store_that_was_not_seen_because_it_moved_is_looked_for_again(tmp_path: 
         return locate(path)
 
     monkeypatch.setattr(opening, "locate", found)
-    with open_store(tmp_path) as store:
-        assert store.kind == "directory"
+    with open_store(tmp_path) as reader:
+        assert reader.kind == "directory"
     missed.clear()
     with open_for_writing(tmp_path) as store:
         assert store.kind == "directory"
