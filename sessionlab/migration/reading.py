@@ -5,6 +5,7 @@ Streams. An entry is decoded strictly and its digest taken over the canonical fo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +13,12 @@ from typing import NamedTuple
 from sessionlab import codec, keys
 from sessionlab import entry as entries
 from sessionlab.entry import Entry, canonical_digest, normalise_legacy
-from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, InvalidKeyError, StoreError
+from sessionlab.errors import CorruptStoreError, InvalidEntryError, InvalidJSONError, InvalidKeyError, NoStoreError, StoreError
 from sessionlab.migration.json_stream import members
 from sessionlab.stores.authority import promotion_of
 from sessionlab.stores.base import fingerprint_of
-from sessionlab.stores.directory_snapshot import DirectorySnapshot
+from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.json_state import is_session
 from sessionlab.stores.location import StoreLocation, open_at
 
@@ -60,8 +62,8 @@ def read_all(location: StoreLocation) -> Iterator[Read]:
     Raises:
         StoreError: The store itself cannot be read.
     """
-    for spelling, raw, line in raw_entries(location):
-        yield _read(spelling, raw, line, location.path)
+    for one in _found(location):
+        yield _read(one.spelling, one.raw, one.line, location.path) if one.error is None else _unreadable(one)
 
 
 def fingerprint(location: StoreLocation) -> str:
@@ -85,25 +87,58 @@ def raw_entries(location: StoreLocation) -> Iterator[tuple[str, bytes, int | Non
     Raises:
         StoreError: The store itself cannot be read.
     """
-    if location.kind == "json":
-        yield from members(location.path)
-        return
-    if location.kind == "directory":
-        yield from _in_former_order(location)
-        return
-    with open_at(location) as store:
-        for key, raw in store.raw_items():
-            yield key, raw, None
+    for one in _found(location):
+        yield one.spelling, one.raw if one.error is None else b"", one.line
 
 
-def _in_former_order(location: StoreLocation) -> Iterator[tuple[str, bytes, int | None]]:
+class _Found(NamedTuple):
+    """One entry of a source before it is decoded; `error` is of one that lies there in a form that is none."""
+
+    spelling: str
+    raw: bytes
+    line: int | None = None
+    error: CorruptStoreError | None = None
+
+
+def _found(location: StoreLocation) -> Iterator[_Found]:
+    match location.kind:
+        case "json":
+            yield from (_Found(*member) for member in members(location.path))
+        case "directory":
+            yield from _in_former_order(location)
+        case "sqlite":
+            from sessionlab.stores.sqlite import SQLiteStore  # sqlite3 is only loaded for a SQLite store
+
+            with SQLiteStore.open_snapshot(location.path, agent_id=location.agent_id) as database:
+                for key, found in database.examined_items():
+                    yield _Found(key, b"", error=found) if isinstance(found, CorruptStoreError) else _Found(key, found)
+        case "openclaw":
+            with open_at(location) as store:
+                yield from (_Found(key, raw) for key, raw in store.raw_items())
+
+
+def _in_former_order(location: StoreLocation) -> Iterator[_Found]:
     """Yield what a directory store holds: in the order that its sessions had before they were moved there, later ones last, by key."""
+    if not os.path.lexists(location.path):
+        raise NoStoreError(location.path, "there is no such folder")
     record = promotion_of(location)
-    with DirectorySnapshot.open(location.path, agent_id=location.agent_id) as store:
-        there = dict.fromkeys(store.keys())
-        first = [key for key in (record.order if record is not None else ()) if key in there]
-        for key in dict.fromkeys([*first, *there]):
-            yield key, store.raw(key) or b"", None
+    rank = {key: place for place, key in enumerate(record.order)} if record is not None else {}
+    with Spool() as spool:
+        kept = [
+            (key, spool.put(memoryview(raw)), error)
+            for key, raw, error in DirectoryStore(location.path, agent_id=location.agent_id).examined_items()
+        ]
+        for key, place, error in sorted(kept, key=lambda one: (rank.get(one[0], len(rank)), one[0])):
+            yield _Found(key, spool.take(place), error=error)
+
+
+def _unreadable(one: _Found) -> Read:
+    error, words = one.error, ""
+    if error is not None:
+        line = f"line {error.line}: " if isinstance(error, InvalidJSONError) and error.line is not None else ""
+        place = f"{error.path.name}: " if error.path.suffix == ".json" else ""  # of a directory store, the session's own file
+        words = f"{place}{line}{error.reason}"
+    return Read(one.spelling, keys.normalise(one.spelling), None, b"", "", "", len(one.raw), words)
 
 
 def _read(spelling: str, raw: bytes, line: int | None, path: Path) -> Read:

@@ -124,6 +124,25 @@ class DirectoryStore(WritableStore):
             for key in sorted(stored):
                 yield key, spool.take(stored[key])
 
+    def examined_items(self) -> Iterator[tuple[str, bytes, CorruptStoreError | None]]:
+        """Yield (key, the entry's JSON bytes as stored, None) in any order; a file that holds no session does not end it.
+
+        Of such a file: the key that its name stands for, or the name; all that is in it; and what is wrong.
+        """
+        with Spool() as spool:
+            with self._access.opened() as folder:
+                if folder is None:
+                    return
+                state = read_state(folder, lambda _name, data: spool.put(memoryview(data)), known={}, lock=self._access.reading_lock)
+            for name, seen in state.files.items():
+                data = spool.take(seen.value)
+                try:
+                    key, raw = documents.split(name, data, path=self._file(name))
+                except CorruptStoreError as error:
+                    yield names.decode(name) or name, data, error
+                else:
+                    yield key, bytes(raw), None
+
     def count(self) -> int:
         with self._access.opened() as folder:
             return 0 if folder is None else len(list_names(folder, lock=self._access.reading_lock))

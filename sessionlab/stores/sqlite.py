@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 from sessionlab import codec, keys, layout
 from sessionlab import entry as entries
 from sessionlab.entry import Entry, SessionSummary, canonical_digest
-from sessionlab.errors import UnwritableError
+from sessionlab.errors import CorruptStoreError, UnwritableError
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores import sqlite_document, sqlite_rows, sqlite_schema
 from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
@@ -181,6 +181,11 @@ class SQLiteStore(WritableStore):
     def raw_items(self) -> Iterator[tuple[str, bytes]]:
         for key, stored in self._stream():
             yield key, stored.raw(key, self.path)
+
+    def examined_items(self) -> Iterator[tuple[str, bytes | CorruptStoreError]]:
+        """As `raw_items`, but an entry that is missing or damaged does not end it: the error stands in its place."""
+        rows = self._connections.stream(sqlite_rows.SELECT_ALL, batch=_ITEMS_BATCH, largest_at_rest=_AT_REST_BYTES)
+        return sqlite_rows.examined(rows, self.path)
 
     def count(self) -> int:
         def question(opened: Opened | None) -> int:

@@ -169,17 +169,39 @@ def grouped(batches: Iterable[list[tuple[Any, ...]]], path: Path) -> Iterator[tu
     Raises:
         CorruptStoreError: At the first whose entry is missing.
     """
+    for key, rows in _by_key(batches):
+        yield key, _stored(rows, key, path)
+
+
+def examined(batches: Iterable[list[tuple[Any, ...]]], path: Path) -> Iterator[tuple[str, bytes | CorruptStoreError]]:
+    """Yield the JSON of the sessions in rows of `SELECT_ALL`, as it was stored; of one that is missing or damaged, why it cannot be had.
+
+    Big values are compared with their checksums, the rest is not decoded.
+    """
+    for key, rows in _by_key(batches):
+        try:
+            stored = _stored(rows, key, path)
+            raw = stored.raw(key, path)
+            if not all(one.is_sound() for one in stored.big):
+                raise _not_as_written(key, path)
+        except CorruptStoreError as error:
+            yield key, error
+        else:
+            yield key, raw
+
+
+def _by_key(batches: Iterable[list[tuple[Any, ...]]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     key: str | None = None
     waiting: list[tuple[Any, ...]] = []
     for rows in batches:
         for row in rows:
             if row[0] != key:
                 if key is not None:
-                    yield key, _stored(waiting, key, path)
+                    yield key, waiting
                 key, waiting = row[0], []
             waiting.append(row[1:])
     if key is not None:
-        yield key, _stored(waiting, key, path)
+        yield key, waiting
 
 
 def find(connection: sqlite3.Connection, key: str, path: Path) -> Row | None:
