@@ -16,6 +16,7 @@ from pathlib import Path
 from sessionlab.errors import StoreMovedError
 from sessionlab.stores.authority import authority
 from sessionlab.stores.json_state import Identity
+from sessionlab.stores.locating import is_store
 from sessionlab.stores.location import StoreLocation
 
 
@@ -27,7 +28,7 @@ class Guard:
 
         Args:
             own: The store that is open.
-            others: Where stores of the other kinds would lie.
+            others: Where stores of the other kinds would lie, OpenClaw's database among them.
             known: What was there when `own` was chosen among them: what has come since is looked at. By default what lies there now.
         """
         self._own = own
@@ -46,7 +47,7 @@ class Guard:
         seen = self._look()
         if seen == self._seen:
             return
-        there = [one for one, exists in zip(self._all, seen, strict=True) if exists]
+        there = [one for one, exists in zip(self._all, seen, strict=True) if exists and is_store(one)]
         counts = authority(there)
         if counts is not None and counts.path != self._own.path:
             raise StoreMovedError(self._own.path, f"has moved: {counts.path} counts now", advice="open the store again")

@@ -206,7 +206,9 @@ def _in_state_dir(state_dir: Path, settings: StoreSettings | None) -> tuple[Stor
     locations = tuple(sorted(by_file.values(), key=lambda location: location.agent_id))
     if not locations:
         none = f"none of its {len(folders)} agents has a session store" if len(folders) > 1 else "its only agent has no session store"
-        raise NoStoreError(state_dir, none if folders else "has no agents", advice="is this the state folder of a machine that ran OpenClaw?")
+        raise NoStoreError(
+            state_dir, none if folders else "has no agents", advice="is this the state folder of a machine that ran OpenClaw?"
+        )
     return locations
 
 
@@ -248,6 +250,20 @@ def beside(location: StoreLocation) -> tuple[StoreLocation, ...]:
     """Return where the other stores of an agent would lie, ours and the JSON store, whether they are there or not."""
     others = [(kind, path) for kind, path in places(location).items() if path != location.path]
     return tuple(StoreLocation(location.agent_id, kind, path, path.parent, location.root) for kind, path in others)
+
+
+def openclaw_beside(location: StoreLocation) -> tuple[StoreLocation, ...]:
+    """Return where OpenClaw's own database would lie, of an agent in a state folder: its import moves `sessions.json` there."""
+    root = location.root or agent_root(location.path)
+    if root is None or location.kind == "openclaw":
+        return ()
+    agent = layout.AgentFolder(location.agent_id, root)
+    return (StoreLocation(location.agent_id, "openclaw", agent.sqlite_store, agent.sessions_dir, root),)
+
+
+def is_store(location: StoreLocation) -> bool:
+    """Say whether what lies at a location is to be reckoned with: OpenClaw's database only if it has a table of sessions (since 2026.8)."""
+    return location.kind != "openclaw" or _may_hold_sessions(location.path)
 
 
 def places(location: StoreLocation) -> dict[StoreKind, Path]:
