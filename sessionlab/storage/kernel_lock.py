@@ -60,7 +60,9 @@ class KernelLock:
         self._name = str(self._place)
         self._descriptor = -1
         self._process = 0
-        self._is_held = self._is_closed = False
+        self._is_closed = False
+        self._right = [True]
+        """Popped by who uses the descriptor: one at a time. A lock would stay locked in a process that is forked off."""
         self._turn_end_s = 0.0
 
     def held(self) -> Held:
@@ -81,8 +83,14 @@ class KernelLock:
     def close(self) -> None:
         """Give up the descriptor that is kept open between uses, when the lock is not held any more. It can be taken again afterwards."""
         self._is_closed = True
-        if not self._is_held:
+        try:
+            self._right.pop()
+        except IndexError:
+            return  # whoever holds the lock gives it up then
+        try:
             self._give_up()
+        finally:
+            self._right.append(True)
 
     def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
         if getattr(self, "_descriptor", -1) >= 0 and not is_ending():  # then the system closes it, and our modules may be gone
@@ -125,6 +133,26 @@ class KernelLock:
 
     def _take(self, deadline: Deadline) -> None:
         """Get the kernel lock on the file that the path leads to now."""
+        self._reserve()
+        try:
+            self._take_file(deadline)
+        except BaseException:
+            self._right.append(True)
+            raise
+
+    def _reserve(self) -> None:
+        """Become the only one who uses the descriptor. It is this thread's turn: nobody else does, but for a moment who closes it."""
+        if self._process != os.getpid():
+            self._right = [True]
+        while True:
+            try:
+                self._right.pop()
+            except IndexError:
+                time.sleep(SHORT_PAUSE_S)
+            else:
+                return
+
+    def _take_file(self, deadline: Deadline) -> None:
         while True:
             if self._descriptor < 0 or self._process != os.getpid():
                 self._descriptor, self._process = open_lock_file(self._place, os.O_RDWR | os.O_CREAT), os.getpid()
@@ -132,7 +160,7 @@ class KernelLock:
             if not self._wait(deadline):
                 raise StoreLockedError(self.path, f"session file locked (timeout {deadline.timeout_ms:.0f}ms) by another process")
             if self._is_in_place():
-                self._is_held, self._is_closed = True, False
+                self._is_closed = False
                 return
             self._give_up()  # somebody removed the file: holding what it was excludes nobody
 
@@ -146,11 +174,14 @@ class KernelLock:
 
     def _free(self, process: int) -> None:
         """Let the next process have it, if this is the one that holds it."""
-        self._is_held = False
-        if os.getpid() == process:
+        if os.getpid() != process:
+            return
+        try:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             if self._is_closed:
                 self._give_up()
+        finally:
+            self._right.append(True)
 
 
 class Held:

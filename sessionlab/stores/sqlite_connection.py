@@ -61,12 +61,21 @@ class Connections:
         self._all: weakref.WeakSet[Opened] = weakref.WeakSet()
 
     def close(self) -> None:
-        """Close every connection, those of other threads included. The next question opens another."""
-        for opened in list(self._all):
-            opened.close()
-        self._all.clear()
+        """Close every connection, those of other threads included. The next question opens another.
+
+        Those of other threads are only let go of: one that is not in use closes itself at once, one that is when that is done with it.
+        To close it meanwhile would end the process.
+        """
         self._idle.clear()
         self._local = threading.local()
+        others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        for opened in self._listed():
+            self._all.discard(opened)
+            if opened.thread not in others and opened.in_use.acquire(blocking=False):
+                try:
+                    opened.close()
+                finally:
+                    opened.in_use.release()
 
     def ask(self, question: Callable[[Opened | None], _Answer]) -> _Answer:
         """Return what a question finds in one committed state of the database; it gets `None` when there is no file.
@@ -84,7 +93,7 @@ class Connections:
                 with opened.in_use if opened else contextlib.nullcontext():
                     answer = question(opened)
             except sqlite3.Error as error:
-                if self._still_counts(opened):
+                if not (opened is not None and opened.is_closed) and self._still_counts(opened):  # closed by another thread just then
                     raise refusal(self.path, error) from error
             except CorruptStoreError:
                 if self._still_counts(opened):
@@ -123,7 +132,8 @@ class Connections:
         except sqlite3.Error as error:
             raise refusal(self.path, error) from error
         else:
-            self._idle.append(opened)
+            if opened in self._all:  # and nobody has closed the store
+                self._idle.append(opened)
 
     def current(self, *, live: bool = False) -> Opened | None:
         """Return this thread's connection to the file that is there now; `None` when there is none.
@@ -233,6 +243,11 @@ class Connections:
             raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
         self.name_count = found.st_nlink
         return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _listed(self) -> list[Opened]:
+        while True:
+            with contextlib.suppress(RuntimeError):  # another thread has just opened one
+                return list(self._all)
 
     def _look_at(self, original: str) -> None:
         """Raise when the copy is gone, or what the file is a copy of has moved."""

@@ -49,6 +49,7 @@ class Opened:
         self.is_live = is_live
         self.process = os.getpid()
         self.log_inode = inode_of(f"{file}-wal") if is_live else None
+        self.thread = threading.get_ident()
         self.in_use = threading.Lock()
         self.is_closed = False
         self._token = object()  # never equal to another's, as an address might be

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,49 @@ def test_store_may_be_used_again_after_close(path: Path) -> None:
     store.close()
     assert store.count() == 2
     store.close()
+
+
+CLOSING = """
+import sys, threading, time
+from pathlib import Path
+from sessionlab.stores.sqlite import SQLiteStore
+store, failed, is_over = SQLiteStore(Path(sys.argv[1])), [], threading.Event()
+expected = dict(store.items())
+key = next(iter(expected))
+
+def work(number):
+    while not is_over.is_set():
+        try:
+            assert store.get(key) == expected[key]
+            assert len(store.load()) == store.count() == len(expected)
+            assert sum(1 for _ in store.summaries()) == len(expected)
+            if number:
+                store.update(key, lambda _: {"label": expected[key].get("label")} , now_ms=1)
+        except BaseException as error:
+            failed.append(repr(error))
+            is_over.set()
+
+threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(400):
+    store.close()
+    time.sleep(0.001)
+is_over.set()
+for thread in threads:
+    thread.join()
+print(failed)
+"""
+
+
+def test_store_may_be_closed_while_other_threads_use_it(path: Path) -> None:
+    """Neither they nor the process come to harm; what they have open they close themselves."""
+    with SQLiteStore(path) as store:
+        store.save({f"agent:main:{number}": session(number, label="same") for number in range(50)})
+    command = [sys.executable, "-c", CLOSING, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert not Path(f"{path}-wal").exists(), "the last connection was closed"
 
 
 def test_forked_process_opens_its_own(path: Path) -> None:
