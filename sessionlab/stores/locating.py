@@ -253,9 +253,9 @@ def beside(location: StoreLocation) -> tuple[StoreLocation, ...]:
 
 
 def openclaw_beside(location: StoreLocation) -> tuple[StoreLocation, ...]:
-    """Return where OpenClaw's own database would lie, of an agent in a state folder: its import moves `sessions.json` there."""
+    """Return where OpenClaw's own database would lie, of a JSON store in a state folder: its import moves that one there."""
     root = location.root or agent_root(location.path)
-    if root is None or location.kind == "openclaw":
+    if root is None or location.kind != "json":
         return ()
     agent = layout.AgentFolder(location.agent_id, root)
     return (StoreLocation(location.agent_id, "openclaw", agent.sqlite_store, agent.sessions_dir, root),)
