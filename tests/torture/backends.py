@@ -33,6 +33,11 @@ store = opened()
 """
 
 
+def program_paths() -> list[str]:
+    """Return where a program that is started without site packages and environment finds our modules."""
+    return list(dict.fromkeys([str(ROOT), sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     """One kind of store, as data.
@@ -62,9 +67,8 @@ class Backend:
 
     def script(self, body: str) -> str:
         """Return a Python program that opens the store named by its first argument as `store`, then runs `body`."""
-        paths = [str(ROOT), sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]]
         return _SCRIPT.format(
-            paths=list(dict.fromkeys(paths)),
+            paths=program_paths(),
             module=self.module,
             class_name=self.class_name,
             options=json.dumps(dict(self.options)),
