@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -114,11 +114,38 @@ def plan_maintenance(
         entry_bytes: Key -> bytes of its entry in the store; by default every entry is taken to be as large as the average.
     """
     held = list(summaries)
-    by_key = {one.key: one for one in held}
     decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing)
+    return plan_decided(
+        held, decided, policy, now_ms=now_ms, files=files, store_bytes=store_bytes, active_key=active_key, entry_bytes=entry_bytes
+    )
+
+
+def plan_decided(
+    held: Sequence[SessionSummary],
+    decided: list[Decision],
+    policy: Policy,
+    *,
+    now_ms: int,
+    files: SessionFiles,
+    store_bytes: int,
+    active_key: str | None = None,
+    entry_bytes: Mapping[str, int] | None = None,
+) -> MaintenancePlan:
+    """Plan what follows from decisions on the entries for the files beside the store, and for the disk budget.
+
+    Args:
+        held: The summaries of the whole store.
+        decided: What becomes of each; the latest update first.
+        policy: The rules for files.
+        now_ms: The clock, epoch ms.
+        files: What lies beside the store.
+        store_bytes: The size of the store's own files.
+        active_key: As for `plan_maintenance`.
+        entry_bytes: As for `plan_maintenance`.
+    """
     sizes = _Sizes(entry_bytes, store_bytes // len(held) if held else 0)
     before = Totals(sessions=len(held), store_bytes=store_bytes, file_bytes=files.total_bytes)
-    draft = _Draft(by_key, decided, files, sizes, before)
+    draft = _Draft({one.key: one for one in held}, decided, files, sizes, before)
     draft.expire(policy, now_ms)
     if policy.limits.max_disk_bytes is not None and draft.totals().bytes > policy.limits.max_disk_bytes:
         draft.evict(policy.limits.high_water_bytes or policy.limits.max_disk_bytes, active_key)
