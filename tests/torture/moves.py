@@ -1,0 +1,369 @@
+"""The moves that are put to the torture: between every two kinds of store, there and back; and how a folder has to look after an accident.
+
+What is moved is small, and awkward: a key that could be a path, an entry under old field names, and in a `sessions.json` one key in two
+spellings. What is run is the command line itself, as a person would, and run again after the accident.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sessionlab import layout
+from sessionlab.entry import Entry
+from sessionlab.errors import SessionLabError
+from sessionlab.migration.audit import audit_run
+from sessionlab.migration.resuming import unfinished
+from sessionlab.migration.run_folder import runs
+from sessionlab.migration.startup import migrate_one
+from sessionlab.runs import RUNS
+from sessionlab.settings import StoreType
+from sessionlab.stores import locate, open_for_writing, open_store
+from tests.torture.backends import program_paths
+from tests.torture.tracing import ACKNOWLEDGED, REAL_PYTHON, Outcome
+
+KINDS: Final[tuple[StoreType, ...]] = ("json", "sqlite", "directory")
+NAMES: Final[dict[StoreType, str]] = {"json": layout.JSON_STORE, "sqlite": layout.SQLITE_SESSIONS, "directory": layout.DIRECTORY_SESSIONS}
+NOW_MS: Final = 1_795_000_000_000
+SET_ASIDE: Final = r"\.(bak|orphan)\.\*"
+"""Names of stores that were moved out of the way, as `names` gives them: one that came too late, when somebody wrote in between."""
+
+STALE_LOCK: Final = r"/sessions\.json\.lock$"
+"""The lock of a process that was killed when all was done but freeing it. Who locks next, be it one of ours or OpenClaw, takes it."""
+
+LOGS: Final = r"\.bak\.\*-(wal|shm)$"
+"""A database's log that its closing could not put away: it goes with the database."""
+
+UNREMOVED: Final = rf"{LOGS}|\.(lock|tmp)$"
+"""That, and what a call was to remove that failed."""
+
+_TWIN: Final[Entry] = {"sessionId": "id-twin", "updatedAt": 1_780_000_000_009, "text": "é" * 3_000}
+_LEGACY: Final[Entry] = {"sessionId": "id-legacy", "updatedAt": 1_780_000_000_002, "provider": "telegram", "room": "lobby"}
+SOURCE: Final[dict[str, Entry]] = {
+    "agent:main:main": {"sessionId": "id-main", "updatedAt": 1_780_000_000_001, "counter": 0, "tag": {"unknown": [1, None, 0.5]}},
+    "agent:main:telegram:direct:1": _LEGACY,
+    '../../etc/passwd "\\ café': {"sessionId": "id-hostile", "updatedAt": 1_780_000_000_003, "label": None},
+    "agent:main:twin": _TWIN,
+}
+TARGET: Final[dict[str, Entry]] = SOURCE | {
+    "agent:main:telegram:direct:1": {
+        "sessionId": "id-legacy",
+        "updatedAt": 1_780_000_000_002,
+        "channel": "telegram",
+        "groupChannel": "lobby",
+    }
+}
+"""What the new store is to hold: no old field names."""
+
+_TWINS: Final[dict[str, Entry]] = {"agent:main:Twin": _TWIN | {"updatedAt": 1, "text": "older"}}
+"""The key of one entry in another spelling, which only a `sessions.json` can have."""
+
+BORN: Final = "agent:main:born:between"
+"""A session that is written between a migration and the way back."""
+
+LATER: Final = "agent:main:born:later"
+"""One that is written after the accident."""
+
+ENTRY: Final[Entry] = {"sessionId": "id-born", "updatedAt": 1_780_000_000_010}
+
+_TIME: Final = re.compile(r"\.(bak|orphan)\.\d+")
+_RUN: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+Z-(migrate|rollback)-[0-9a-f]{8}")
+_PROGRAM: Final = """\
+import os, sys
+sys.path[:0] = {paths!r}
+os.environ["TMPDIR"] = {temporary!r}
+state = sys.argv[1]
+{prelude}
+from sessionlab.cli import main
+sys.argv = ["sessionlab", *(part.replace("STATE", state) for part in {arguments!r})]
+code = None
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+if code:
+    sys.exit(code)
+print({acknowledged!r}, flush=True)
+"""
+
+
+# Somebody else writes, once, between the plan and the lock.
+_BUSY: Final = f"""\
+from pathlib import Path
+from sessionlab.migration import execute, startup
+from sessionlab.stores import open_for_writing
+def busy(plan, **more):
+    with open_for_writing(Path(state)) as store:
+        store.put({BORN!r}, {ENTRY!r})
+    return execute.execute(plan, **more)
+startup.execute = busy
+"""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One move.
+
+    Attributes:
+        old: The kind of the store that counts before.
+        new: The kind of the one that is to count afterwards.
+        is_back: Whether it undoes a migration from `new` to `old`, after which a session was born.
+        is_busy: Whether a session is written between the plan and the lock, so that it is planned anew.
+    """
+
+    old: StoreType
+    new: StoreType
+    is_back: bool = False
+    is_busy: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.old} to {self.new}" + (", busy" if self.is_busy else "")
+
+    @property
+    def operation(self) -> str:
+        """What it is called on the command line."""
+        return "rollback" if self.is_back else "migrate"
+
+
+THERE: Final = tuple(Trip(old, new) for old in KINDS for new in KINDS if old != new)
+BACK: Final = tuple(Trip(trip.new, trip.old, is_back=True) for trip in THERE)
+BUSY: Final = (Trip("json", "sqlite", is_busy=True), Trip("sqlite", "directory", is_busy=True), Trip("directory", "json", is_busy=True))
+
+
+class Scene:
+    """A state folder in which a trip is made, as often as wanted, and what it has to look like afterwards."""
+
+    def __init__(
+        self,
+        trip: Trip,
+        folder: Path,
+        *,
+        original: Path | None = None,
+        is_moved: bool = False,
+        prelude: str = "",
+        temporary: Path | None = None,
+    ) -> None:
+        """Make the state folder once, in `folder`, which is this scene's own.
+
+        Args:
+            trip: What is done there.
+            folder: An empty folder.
+            original: A state folder to begin with, as an accident left it; by default it is made as `trip` says.
+            is_moved: Whether the new store counts already in that.
+            prelude: Python that is run before the command line, to break it.
+            temporary: Where the program's temporary files lie; by default in `folder`.
+        """
+        self.trip, self._folder, self._is_moved = trip, folder, is_moved
+        self._original = folder / "original" / "state"
+        if original is None:
+            _make(trip, self._original)
+        else:
+            relocated(original, self._original)
+        before = TARGET | {BORN: ENTRY} if trip.is_back else SOURCE | _TWINS if trip.old == "json" else SOURCE
+        self.old = (before, before | {BORN: ENTRY}) if trip.is_busy else (before,)
+        self.new = TARGET | {BORN: ENTRY} if trip.is_back or trip.is_busy else TARGET
+        self._bytes = {} if is_moved else bytes_of(place(self._original, trip.old))
+        self.program = folder / "program.py"
+        self.program.write_text(self._program(_BUSY + prelude if trip.is_busy else prelude, temporary or folder / "tmp"), encoding="utf-8")
+        with self.copy() as calm:
+            self._run(calm)
+            self._left = names(calm)
+            write(calm)
+            self._left_written = names(calm)
+
+    def _run(self, state: Path) -> None:
+        """Make the trip without an accident; after one it is what a person does: the same once more."""
+        outcome = self.tried(state)
+        assert outcome.code == 0, f"without an accident it fails with {outcome.code}: {outcome.errors.strip()[-600:]}"
+
+    def _program(self, prelude: str, temporary: Path) -> str:
+        """Return the program that makes the trip in the state folder named by its first argument."""
+        temporary.mkdir()
+        arguments = ["migrate", "STATE", "--to", self.trip.new, "--json"]
+        if self.trip.is_back:
+            run = next(run.path.name for run in runs(self._original) if "-migrate-" in run.path.name)
+            arguments = ["rollback", f"STATE/{RUNS}/{run}", "--json"]
+        return program(arguments, temporary=temporary, prelude=prelude)
+
+    def copy(self) -> AbstractContextManager[Path]:
+        """Give a state folder to make the trip in; it goes afterwards."""
+        return self.copy_of(self._original)
+
+    @contextlib.contextmanager
+    def copy_of(self, state: Path) -> Iterator[Path]:
+        """Give a copy of a state folder; it goes afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix="copy-", dir=self._folder))
+        try:
+            yield relocated(state, folder / "state")
+        finally:
+            shutil.rmtree(folder)
+
+    def tried(self, state: Path) -> Outcome:
+        """Make the trip, and say how that ended."""
+        command = [REAL_PYTHON, "-B", "-S", "-I", str(self.program), str(state)]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, timeout=120)
+        return Outcome(None, done.returncode, done.stdout, done.stderr)
+
+    def judged(self, state: Path, outcome: Outcome, *, may_leave_stage: bool = False) -> str:
+        """Look at a state folder after a trip during which something failed.
+
+        Returns:
+            "refused", "moved, with an error" or "done".
+
+        Raises:
+            AssertionError: The folder is not what the program's end promises, or that was no orderly one.
+        """
+        assert "Traceback" not in outcome.errors, outcome.errors.strip()[-900:]
+        which = self.looked_at(state, acknowledged=outcome.acknowledged)
+        stages = [path.name for path in state.rglob("*.staging-*")]
+        assert may_leave_stage or not stages, f"a stage is left: {stages}"
+        if outcome.code == 0:
+            return "done"
+        assert outcome.errors.startswith("sessionlab: "), f"ends with {outcome.code} and says {outcome.errors[-300:]!r}"
+        return "refused" if which == "old" else "moved, with an error"
+
+    def looked_at(self, state: Path, *, acknowledged: bool) -> str:
+        """Look at a state folder after an accident, and change nothing.
+
+        Returns:
+            "old" or "new": which store counts.
+
+        Raises:
+            AssertionError: Neither does, or what it holds is not what it held; or the move was acknowledged, and did not come about.
+        """
+        kind, found = content(state)
+        assert kind in (self.trip.old, self.trip.new), f"a store of type {kind} counts"
+        wanted = (self.new,) if kind == self.trip.new else self.old
+        assert found in wanted, f"the {kind} store counts, and holds something else: {_difference(wanted[0], found)}"
+        is_moved = kind == self.trip.new
+        assert is_moved or not acknowledged, "acknowledged, and not moved"
+        assert is_moved or not self._is_moved, "was moved before the accident, and is not after it"
+        if (
+            found == self.old[0]
+            and not is_moved
+            and not any(event.act.startswith("introduce") for run in runs(state) for event in run.events())
+        ):
+            assert bytes_of(place(state, self.trip.old)) == self._bytes, f"the {kind} store counts, and its bytes have changed"
+        return "new" if is_moved else "old"
+
+    def finished(self, state: Path, *, is_written: bool = False, may_stay: str = "") -> None:
+        """Make the trip again after an accident, and look whether everything is in its place then.
+
+        Args:
+            state: The state folder.
+            is_written: Whether somebody writes a session in between.
+            may_stay: A pattern of names that may be left over.
+
+        Raises:
+            AssertionError: The next run fails, something is missing, or something is left over.
+        """
+        wanted = dict(self.new)
+        if all(run.has_ended() for run in runs(state)):
+            may_stay = f"{may_stay}|{STALE_LOCK}" if may_stay else STALE_LOCK
+        if is_written:
+            wanted |= write(state)
+        self._run(state)
+        kind, found = content(state)
+        assert kind == self.trip.new, f"after the next run a store of type {kind} counts"
+        assert found == wanted, f"after the next run it holds something else: {_difference(wanted, found)}"
+        (location,) = locate(state)
+        assert unfinished(location) == (), "a run is still unfinished"
+        last = next(run for run in reversed([*runs(state)]) if run.events()[-1].act == "done")
+        verdict = audit_run(last.path)
+        assert verdict.verdict == "holds", f"the audit of the run that finished says: {verdict.verdict}, {verdict.contradictions}"
+        left = names(state)
+        assert not self._left - left, f"missing: {sorted(self._left - left)}"
+        left -= self._left_written if is_written else self._left
+        if may_stay:
+            left = {name for name in left if not re.search(may_stay, name)}
+        assert not left, f"left over: {sorted(left)}"
+
+
+def program(arguments: list[str], *, temporary: Path, prelude: str = "") -> str:
+    """Return a program that runs the command line: on the state folder that its first argument names, where STATE stands for it."""
+    return _PROGRAM.format(paths=program_paths(), temporary=str(temporary), prelude=prelude, arguments=arguments, acknowledged=ACKNOWLEDGED)
+
+
+def relocated(state: Path, to: Path) -> Path:
+    """Copy a state folder, so that the runs in the copy tell of the copy."""
+    shutil.copytree(state, to, symlinks=True)
+    for path in (to / RUNS).rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes().replace(os.fsencode(state), os.fsencode(to)))
+    return to
+
+
+def content(state: Path) -> tuple[str, dict[str, Entry]]:
+    """Return the kind of the store that counts, and what it holds.
+
+    Raises:
+        AssertionError: None does, or two do, or it has findings.
+    """
+    try:
+        with open_store(state) as store:
+            errors = [problem.message for problem in store.check() if problem.severity == "error"]
+            assert not errors, f"check finds {errors}"
+            return store.kind, dict(store.items())
+    except SessionLabError as error:
+        raise AssertionError(f"no store counts: {type(error).__name__}: {error}") from error
+
+
+def write(state: Path) -> dict[str, Entry]:
+    """Write a session into whatever store counts, and return it."""
+    with open_for_writing(state) as store:
+        store.put(LATER, ENTRY)
+    return {LATER: ENTRY}
+
+
+def names(state: Path) -> set[str]:
+    """Return the names of everything in a state folder, as they are when nothing is told of times and runs; of each run once."""
+    found = (str(path.relative_to(state)) for path in state.rglob("*"))
+    return {_RUN.sub("RUN", _TIME.sub(r".\1.*", name)) for name in found}
+
+
+def bytes_of(store: Path) -> dict[str, str]:
+    """Return the digests of a store's own files; not of its locks, nor of what knows its successor."""
+    files = [path for path in store.rglob("*") if path.is_file()] if store.is_dir() else [store]
+    return {
+        str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name not in ("lock", "promotion.json") and not path.name.endswith(".tmp")
+    }
+
+
+def place(state: Path, kind: StoreType) -> Path:
+    """Return where the store of a kind lies, or would lie."""
+    return state / "agents" / "main" / "sessions" / NAMES[kind]
+
+
+def _make(trip: Trip, state: Path) -> None:
+    """Make the state folder that a trip begins in."""
+    first = trip.new if trip.is_back else trip.old
+    (state / "agents").mkdir(parents=True)
+    with open_for_writing(state, store_type=first) as store:
+        store.save(SOURCE)
+    if first == "json":
+        document: dict[str, Any] = json.loads(place(state, first).read_bytes())
+        place(state, first).write_text(json.dumps(_TWINS | document, indent=2, ensure_ascii=False), encoding="utf-8")
+    if trip.is_back:
+        (location,) = locate(state)
+        outcome = migrate_one(location, trip.old, now_ms=NOW_MS)
+        assert outcome.result == "migrated", outcome.error
+        with open_for_writing(state) as store:
+            store.put(BORN, ENTRY)
+
+
+def _difference(wanted: dict[str, Entry], found: dict[str, Entry]) -> str:
+    changed = [key for key in found if key in wanted and found[key] != wanted[key]]
+    return f"changed {changed}; more {[key for key in found if key not in wanted]}; missing {[key for key in wanted if key not in found]}"
