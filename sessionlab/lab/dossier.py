@@ -231,7 +231,7 @@ def _tried(location: StoreLocation, kind: StoreKind, clock: Clock, name: str) ->
     def run(copy: StoreLocation) -> Path:
         plan = plan_from(copy, kind, now_ms=clock.now_ms, set_aside=True, operation="migrate")
         if plan.entries and not plan.moved:
-            raise CorruptStoreError(location.path, f"none of its {len(plan.entries)} entries can be moved", advice="mend it first")
+            raise CorruptStoreError(location.path, "not one of its entries can be moved", advice="mend it first")
         root = root_of(copy)
         return root / RUNS / execute(plan, root=root, now_ms=clock.now_ms).run_id
 

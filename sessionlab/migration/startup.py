@@ -225,7 +225,7 @@ def migrate_one(
         if not plan.entries:
             return outcome("skipped_empty", warnings=stopped)
         if not plan.moved:
-            raise CorruptStoreError(location.path, f"none of its {len(plan.entries)} entries can be moved", advice="mend it first")
+            raise CorruptStoreError(location.path, "not one of its entries can be moved", advice="mend it first")
         if is_dry_run:
             return outcome("planned", plan=plan, legacy_entries=plan.source.sessions, warnings=(*plan.warnings, *stopped))
         root = root_of(location)

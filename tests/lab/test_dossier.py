@@ -278,7 +278,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
         open_dossier(source=empty, dry_run=False)
     assert "would move 0 sessions" in findings.verdict(open_dossier(source=empty))
     (sessions_dir(empty) / "sessions.json").write_text('{"agent:main:bad": 7}')
-    with pytest.raises(CorruptStoreError, match="none of its 1 entries can be moved; mend it first"):
+    with pytest.raises(CorruptStoreError, match="not one of its entries can be moved; mend it first"):
         open_dossier(source=empty)
     migrated(state, "sqlite")
     (sessions_dir(state) / "sessions.json").write_text('{"agent:main:other": {"sessionId": "x"}}')
