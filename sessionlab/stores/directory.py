@@ -33,6 +33,7 @@ from sessionlab.stores.directory_reading import Seen, list_names, read_state
 from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
+from sessionlab.stores.directory_walk import examined, spooled
 from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import Patch, WritableStore, Written, age_ms
@@ -120,28 +121,16 @@ class DirectoryStore(WritableStore):
 
     def raw_items(self) -> Iterator[tuple[str, bytes]]:
         with Spool() as spool:
-            stored = self._read_all(spool)
+            with self._access.opened() as folder:
+                stored = {} if folder is None else spooled(folder, spool, lock=self._access.reading_lock)
             for key in sorted(stored):
                 yield key, spool.take(stored[key])
 
     def examined_items(self) -> Iterator[tuple[str, bytes, CorruptStoreError | None]]:
-        """Yield (key, the entry's JSON bytes as stored, None) in any order; a file that holds no session does not end it.
-
-        Of such a file: the key that its name stands for, or the name; all that is in it; and what is wrong.
-        """
-        with Spool() as spool:
-            with self._access.opened() as folder:
-                if folder is None:
-                    return
-                state = read_state(folder, lambda _name, data: spool.put(memoryview(data)), known={}, lock=self._access.reading_lock)
-            for name, seen in state.files.items():
-                data = spool.take(seen.value)
-                try:
-                    key, raw = documents.split(name, data, path=self._file(name))
-                except CorruptStoreError as error:
-                    yield names.decode(name) or name, data, error
-                else:
-                    yield key, bytes(raw), None
+        """As `raw_items`, in any order; a file that holds no session does not end it, see `directory_walk.examined`."""
+        with self._access.opened() as folder:
+            if folder is not None:
+                yield from examined(folder, lock=self._access.reading_lock)
 
     def count(self) -> int:
         with self._access.opened() as folder:
@@ -381,18 +370,6 @@ class DirectoryStore(WritableStore):
             return documents.summary(name, data, path=self._file(name))
         except CorruptStoreError as error:
             return error
-
-    def _read_all(self, spool: Spool) -> dict[str, tuple[int, int]]:
-        """Put the bytes of every entry of one state into a spool; return key -> place in it."""
-
-        def keep(name: str, data: bytes) -> tuple[str, tuple[int, int]]:
-            key, raw = documents.split(name, data, path=self._file(name))
-            return key, spool.put(memoryview(raw))
-
-        with self._access.opened() as folder:
-            if folder is None:
-                return {}
-            return dict(seen.value for seen in read_state(folder, keep, known={}, lock=self._access.reading_lock).files.values())
 
     def _examine(self, digests: list[tuple[str, bytes]]) -> tuple[Problem, ...]:
         try:
