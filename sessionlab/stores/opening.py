@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -139,9 +140,10 @@ def _watch(store: SessionStore, location: StoreLocation, path: Path, *, is_new: 
     if location.kind == "openclaw":
         return
     is_named = location.path == layout.expanded(path)
-    known = [] if is_new else [location.path, *(rival.path for rival in location.rivals)]
     others = (*beside(location), *openclaw_beside(location))
-    store.watch(Guard(location, others, known=None if is_named else known))
+    rivals = [one for one in others if os.path.lexists(one.path)] if is_named else location.rivals
+    there = [*rivals] if is_new else [location, *rivals]
+    store.watch(Guard(location, others, known=[one.path for one in there]))
 
 
 def _refuse_unknown(name: str, value: object, choices: Sequence[str | None]) -> None:

@@ -167,6 +167,27 @@ def test_store_that_is_moved_while_it_is_opened_is_found_again(
         assert (found.kind, found.count()) == (new, 1)
 
 
+@pytest.mark.parametrize("new", ["directory", "sqlite"])
+def test_named_store_that_moves_away_while_it_is_opened_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: StoreType
+) -> None:
+    old: StoreType = "directory" if new == "sqlite" else "json"
+    with open_for_writing(tmp_path, store_type=old) as store:
+        store.put(KEY, {"sessionId": "old", "updatedAt": 1})
+        path = store.path
+    waiting = [new]
+
+    def refuse(location: StoreLocation) -> None:
+        if waiting:
+            move(tmp_path, waiting.pop())
+        refuse_split(location)
+
+    monkeypatch.setattr(opening, "refuse_split", refuse)
+    with open_for_writing(path) as store, pytest.raises(StoreMovedError):
+        store.put(KEY, {"sessionId": "lost"})
+    assert not path.exists()
+
+
 def test_who_needs_the_lock_of_a_folder_that_moves_just_then_is_told(tmp_path: Path) -> None:
     with open_for_writing(tmp_path, store_type="directory") as store:
         store.put(KEY, {"sessionId": "old", "updatedAt": 1})
