@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from sessionlab.bench import floors
 from sessionlab.bench.content import Content
@@ -14,10 +15,10 @@ from sessionlab.bench.scope import NAMES, Scope
 from sessionlab.bench.writer import open_writable
 from sessionlab.migration.verify import verify
 
-_LIMIT_MS = 8_000
-_TRANSCRIPT_BYTES = 41_000
+_LIMIT_MS: Final = 8_000
+_TRANSCRIPT_BYTES: Final = 41_000
 """Gives 61 events a transcript."""
-_VERIFY = "from sessionlab.bench.moving import verify_import; verify_import(sys.argv[1])"
+_VERIFY: Final = "from sessionlab.bench.moving import verify_import; verify_import(sys.argv[1])"
 
 
 def measure_stores(folder: Path, content: Content, scope: Scope) -> list[Measurement]:
