@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from sessionlab.entry import canonical_digest
-from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError
+from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError, UncertainWriteError
 from sessionlab.migration.reading import read_all
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, write_report
@@ -70,6 +70,7 @@ def execute(
         StalePlanError: The store is not what it was when the plan was made; nothing was changed.
         StoreLockedError: Somebody else writes the store all the time; nothing was changed.
         UnwritableError: The system refuses; the old store counts.
+        UncertainWriteError: The system refuses when the new store has its place already: the next run finishes this one.
         MigrationFailedError: What was staged is not what it should be; the old store counts.
     """
     return _Execution(plan, root=root, now_ms=now_ms, on_progress=on_progress).run(timeout_ms, replan)
@@ -133,12 +134,18 @@ class _Execution:
                     self._introduce(store, stage.path, staged)
                 self._displace()
                 self._rename(stage.path, self.target.path)
-            except BaseException:
+            except BaseException as error:
                 stage.discard()
+                if isinstance(error, OSError):  # what was to be renamed has vanished
+                    raise refused(self.target.path, error) from error
                 raise
-            store.close()
-            self._retire()
-            return self._completed()
+            try:
+                store.close()
+                self._retire()
+                return self._completed()
+            except (StoreError, OSError) as error:
+                reason = f"is in its place, whole and verified, but the run could not be ended ({error})"
+                raise UncertainWriteError(self.target.path, reason, advice="run it again, which ends it") from error
 
     def finish(self, run: RunFolder, to: StoreKind | None, timeout_ms: float) -> Report | None:
         self._folder = run

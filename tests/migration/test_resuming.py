@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sessionlab.errors import SplitStoreError
+from sessionlab.errors import SplitStoreError, UncertainWriteError
 from sessionlab.migration.audit import audit_run
 from sessionlab.migration.execute import _Execution, execute, finish
 from sessionlab.migration.plan import plan_migration
@@ -207,6 +207,27 @@ def test_temporary_files_of_processes_that_are_no_more_are_removed(tmp_path: Pat
     record.write_bytes(b"{}")
     assert again(state, "json").result == "migrated"
     assert list(folder.rglob(record.name)) == []
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), FileNotFoundError(2, "No such file or directory")], ids=["io", "gone"])
+def test_failure_after_the_promotion_says_that_the_run_only_has_to_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: tuple[StoreType, StoreType], error: OSError
+) -> None:
+    old, new = pair
+    state = filled(tmp_path, old, small_store())
+
+    def fail(_self: _Execution) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Execution, "_retire", fail)
+        outcome = again(state, new)
+    assert isinstance(outcome.error, UncertainWriteError)
+    assert "is in its place, whole and verified" in str(outcome.error)
+    assert content(state)[1] == small_store()
+    assert again(state, new).is_resumed
+    assert content(state) == (new, small_store())
 
 
 def test_torn_last_event_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
