@@ -6,6 +6,7 @@ the SQLite store of 2026.8+, `<state>/agents/<id>/session-sqlite-import-archive/
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -168,6 +169,19 @@ def parse_transcript_name(name: str) -> TranscriptName | None:
     fork = _FORK.match(stem)
     session_id = topic["id"] if topic else fork["id"] if fork else stem
     return TranscriptName(stem, session_id, _unescaped(topic["topic"]) if topic else None, source, compressed)
+
+
+def archived_ms(name: str) -> int | None:
+    """Return when a transcript was archived, as its name says, epoch ms; `None` when it says no such time."""
+    archive = _ARCHIVE.match(name)
+    if archive is None or not _TIMESTAMP.match(archive["time"]):
+        return None
+    day, _, time = archive["time"].partition("T")
+    try:
+        moment = dt.datetime.fromisoformat(f"{day}T{time.replace('-', ':')}")
+    except ValueError:
+        return None
+    return round(moment.timestamp() * 1000)
 
 
 def _unescaped(text: str) -> str:

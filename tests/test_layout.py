@@ -156,3 +156,17 @@ def test_agent_folder_has_the_places_of_every_version() -> None:
     assert agent.json_store == Path("/s/agents/ops/sessions/sessions.json")
     assert agent.sqlite_store == Path("/s/agents/ops/agent/openclaw-agent.sqlite")
     assert agent.import_archive == Path("/s/agents/ops/session-sqlite-import-archive")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (f"{ID}.jsonl.deleted.{TIME}", 1_795_180_471_436),
+        (f"{ID}.jsonl.reset.2026-11-20T13-14-31Z.zst", 1_795_180_471_000),
+        (f"{ID}.jsonl.deleted.2026-02-31T13-14-31.436Z", None),
+        (f"{ID}.jsonl.deleted.yesterday", None),
+        (f"{ID}.jsonl", None),
+    ],
+)
+def test_name_of_an_archive_says_since_when_it_is_one(name: str, expected: int | None) -> None:
+    assert layout.archived_ms(name) == expected

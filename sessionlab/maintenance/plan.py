@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sessionlab import layout
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.decisions import Decision, decide
 from sessionlab.maintenance.files import File, SessionFiles
@@ -223,7 +224,9 @@ class _Draft:
         retention_ms = policy.limits.reset_archive_retention_ms
         if retention_ms is not None:
             for file in self._files.archives:
-                if file.written_ms < now_ms - retention_ms:
+                # Its name says since when it is an archive: it was last written while its session lived.
+                since_ms = layout.archived_ms(file.name)
+                if (file.written_ms if since_ms is None else since_ms) < now_ms - retention_ms:
                     self._gone[file.name] = FileDecision(file.name, file.bytes, "expire")
         for file in self._files.backups[:-BACKUPS]:
             self._gone[file.name] = FileDecision(file.name, file.bytes, "drop-backup")

@@ -176,12 +176,11 @@ def test_what_only_warns_or_would_empty_the_store_is_refused(tmp_path: Path) -> 
 def test_archives_beyond_their_time_are_removed_for_good_and_told(tmp_path: Path) -> None:
     """D.22."""
     location = made(tmp_path, "json", mixed(old=0))
-    archive = location.sessions_dir / f"x.jsonl.deleted.{STAMP}"
+    old = archive_stamp(NOW_MS - 31 * MS_PER_DAY)
+    archive = location.sessions_dir / f"x.jsonl.deleted.{old}"
     archive.write_bytes(b"x" * 7)
-    os.utime(archive, (0, 0))
-    changed = location.sessions_dir / f"z.jsonl.deleted.{STAMP}"
+    changed = location.sessions_dir / f"z.jsonl.deleted.{old}"
     changed.write_bytes(b"z" * 7)
-    os.utime(changed, (0, 0))
     plan = planned(location)
     changed.write_bytes(b"longer now")
     report, run = carried_out(tmp_path, location, plan)
@@ -189,6 +188,15 @@ def test_archives_beyond_their_time_are_removed_for_good_and_told(tmp_path: Path
     assert not archive.exists()
     undone = undo(run)
     assert (undone.gone, undone.gone_bytes) == (1, 7)
+
+
+def test_transcript_that_was_archived_a_moment_ago_does_not_expire_with_the_next_maintenance(tmp_path: Path) -> None:
+    """D.22: it is as old as its session, but not yet an old archive."""
+    location = made(tmp_path, "json", mixed(), transcripts=("o0",))
+    os.utime(location.sessions_dir / "o0.jsonl", (0, 0))
+    carried_out(tmp_path, location, planned(location))
+    assert (location.sessions_dir / f"o0.jsonl.deleted.{STAMP}").exists()
+    assert planned(location).files == ()
 
 
 def test_run_folder_keeps_secrets_in_the_archive_only_and_is_none_of_the_migrations(tmp_path: Path) -> None:

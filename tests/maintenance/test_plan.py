@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import Any
@@ -84,23 +85,29 @@ def test_nothing_outside_of_the_folder_and_no_link_is_touched(tmp_path: Path) ->
     assert planned(folder, [entry("old", 40, session_file=str(tmp_path / "old.jsonl")), entry("other", 40)]).files == ()
 
 
+def archived(days: float) -> str:
+    moment = dt.datetime.fromtimestamp(NOW_MS / 1000 - days * 86_400, tz=dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(":", "-")
+
+
 def test_archives_expire_and_three_backups_stay(tmp_path: Path) -> None:
-    """D.4, D.22: exactly at the boundary stays."""
-    stamp = "2026-11-20T13-14-31.436Z"
+    """D.4, D.22: exactly at the boundary stays; what counts is since when it is an archive, not when it was last written."""
     for days in (29, 30, 31):
-        file(tmp_path, f"a{days}.jsonl.deleted.{stamp}", days=days)
-    file(tmp_path, f"r.jsonl.reset.{stamp}.zst", days=90)
-    file(tmp_path, f"copy.jsonl.bak.{stamp}", days=90)
+        file(tmp_path, f"a{days}.jsonl.deleted.{archived(days)}", days=90 - days)
+    file(tmp_path, f"r.jsonl.reset.{archived(90)}.zst", days=1)
+    file(tmp_path, "odd.jsonl.deleted.2026-02-31T13-14-31.436Z", days=31)
+    file(tmp_path, f"copy.jsonl.bak.{archived(90)}", days=90)
     for number in range(5):
         file(tmp_path, f"sessions.json.bak.{1_795_000_000_000 + number}", days=90)
     plan = planned(tmp_path, [entry("young", 1)])
     assert fates(plan) == {
-        f"a31.jsonl.deleted.{stamp}": "expire",
-        f"r.jsonl.reset.{stamp}.zst": "expire",
+        f"a31.jsonl.deleted.{archived(31)}": "expire",
+        f"r.jsonl.reset.{archived(90)}.zst": "expire",
+        "odd.jsonl.deleted.2026-02-31T13-14-31.436Z": "expire",
         "sessions.json.bak.1795000000000": "drop-backup",
         "sessions.json.bak.1795000000001": "drop-backup",
     }
-    assert plan.after.file_bytes == plan.before.file_bytes - 400
+    assert plan.after.file_bytes == plan.before.file_bytes - 500
     kept = planned(tmp_path, [entry("young", 1)], reset_archive_retention_ms=None)
     assert {one.action for one in kept.files} == {"drop-backup"}
 
