@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -159,12 +160,13 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__
 
 
-def load_settings(state_dir: Path, *, maintenance: MaintenanceSettings | None = None) -> Settings:
+def load_settings(state_dir: Path, *, maintenance: MaintenanceSettings | None = None, over: Mapping[str, object] | None = None) -> Settings:
     """Read `<state_dir>/openclaw.json`; a missing file gives the defaults, a given key wins over its default.
 
     Args:
         state_dir: The state folder.
         maintenance: The defaults of `session.maintenance`, where not those of OpenClaw's first versions are meant.
+        over: Keys of `session.maintenance` that win over those of the file, as if they stood there.
 
     Raises:
         SettingsError: The file is not JSON5 (names the line), or a key we own is unknown or out of its documented form.
@@ -173,11 +175,14 @@ def load_settings(state_dir: Path, *, maintenance: MaintenanceSettings | None = 
     path = state_dir / layout.CONFIG_NAME
     raw = _read(path)
     defaults = maintenance or MaintenanceSettings()
-    return Settings(maintenance=defaults) if raw is None else parse_settings(_parse_json5(raw, path), path=path, maintenance=defaults)
+    document = {} if raw is None else _parse_json5(raw, path)
+    return parse_settings(document, path=path, maintenance=defaults, over=over)
 
 
-def parse_settings(document: object, *, path: Path | None = None, maintenance: MaintenanceSettings | None = None) -> Settings:
-    """Validate an already parsed configuration; `path` only names it in errors, and `maintenance` are the defaults of that section.
+def parse_settings(
+    document: object, *, path: Path | None = None, maintenance: MaintenanceSettings | None = None, over: Mapping[str, object] | None = None
+) -> Settings:
+    """Validate an already parsed configuration; `path` only names it in errors, the others are those of `load_settings`.
 
     Raises:
         SettingsError: As for `load_settings`.
@@ -190,7 +195,7 @@ def parse_settings(document: object, *, path: Path | None = None, maintenance: M
         return Settings(
             store=_store_template(session),
             store_type=_store_type(session),
-            maintenance=_maintenance(_section(session, "maintenance", "session."), maintenance or MaintenanceSettings()),
+            maintenance=_maintenance(_section(session, "maintenance", "session.") | dict(over or {}), maintenance or MaintenanceSettings()),
             cron_session_retention_ms=_retention(
                 cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
             ),

@@ -176,6 +176,18 @@ def test_bad_setting_is_refused_with_file_and_field(document: str, message: str,
     assert message in refused(document, tmp_path)
 
 
+def test_what_is_given_over_the_file_wins_as_if_it_stood_there(tmp_path: Path) -> None:
+    over = {"pruneAfter": "20d", "maxDiskBytes": "10mb"}
+    of_none = load_settings(tmp_path, over=over).maintenance
+    assert (of_none.prune_after_ms, of_none.reset_archive_retention_ms) == (20 * MS_PER_DAY, 20 * MS_PER_DAY)
+    assert (of_none.max_disk_bytes, of_none.high_water_bytes, of_none.max_entries) == (10 << 20, 8 << 20, 500)
+    write(tmp_path, '{"session": {"maintenance": {"pruneDays": 5, "maxEntries": 7, "resetArchiveRetention": "3d"}}}')
+    found = load_settings(tmp_path, over=over).maintenance
+    assert (found.prune_after_ms, found.max_entries, found.reset_archive_retention_ms) == (20 * MS_PER_DAY, 7, 3 * MS_PER_DAY)
+    with pytest.raises(SettingsError, match="pruneAfter: 'soon' is not a duration"):
+        load_settings(tmp_path, over={"pruneAfter": "soon"})
+
+
 def test_bytes_that_are_not_utf8_name_their_line(tmp_path: Path) -> None:
     (tmp_path / "openclaw.json").write_bytes(b'{\n "x": "\xff"}')
     with pytest.raises(SettingsError, match=r"openclaw\.json: line 2: is not UTF-8"):

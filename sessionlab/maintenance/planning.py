@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sessionlab.entry import SessionSummary
@@ -14,14 +15,19 @@ from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.location import StoreLocation, open_at
 
 
-def configured_policy(state_dir: Path, profile: Profile) -> Policy:
+def configured_policy(state_dir: Path, profile: Profile, *, over: Mapping[str, object] | None = None) -> Policy:
     """Return the policy that `openclaw.json` gives, with the defaults of one OpenClaw version for what it does not say.
+
+    Args:
+        state_dir: The state folder.
+        profile: That version.
+        over: As for `load_settings`: what is said elsewhere, and wins.
 
     Raises:
         SettingsError: As for `load_settings`.
         UnreadableError: As for `load_settings`.
     """
-    return Policy(limits=load_settings(state_dir, maintenance=PROFILES[profile]).maintenance, profile=profile)
+    return Policy(limits=load_settings(state_dir, maintenance=PROFILES[profile], over=over).maintenance, profile=profile)
 
 
 def plan_store(
