@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from sessionlab.entry import Entry, SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import FileDecision, MaintenancePlan
-from sessionlab.maintenance.run_folder import FileRecord, MaintenanceRun
+from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
 from sessionlab.stores.snapshot import Snapshot
@@ -95,14 +96,77 @@ def apply_plan(
         return _Maintenance(plan, location, store, run).carry_out()
 
 
+class Caretaker:
+    """Does to the files beside a store what was planned. Only for the holder of its lock: nobody can come to refer to one meanwhile.
+
+    Attributes:
+        renamed: How many transcripts were archived.
+        deleted: How many files were removed for good.
+        freed_bytes: Of those.
+        left_alone: Names of files that something has changed about since.
+    """
+
+    def __init__(self, folder: Path, run: MaintenanceRun, *, started: float | None = None) -> None:
+        """Do nothing yet; `started` is when the run was, by the monotonic clock."""
+        self.renamed = self.deleted = self.freed_bytes = 0
+        self.left_alone: list[str] = []
+        self._folder, self._run = folder, run
+        self._started = time.monotonic() if started is None else started
+
+    def look_after(
+        self, decided: Iterable[FileDecision], gone: Collection[str], summaries: Iterable[SessionSummary], *, store_name: str
+    ) -> None:
+        """Rename and remove files.
+
+        Args:
+            decided: What is to become of which; known to the run's folder.
+            gone: The keys that have left the store.
+            summaries: Of what is in it now.
+            store_name: The store's own name.
+        """
+        wanted = {one.name: one for one in decided}
+        if not wanted:
+            return
+        files = session_files(self._folder, store_names=[store_name])
+        referred = {file.name for one in summaries for file in files.of(one) if file.name in wanted}
+        renamed_to = {one.name: one.renamed_to for one in self._run.files()}
+        for one in wanted.values():
+            is_in_use = one.name in referred or (one.key and one.key not in gone)
+            if not is_in_use:
+                self._run.note(one.action, seconds=time.monotonic() - self._started, detail=one.name)
+            if is_in_use or not self._done(one, renamed_to[one.name]):
+                self.left_alone.append(one.name)
+        fsync_folder(self._folder, written=self._folder)
+
+    def _done(self, one: FileDecision, renamed_to: str) -> bool:
+        """Do it; say whether the file was still what it was, and there."""
+        path = self._folder / one.name
+        try:
+            if path.is_symlink() or not path.is_file() or (one.action != "archive" and path.stat().st_size != one.bytes):
+                return False
+            if one.action != "archive":
+                path.unlink()
+                self.deleted += 1
+                self.freed_bytes += one.bytes
+            elif os.path.lexists(self._folder / renamed_to):
+                return False
+            else:
+                path.rename(self._folder / renamed_to)
+                self.renamed += 1
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise refused(path, error) from error
+        return True
+
+
 class _Maintenance:
     """One run on one store."""
 
     def __init__(self, plan: MaintenancePlan, location: StoreLocation, store: WritableStore, run: MaintenanceRun) -> None:
         self._plan, self._location, self._store, self._run = plan, location, store, run
         self._started = time.monotonic()
-        self._renamed = self._deleted = self._freed = 0
-        self._left_alone: list[str] = []
+        self._files = Caretaker(location.sessions_dir, run, started=self._started)
 
     def carry_out(self) -> MaintenanceReport:
         actions = {one.key: one.action for one in self._plan.removed}
@@ -111,21 +175,18 @@ class _Maintenance:
         gone = self._store.take_out(wanted, keep=self._put_by, then=self._look_after_files)
         archived = self._mark_archived()
         self._note("done")
-        counts: dict[str, int] = {}
-        for key in gone:
-            counts[actions[key]] = counts.get(actions[key], 0) + 1
         report = MaintenanceReport(
             run_id=self._run.path.name,
             agent_id=self._location.agent_id,
             before_count=self._plan.before.sessions,
             after_count=self._store.count(),
-            removed=counts,
+            removed=dict(Counter[str](actions[key] for key in gone)),
             archived=archived,
             kept_since=len(wanted) - len(gone),
-            renamed=self._renamed,
-            deleted=self._deleted,
-            freed_bytes=self._freed,
-            left_alone=tuple(self._left_alone),
+            renamed=self._files.renamed,
+            deleted=self._files.deleted,
+            freed_bytes=self._files.freed_bytes,
+            left_alone=tuple(self._files.left_alone),
             seconds=round(time.monotonic() - self._started, 3),
         )
         self._run.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
@@ -136,43 +197,8 @@ class _Maintenance:
         self._note("remove", f"{number} entries")
 
     def _look_after_files(self, gone: tuple[str, ...]) -> None:
-        """Rename and remove files, under the store's lock: nobody can come to refer to one meanwhile."""
-        if not self._plan.files:
-            return
-        folder = self._location.sessions_dir
-        referred = _referred(self._store.summaries(), self._plan, folder, store=self._location.path)
-        records = {one.name: one for one in self._run.files()}
-        removed = set(gone)
-        for one in self._plan.files:
-            if one.name in referred or (one.key and one.key not in removed):
-                self._left_alone.append(one.name)
-                continue
-            self._note(one.action, one.name)
-            if not self._done(one, records[one.name], folder):
-                self._left_alone.append(one.name)
-        fsync_folder(folder, written=folder)
-
-    def _done(self, one: FileDecision, record: FileRecord, folder: Path) -> bool:
-        """Do it; say whether the file was still what it was, and there."""
-        path = folder / one.name
-        try:
-            if path.is_symlink() or not path.is_file() or (one.action != "archive" and path.stat().st_size != one.bytes):
-                return False
-            if one.action == "archive":
-                to = folder / record.renamed_to
-                if os.path.lexists(to):
-                    return False
-                path.rename(to)
-                self._renamed += 1
-            else:
-                path.unlink()
-                self._deleted += 1
-                self._freed += one.bytes
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise refused(path, error) from error
-        return True
+        if self._plan.files:
+            self._files.look_after(self._plan.files, frozenset(gone), self._store.summaries(), store_name=self._location.path.name)
 
     def _mark_archived(self) -> int:
         """Mark stale entries as archived, those that were not updated since, in one step."""
@@ -195,10 +221,3 @@ class _Maintenance:
 
     def _note(self, act: str, detail: str = "") -> None:
         self._run.note(act, seconds=time.monotonic() - self._started, detail=detail)
-
-
-def _referred(summaries: Iterator[SessionSummary], plan: MaintenancePlan, folder: Path, *, store: Path) -> Collection[str]:
-    """Return the names of those of the plan's files that an entry refers to now."""
-    names = {one.name for one in plan.files}
-    files = session_files(folder, store_names=[store.name])
-    return {file.name for one in summaries for file in files.of(one) if file.name in names}

@@ -8,7 +8,7 @@ from pathlib import Path
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.maintenance.files import SessionFiles, session_files
-from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
+from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenance
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.settings import load_settings
 from sessionlab.stores.authority import refuse_split
@@ -70,6 +70,17 @@ def plan_store(
         missing=_missing(summaries, files) if fix_missing else (),
         entry_bytes=sizes,
     )
+
+
+def totals_of(location: StoreLocation) -> Totals:
+    """Measure how much there is now: sessions, the store's own bytes, and those of the files beside it.
+
+    Raises:
+        StoreError: As for `plan_store`.
+    """
+    with open_at(location) as store:
+        files = session_files(location.sessions_dir, store_names=_own_names(location))
+        return Totals(sessions=store.count(), store_bytes=store.stats().store_bytes, file_bytes=files.total_bytes)
 
 
 def _own_names(location: StoreLocation) -> tuple[str, ...]:

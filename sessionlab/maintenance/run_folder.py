@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import BinaryIO, Final, Literal, Self
 
 import msgspec
 
@@ -113,24 +113,8 @@ class MaintenanceRun(Run):
             after=plan.after,
         )
         run.write(PLAN, msgspec.json.format(msgspec.json.encode(head), indent=2))
-        entries = (
-            EntryRecord(key=one.key, action=one.action, session_id=one.session_id, updated_ms=one.updated_ms, why=one.why)
-            for one in plan.entries
-            if one.action != "keep" or one.why
-        )
-        run.write(MANIFEST, _lines(entries))
-        stamp = archive_stamp(plan.now_ms)
-        files = (
-            FileRecord(
-                name=one.name,
-                bytes=one.bytes,
-                action=one.action,
-                key=one.key,
-                renamed_to=f"{one.name}.deleted.{stamp}" if one.action == "archive" else "",
-            )
-            for one in plan.files
-        )
-        run.write(FILES, _lines(files))
+        run.write(MANIFEST, _lines(entry_records(plan)))
+        run.write(FILES, _lines(file_records(plan)))
         return run
 
     def head(self) -> Head:
@@ -149,11 +133,18 @@ class MaintenanceRun(Run):
         """Return what was decided on files, by name."""
         return tuple(self.lines(FILES, FileRecord))
 
+    def add(self, plan: MaintenancePlan) -> None:
+        """Write down a further plan of a run that goes on, as that of a store which is maintained with every save."""
+        for name, records in ((MANIFEST, entry_records(plan)), (FILES, file_records(plan))):
+            self.write(name, self.read(name) + _lines(records))
+
     def archive(self, removed: Iterator[tuple[str, Entry]]) -> int:
         """Write down entries that are about to be removed, force them to disk, and return how many they are."""
         path, number = self.path / REMOVED, 0
         try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE), "wb") as file:
+            with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE), "r+b") as file:
+                file.truncate(_end_of_lines(file))  # what a write that failed has left is of entries that were not removed
+                file.seek(0, os.SEEK_END)
                 for key, entry in removed:
                     file.write(_ENCODER.encode(_Removed(key, msgspec.Raw(_ENCODER.encode(entry)))) + b"\n")
                     number += 1
@@ -195,12 +186,40 @@ def maintenance_runs(root: Path) -> list[MaintenanceRun]:
     return [MaintenanceRun(path) for path in run_folders(root, (OPERATION,))]
 
 
+def entry_records(plan: MaintenancePlan) -> Iterator[EntryRecord]:
+    """Yield what was decided on entries that do not simply stay."""
+    for one in plan.entries:
+        if one.action != "keep" or one.why:
+            yield EntryRecord(key=one.key, action=one.action, session_id=one.session_id, updated_ms=one.updated_ms, why=one.why)
+
+
+def file_records(plan: MaintenancePlan) -> Iterator[FileRecord]:
+    """Yield what was decided on files, with the names that archived transcripts get."""
+    stamp = archive_stamp(plan.now_ms)
+    for one in plan.files:
+        renamed_to = f"{one.name}.deleted.{stamp}" if one.action == "archive" else ""
+        yield FileRecord(name=one.name, bytes=one.bytes, action=one.action, key=one.key, renamed_to=renamed_to)
+
+
 def archive_stamp(now_ms: int) -> str:
     """Return the time as it is part of an archived transcript's name: ISO, UTC, `-` for `:` (D.17)."""
     import datetime as dt
 
     moment = dt.datetime.fromtimestamp(now_ms / 1000, tz=dt.UTC)
     return f"{moment:%Y-%m-%dT%H-%M-%S}.{now_ms % 1000:03d}Z"
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line of a file ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        size = min(end, 1 << 16)
+        file.seek(end - size)
+        place = file.read(size).rfind(b"\n")
+        if place >= 0:
+            return end - size + place + 1
+        end -= size
+    return 0
 
 
 def _lines(records: Iterable[msgspec.Struct]) -> bytes:

@@ -34,6 +34,7 @@ from sessionlab.stores.json_cache import StateCache
 from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.json_state import Identity, State, indented, pieces
 from sessionlab.stores.snapshot import Snapshot
+from sessionlab.stores.upkeep import Upkeep
 from sessionlab.stores.writing import WritableStore, Written, age_ms
 
 _NOTHING: Final = State({}, None)
@@ -72,6 +73,7 @@ class JSONStore(WritableStore):
         self._held: State | None = None  # what that thread knows to be stored
         self._own: Identity | None = None  # the file that was written last
         self._is_swept = False
+        self.upkeep: Upkeep | None = None
 
     def summaries(self) -> Iterator[SessionSummary]:
         with self._reader() as reader:
@@ -260,8 +262,27 @@ class JSONStore(WritableStore):
         new = {key: indented(one.data) for key, one in written.items()}
         if not gone and all(key in state.members and bytes(state.members[key]) == data for key, data in new.items()):
             return False
-        self._replace(state, State(state.replaced(new, frozenset(gone)), None))
+        after = State(state.replaced(new, frozenset(gone)), None)
+        upkeep = self.upkeep
+        self._besides = frozenset()
+        if upkeep is not None:
+            changed = {key: one.entry for key, one in written.items()}
+            self._besides = upkeep.before_save(after.sessions, changed, is_own=state.identity is not None and state.identity == self._own)
+            if self._besides:
+                after = State(after.replaced({}, self._besides), None)
+        self._replace(state, after)
+        if upkeep is not None:
+            upkeep.after_save(self._besides)
         return True
+
+    @contextlib.contextmanager
+    def skip_maintenance(self) -> Iterator[None]:
+        """Let what is saved meanwhile be saved without maintenance, whatever this object was given for it (D.7)."""
+        upkeep, self.upkeep = self.upkeep, None
+        try:
+            yield
+        finally:
+            self.upkeep = upkeep
 
     def _replace(self, before: State, after: State) -> None:
         """Write a new state over the one that was read."""
@@ -274,6 +295,8 @@ class JSONStore(WritableStore):
         if self._identity() != before.identity:
             reason = "was changed by a program that does not take the lock; nothing was written"
             raise UnwritableError(self.path, reason, advice="find out which one it is, then run it again")
+        if self.upkeep is not None:
+            self.upkeep.before_replace()
         found = replace_file(self.path, list(pieces(after.members)), durable=self.durable)
         self._own = Identity.of(found)
         self._held = State(after.members, self._own)

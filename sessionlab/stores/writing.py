@@ -47,6 +47,9 @@ class WritableStore(SessionStore):
     `close` frees what is held between two operations, no more: the next one opens anew what it needs.
     """
 
+    _besides: frozenset[str] = frozenset()
+    """The keys that the last `_apply` removed although nobody had asked for it, but for the store's upkeep."""
+
     def get(self, key: str) -> Entry | None:
         return self._get(keys.normalise(key), spelling=key)
 
@@ -177,7 +180,8 @@ class WritableStore(SessionStore):
             if written is not None:
                 if any(key != keys.normalise(key) for key in (*written, *current)):
                     return self._load()  # spellings were merged: what is stored is not what the draft shows
-                current.accept({key: one.data for key, one in written.items()}, removed, origin=self._state())
+                kept = {key: one.data for key, one in written.items() if key not in self._besides}
+                current.accept(kept, removed | self._besides, origin=self._state())
             return current
 
     @contextlib.contextmanager
