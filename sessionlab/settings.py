@@ -27,7 +27,8 @@ MaintenanceMode = Literal["warn", "enforce"]
 Isolation = Literal["main", "per-channel", "per-chat", "per-peer"]
 MemoryBackend = Literal["memory", "sqlite", "lancedb"]
 
-_HIGH_WATER_PERCENT: Final = 80
+HIGH_WATER_PERCENT: Final = 80
+"""Of the disk budget, what it is brought down to where the configuration does not say."""
 _AGENT: Final = "{agentId}"
 _CHOICES: Final = {
     "session.maintenance.mode": "warn or enforce",
@@ -248,7 +249,7 @@ def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> Main
     max_disk = defaults.max_disk_bytes if raw.max_disk_bytes is None else given_disk
     high_water = _size(raw.high_water_bytes, f"{name}.highWaterBytes")
     if max_disk is not None and high_water is None:
-        high_water = max_disk * _HIGH_WATER_PERCENT // 100
+        high_water = max_disk * HIGH_WATER_PERCENT // 100
     if high_water is not None and (max_disk is None or high_water > max_disk):
         raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: set maxDiskBytes, or lower it")
     rotate_bytes = _size(raw.rotate_bytes, f"{name}.rotateBytes")

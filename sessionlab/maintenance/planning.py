@@ -55,7 +55,7 @@ def plan_store(
     with open_at(location) as store:
         summaries = list(store.summaries())
         store_bytes = store.stats().store_bytes
-        files = session_files(location.sessions_dir, store_names=_own_names(location))
+        files = session_files(location.sessions_dir, store_names=own_names(location))
         most = policy.limits.max_disk_bytes
         sizes = None
         if most is not None and store_bytes + files.total_bytes > most:
@@ -79,11 +79,12 @@ def totals_of(location: StoreLocation) -> Totals:
         StoreError: As for `plan_store`.
     """
     with open_at(location) as store:
-        files = session_files(location.sessions_dir, store_names=_own_names(location))
+        files = session_files(location.sessions_dir, store_names=own_names(location))
         return Totals(sessions=store.count(), store_bytes=store.stats().store_bytes, file_bytes=files.total_bytes)
 
 
-def _own_names(location: StoreLocation) -> tuple[str, ...]:
+def own_names(location: StoreLocation) -> tuple[str, ...]:
+    """Return the names of the files in the sessions folder that belong to the store itself."""
     name = location.path.name
     return (name, f"{name}-wal", f"{name}-shm", f"{name}.lock")
 
