@@ -12,9 +12,9 @@ from tests.torture.failing import ERRORS
 from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_moves import fill_the_disk_of_a_move
 from tests.torture.kill import Tally
-from tests.torture.moves import BACK, BUSY, THERE, Trip
 from tests.torture.rows import Rows, Work, worded
 from tests.torture.stopped_moves import fail_move, kill_move, kill_next_move
+from tests.torture.trips import BACK, BUSY, THERE, Trip
 
 _PAGES: Final = range(26)
 """Free on the disk: from where nothing can be begun to where all fits."""

@@ -13,8 +13,9 @@ from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
 from tests.torture import tracing
 from tests.torture.backends import program_paths
-from tests.torture.moves import SOURCE, TARGET, content, program
+from tests.torture.moves import content, program
 from tests.torture.tracing import REAL_PYTHON, Outcome
+from tests.torture.trips import SOURCE, TARGET
 
 ROUND: Final[tuple[StoreType, ...]] = ("json", "sqlite", "directory", "json", "directory", "sqlite", "json")
 """Every ordered pair of kinds once, from a `sessions.json` on."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.torture.backends import program_paths
-from tests.torture.moves import LOGS, Scene, Trip
+from tests.torture.moves import LOGS, Scene
+from tests.torture.trips import Trip
 
 SIZE: Final = "4m"
 PAGE: Final = 4096
@@ -30,7 +31,7 @@ import json, sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
 from tests.torture.full_disk_moves import fill
-from tests.torture.moves import Trip
+from tests.torture.trips import Trip
 print(json.dumps(fill({trip!r}, Path(sys.argv[1]), {pages!r}, temporary=Path({temporary!r}))))
 """
 

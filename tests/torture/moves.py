@@ -1,14 +1,12 @@
-"""The moves that are put to the torture: between every two kinds of store, there and back; and how a folder has to look after an accident.
+"""A move that is put to the torture: how it is made, and how a state folder has to look after an accident.
 
-What is moved is small, and awkward: a key that could be a path, an entry under old field names, and in a `sessions.json` one key in two
-spellings. What is run is the command line itself, as a person would, and run again after the accident.
+What is run is the command line itself, as by a person, and run again after the accident.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,26 +14,20 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sessionlab import layout
 from sessionlab.entry import Entry
 from sessionlab.errors import SessionLabError
 from sessionlab.migration.audit import audit_run
 from sessionlab.migration.resuming import unfinished
 from sessionlab.migration.run_folder import runs
-from sessionlab.migration.startup import migrate_one
 from sessionlab.runs import RUNS
-from sessionlab.settings import StoreType
 from sessionlab.stores import locate, open_for_writing, open_store
 from tests.torture.backends import program_paths
 from tests.torture.tracing import ACKNOWLEDGED, REAL_PYTHON, Outcome
+from tests.torture.trips import BORN, ENTRY, LATER, SOURCE, TARGET, TWINS, Trip, make, place
 
-KINDS: Final[tuple[StoreType, ...]] = ("json", "sqlite", "directory")
-NAMES: Final[dict[StoreType, str]] = {"json": layout.JSON_STORE, "sqlite": layout.SQLITE_SESSIONS, "directory": layout.DIRECTORY_SESSIONS}
-NOW_MS: Final = 1_795_000_000_000
 SET_ASIDE: Final = r"\.(bak|orphan)\.\*"
 """Names of stores that were moved out of the way, as `names` gives them: one that came too late, when somebody wrote in between."""
 
@@ -48,37 +40,9 @@ LOGS: Final = r"\.bak\.\*-(wal|shm)$"
 UNREMOVED: Final = rf"{LOGS}|\.(lock|tmp)$"
 """That, and what a call was to remove that failed."""
 
-_TWIN: Final[Entry] = {"sessionId": "id-twin", "updatedAt": 1_780_000_000_009, "text": "é" * 3_000}
-_LEGACY: Final[Entry] = {"sessionId": "id-legacy", "updatedAt": 1_780_000_000_002, "provider": "telegram", "room": "lobby"}
-SOURCE: Final[dict[str, Entry]] = {
-    "agent:main:main": {"sessionId": "id-main", "updatedAt": 1_780_000_000_001, "counter": 0, "tag": {"unknown": [1, None, 0.5]}},
-    "agent:main:telegram:direct:1": _LEGACY,
-    '../../etc/passwd "\\ café': {"sessionId": "id-hostile", "updatedAt": 1_780_000_000_003, "label": None},
-    "agent:main:twin": _TWIN,
-}
-TARGET: Final[dict[str, Entry]] = SOURCE | {
-    "agent:main:telegram:direct:1": {
-        "sessionId": "id-legacy",
-        "updatedAt": 1_780_000_000_002,
-        "channel": "telegram",
-        "groupChannel": "lobby",
-    }
-}
-"""What the new store is to hold: no old field names."""
-
-_TWINS: Final[dict[str, Entry]] = {"agent:main:Twin": _TWIN | {"updatedAt": 1, "text": "older"}}
-"""The key of one entry in another spelling, which only a `sessions.json` can have."""
-
-BORN: Final = "agent:main:born:between"
-"""A session that is written between a migration and the way back."""
-
-LATER: Final = "agent:main:born:later"
-"""One that is written after the accident."""
-
-ENTRY: Final[Entry] = {"sessionId": "id-born", "updatedAt": 1_780_000_000_010}
-
 _TIME: Final = re.compile(r"\.(bak|orphan)\.\d+")
 _RUN: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+Z-(migrate|rollback)-[0-9a-f]{8}")
+_CHANCE: Final = re.compile(r"\d+\.[0-9a-f-]{36}|staging-\d+-\d+")
 _PROGRAM: Final = """\
 import os, sys
 sys.path[:0] = {paths!r}
@@ -97,7 +61,6 @@ if code:
 print({acknowledged!r}, flush=True)
 """
 
-
 # Somebody else writes, once, between the plan and the lock.
 _BUSY: Final = f"""\
 from pathlib import Path
@@ -109,36 +72,6 @@ def busy(plan, **more):
     return execute.execute(plan, **more)
 startup.execute = busy
 """
-
-
-@dataclass(frozen=True)
-class Trip:
-    """One move.
-
-    Attributes:
-        old: The kind of the store that counts before.
-        new: The kind of the one that is to count afterwards.
-        is_back: Whether it undoes a migration from `new` to `old`, after which a session was born.
-        is_busy: Whether a session is written between the plan and the lock, so that it is planned anew.
-    """
-
-    old: StoreType
-    new: StoreType
-    is_back: bool = False
-    is_busy: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.old} to {self.new}" + (", busy" if self.is_busy else "")
-
-    @property
-    def operation(self) -> str:
-        """What it is called on the command line."""
-        return "rollback" if self.is_back else "migrate"
-
-
-THERE: Final = tuple(Trip(old, new) for old in KINDS for new in KINDS if old != new)
-BACK: Final = tuple(Trip(trip.new, trip.old, is_back=True) for trip in THERE)
-BUSY: Final = (Trip("json", "sqlite", is_busy=True), Trip("sqlite", "directory", is_busy=True), Trip("directory", "json", is_busy=True))
 
 
 class Scene:
@@ -167,10 +100,10 @@ class Scene:
         self.trip, self._folder, self._is_moved = trip, folder, is_moved
         self._original = folder / "original" / "state"
         if original is None:
-            _make(trip, self._original)
+            make(trip, self._original)
         else:
             relocated(original, self._original)
-        before = TARGET | {BORN: ENTRY} if trip.is_back else SOURCE | _TWINS if trip.old == "json" else SOURCE
+        before = TARGET | {BORN: ENTRY} if trip.is_back else SOURCE | TWINS if trip.old == "json" else SOURCE
         self.old = (before, before | {BORN: ENTRY}) if trip.is_busy else (before,)
         self.new = TARGET | {BORN: ENTRY} if trip.is_back or trip.is_busy else TARGET
         self._bytes = {} if is_moved else bytes_of(place(self._original, trip.old))
@@ -332,6 +265,12 @@ def names(state: Path) -> set[str]:
     return {_RUN.sub("RUN", _TIME.sub(r".\1.*", name)) for name in found}
 
 
+def appearance(state: Path) -> object:
+    """Return what tells one leaving of an accident from another: which files there are, by whatever process, and what its runs had done."""
+    acts = tuple(event.act for run in runs(state) for event in run.events())
+    return acts, frozenset(_CHANCE.sub("*", name) for name in names(state))
+
+
 def bytes_of(store: Path) -> dict[str, str]:
     """Return the digests of a store's own files; not of its locks, nor of what knows its successor."""
     files = [path for path in store.rglob("*") if path.is_file()] if store.is_dir() else [store]
@@ -340,28 +279,6 @@ def bytes_of(store: Path) -> dict[str, str]:
         for path in files
         if path.name not in ("lock", "promotion.json") and not path.name.endswith(".tmp")
     }
-
-
-def place(state: Path, kind: StoreType) -> Path:
-    """Return where the store of a kind lies, or would lie."""
-    return state / "agents" / "main" / "sessions" / NAMES[kind]
-
-
-def _make(trip: Trip, state: Path) -> None:
-    """Make the state folder that a trip begins in."""
-    first = trip.new if trip.is_back else trip.old
-    (state / "agents").mkdir(parents=True)
-    with open_for_writing(state, store_type=first) as store:
-        store.save(SOURCE)
-    if first == "json":
-        document: dict[str, Any] = json.loads(place(state, first).read_bytes())
-        place(state, first).write_text(json.dumps(_TWINS | document, indent=2, ensure_ascii=False), encoding="utf-8")
-    if trip.is_back:
-        (location,) = locate(state)
-        outcome = migrate_one(location, trip.old, now_ms=NOW_MS)
-        assert outcome.result == "migrated", outcome.error
-        with open_for_writing(state) as store:
-            store.put(BORN, ENTRY)
 
 
 def _difference(wanted: dict[str, Entry], found: dict[str, Entry]) -> str:

@@ -78,11 +78,11 @@ def _leavings(backend: Backend, operation: Operation, folder: Path, first: int |
         number, point = numbered
         with stage.copy() as copy:
             tracing.kill(program, copy / backend.file_name, point)
-            appearance = looks(copy)
+            looks = _looks(copy)
             with lock:
-                if appearance in seen:
+                if looks in seen:
                     return None
-                seen.add(appearance)
+                seen.add(looks)
             kept = shutil.copytree(copy, folder / f"crash-{number}", symlinks=True)
             with backend.make(copy / backend.file_name) as store:  # not in what is kept: SQLite recovers as it reads
                 return Crash(Path(kept), dict(store.items()), point)
@@ -90,7 +90,7 @@ def _leavings(backend: Backend, operation: Operation, folder: Path, first: int |
     return [crash for crash in at_once(one, list(enumerate(chosen))) if crash is not None]
 
 
-def looks(folder: Path) -> bytes:
+def _looks(folder: Path) -> bytes:
     """Return a digest of a folder's files that is the same for those that differ in processes, names by chance and times only."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*"), key=lambda path: _UUID.sub("*", str(path))):

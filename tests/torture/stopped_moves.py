@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.torture import tracing
 from tests.torture.failing import ERRORS
 from tests.torture.kill import Tally, at_once, count, sampled
-from tests.torture.moves import LOGS, SET_ASIDE, UNREMOVED, Scene, Trip, relocated
+from tests.torture.moves import LOGS, SET_ASIDE, UNREMOVED, Scene, appearance, relocated
 from tests.torture.order import unsafe_renames
-from tests.torture.recovery import looks
 from tests.torture.tracing import Point
+from tests.torture.trips import Trip
 
 
 def kill_move(
@@ -82,13 +82,13 @@ def kill_next_move(
     begun.mkdir()
     scene = Scene(trip, begun)
     points = [point for point in _points(scene, tracing.CHANGING) if changes_something(point)]
-    left: dict[bytes, tuple[Point, Path, bool]] = {}
+    left: dict[object, tuple[Point, Path, bool]] = {}
     for number, point in enumerate(sampled(points, first, seed=f"{trip} first")):
         with scene.copy() as state:
             tracing.kill(scene.program, state, point)
             kept = relocated(state, folder / f"left-{number}" / "state")
             is_moved = scene.looked_at(state, acknowledged=False) == "new"
-            left.setdefault(looks(kept), (point, kept, is_moved))
+            left.setdefault(appearance(kept), (point, kept, is_moved))
     chosen = sampled(list(left.values()), accidents, seed=f"{trip} accidents")
     for number, (point, kept, is_moved) in enumerate(chosen):
         second = folder / f"second-{number}"

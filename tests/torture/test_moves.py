@@ -14,8 +14,8 @@ from tests.torture.broken_moves import prelude
 from tests.torture.crowded_moves import move_among_writers
 from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_moves import fill_the_disk_of_a_move
-from tests.torture.moves import BACK, BUSY, Trip
 from tests.torture.stopped_moves import fail_move, kill_move, kill_next_move
+from tests.torture.trips import BACK, BUSY, Trip
 
 
 def named(trip: Trip) -> str:
