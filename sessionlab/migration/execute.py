@@ -19,7 +19,7 @@ import msgspec
 
 from sessionlab.entry import canonical_digest
 from sessionlab.errors import MigrationFailedError, StalePlanError, StoreError, UncertainWriteError
-from sessionlab.migration.reading import read_all
+from sessionlab.migration.reading import read_all, sessions_in
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, write_report
 from sessionlab.migration.run_folder import RunFolder
@@ -31,7 +31,7 @@ from sessionlab.stores import promotion as promotions
 from sessionlab.stores.authority import authority, promotion_of, refuse_split
 from sessionlab.stores.base import Fingerprint, fingerprint_of
 from sessionlab.stores.directory import DirectoryStore
-from sessionlab.stores.location import StoreKind, StoreLocation, open_at, open_for_writing_at
+from sessionlab.stores.location import StoreKind, StoreLocation, open_for_writing_at
 from sessionlab.stores.promotion import LeftBehind, Promotion
 from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.stores.writing import WritableStore
@@ -217,8 +217,7 @@ class _Execution:
 
     def _target_holds_what_was_moved(self) -> bool:
         moved = {one.key: one.digest for one in self._folder.plan().moved}
-        with open_at(self.target) as store:
-            return {key: canonical_digest(entry).hex() for key, entry in store.items()} == moved
+        return {key: canonical_digest(entry).hex() for key, entry in sessions_in(self.target)} == moved
 
     def _put_back(self) -> None:
         """Give its place back to what was moved out of the way of a new store that never came to count."""
@@ -292,14 +291,13 @@ class _Execution:
         digests: list[tuple[str, bytes]] = []
         wrong: list[str] = []
         try:
-            with open_at(replace(self.target, path=staged)) as store:
-                for key, entry in store.items():
-                    digest = canonical_digest(entry)
-                    digests.append((key, digest))
-                    if wanted.pop(key, None) != digest.hex():
-                        wrong.append(key)
-                    if not len(digests) % 100:
-                        self._tell("verify", len(digests), len(self.plan.moved))
+            for key, entry in sessions_in(replace(self.target, path=staged)):
+                digest = canonical_digest(entry)
+                digests.append((key, digest))
+                if wanted.pop(key, None) != digest.hex():
+                    wrong.append(key)
+                if not len(digests) % 100:
+                    self._tell("verify", len(digests), len(self.plan.moved))
         except StoreError as error:
             raise MigrationFailedError(staged, f"what was staged cannot be read: {error.reason}", advice="run it again") from error
         if wrong or wanted:

@@ -6,8 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -26,7 +25,7 @@ from sessionlab.migration.stage import begin, remove_abandoned
 from sessionlab.migration.verify_result import Tally
 from sessionlab.migration.verify_transcripts import Held, compare_transcripts, held_transcripts
 from sessionlab.runs import RUNS
-from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, fsync_path, make_folder, refused
+from sessionlab.storage.files import PRIVATE_FILE, fsync_files, fsync_folder, make_folder, refused
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.openclaw import OpenClawStore
@@ -34,8 +33,6 @@ from sessionlab.stores.openclaw import OpenClawStore
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and of how many."""
 
-_AT_ONCE: Final = 16
-"""Files that are forced to disk at a time."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -141,7 +138,7 @@ class _Export:
                 self._tell("transcripts", number, len(held))
             prompts = [_copied_prompt(prompt_file(location.sessions_dir, one), prompt_file(folder, one)) for one in agent.prompts]
             files = [*(folder / name for name in held), *prompts]
-            _force(files)
+            fsync_files(files)
             for place in (folder, folder.parent, folder.parent.parent, self._staged):
                 fsync_folder(place, written=place)
             run.note("verify", seconds=time.monotonic() - started)
@@ -239,26 +236,6 @@ class _Export:
             warnings=self._plan.warnings,
             runs=tuple(str(Path(self._plan.target) / RUNS / agent.plan.run_id) for agent in self._plan.agents),
         )
-
-
-def _force(files: Sequence[Path]) -> None:
-    """Force files to disk, several at a time: one after the other takes longer than writing them.
-
-    Raises:
-        UnwritableError: The system refused.
-    """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for file, error in zip(files, pool.map(_forced, files), strict=True):
-            if error is not None:
-                raise refused(file, error) from error
-
-
-def _forced(file: Path) -> OSError | None:
-    try:
-        fsync_path(file)
-    except OSError as error:
-        return error
-    return None
 
 
 def _copy(path: Path, file: BinaryIO) -> int:

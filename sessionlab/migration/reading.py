@@ -66,6 +66,21 @@ def read_all(location: StoreLocation) -> Iterator[Read]:
         yield _read(one.spelling, one.raw, one.line, location.path) if one.error is None else _unreadable(one)
 
 
+def sessions_in(location: StoreLocation) -> Iterator[tuple[str, Entry]]:
+    """Yield (key, entry) of every session of a store as it lies there, in its order; a JSON store is not held in memory, either.
+
+    Raises:
+        StoreError: The store, or an entry, cannot be read.
+    """
+    if location.kind != "json":
+        with open_at(location) as store:
+            yield from store.items()
+        return
+    for member in members(location.path):
+        if is_session(member.key, member.raw):
+            yield member.key, codec.decode_entry(member.raw, path=location.path, key=member.key, line=member.line)
+
+
 def fingerprint(location: StoreLocation) -> str:
     """Return the fingerprint of what a store holds, every spelling counted; "" when an entry cannot be read. As `StoreIdentity.sha256`.
 

@@ -14,9 +14,10 @@ from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.run_folder import RunFolder, runs
 from sessionlab.runs import RUNS
-from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.authority import promotion_of, refuse_split
 from sessionlab.stores.locating import locate, only
 from sessionlab.stores.location import StoreLocation
+from sessionlab.stores.promotion import Promotion
 
 
 def plan_rollback(run: RunFolder, *, now_ms: int, set_aside: bool = False) -> Plan:
@@ -40,7 +41,7 @@ def plan_rollback(run: RunFolder, *, now_ms: int, set_aside: bool = False) -> Pl
     if (location.kind, str(location.path)) != (done.target_kind, done.target_path):
         raise UsageError(f"{run.path.name}: its sessions are not in {done.target_path} any more: {location.path} counts now")
     refuse_split(location)
-    _refuse_changed(done, Path(done.retired_path or done.source.path))
+    _refuse_changed(done, Path(done.retired_path or done.source.path), promotion_of(location))
     return plan_from(location, done.source.kind, now_ms=now_ms, set_aside=set_aside, operation="rollback")
 
 
@@ -85,12 +86,20 @@ def find_run(name: str, places: list[Path]) -> RunFolder:
     raise NoStoreError(places[0] / RUNS if places else path, f"has no run {name!r}", advice=f"the latest are {names}")
 
 
-def _refuse_changed(done: Plan, old: Path) -> None:
-    """Raise when what a run left behind is not what it was."""
+def _refuse_changed(done: Plan, old: Path, record: Promotion | None) -> None:
+    """Raise when what a run left behind is not what it was.
+
+    Of a plain file, size and time tell that it was not written, as they do whenever the store is opened; else what it holds is compared.
+    """
     if not old.exists():
         raise StalePlanError(old, "which the run left behind, is gone", advice="roll back with --store, which does not ask for it")
     if not done.source.sha256:  # it could not be read then, either
         return
+    if done.source.kind == "json" and record is not None:
+        found = old.stat()
+        known = {(one.sha256, one.size_bytes, one.mtime_ns) for one in record.left if one.kind == "json"}
+        if (done.source.sha256, found.st_size, found.st_mtime_ns) in known:
+            return
     if fingerprint(StoreLocation(done.agent_id, done.source.kind, old, old.parent)) != done.source.sha256:
         advice = "find out what wrote it; 'sessionlab verify' shows what differs, --store rolls back all the same"
         raise StalePlanError(old, "which the run left behind, has been written since", advice=advice)

@@ -14,7 +14,7 @@ import msgspec
 
 from sessionlab.entry import Entry
 from sessionlab.errors import UnwritableError
-from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, fsync_folder, fsync_path, is_alive, refused
+from sessionlab.storage.files import PRIVATE_FILE, PRIVATE_FOLDER, fsync_files, fsync_folder, fsync_path, is_alive, refused
 from sessionlab.stores import promotion as promotions
 from sessionlab.stores import sqlite_rows, sqlite_schema
 from sessionlab.stores.directory_documents import document
@@ -153,11 +153,14 @@ class DirectoryStage(Stage):
         self.path.mkdir(mode=PRIVATE_FOLDER)
         self._entries = self.path / ENTRIES
         self._entries.mkdir(mode=PRIVATE_FOLDER)
+        self._files: list[Path] = []
 
     def _add(self, key: str, entry: Entry, data: bytes) -> None:  # noqa: ARG002 - the document is all there is
-        _write_new(self._entries / file_name(key), document(key, data))
+        self._files.append(self._entries / file_name(key))
+        _write_new(self._files[-1], document(key, data), is_synced=False)
 
     def _finish(self, promotion: Promotion | None) -> None:
+        fsync_files(self._files)  # all of them at the end, which takes a fraction of one after the other
         if promotion is not None:
             _write_new(self.path / promotions.RECORD_NAME, promotions.encode(promotion))
         _write_new(self.path / STATE_NAME, State(1, self._now_ms, is_changing=False, is_normal=True).text())
@@ -204,12 +207,13 @@ def _is_alive(rest: str) -> bool:
     return pid.isdecimal() and int(pid) != os.getpid() and is_alive(int(pid))
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _write_new(path: Path, data: bytes, *, is_synced: bool = True) -> None:
     descriptor = os.open(path, _NEW, PRIVATE_FILE)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        if is_synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
