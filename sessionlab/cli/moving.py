@@ -13,34 +13,83 @@ import click
 from sessionlab import layout
 from sessionlab.cli.asked import on_one_line
 from sessionlab.cli.output import command_line, has_state_dir, not_blank
+from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.stores.locating import find_state_dir
 from sessionlab.units import format_bytes, format_count
 
 if TYPE_CHECKING:
+    from sessionlab.maintenance.run_folder import MaintenanceRun
     from sessionlab.migration.records import EntryPlan, Plan
     from sessionlab.migration.report import Report
     from sessionlab.migration.run_folder import RunFolder
+    from sessionlab.runs import Run
 
 Tell = Callable[[str, int, int], None]
 _SHOWN_KEY: Final = 100
 
 
 def asked_run(name: str, state_dir: str | None) -> RunFolder:
-    """Return the run that is meant: by its folder, or by its name in the state folder, the usual one by default, or in this folder.
+    """Return the migration or export that is meant: by its folder, or by its name in the state folder, the usual one by default, or here.
 
     Raises:
-        UsageError: The name is blank.
+        UsageError: The name is blank, or that of a maintenance.
         NoStoreError: There is no such run.
     """
+    from sessionlab.maintenance.run_folder import OPERATION
     from sessionlab.migration.rollback import find_run
 
-    is_folder = layout.expanded(Path(not_blank(name, "RUN"))).is_dir()
+    path, places = _named_run(name, state_dir)
+    other = _run_at(path, places)
+    if other is not None and other.operation() == OPERATION:
+        raise UsageError(f"{other.path}: is the run of a maintenance, not of a migration; 'sessionlab undo' brings back what it removed")
+    return find_run(path, places)
+
+
+def asked_maintenance(name: str, state_dir: str | None) -> MaintenanceRun:
+    """Return the maintenance that is meant; named as for `asked_run`.
+
+    Raises:
+        UsageError: The name is blank, or that of a migration or an export.
+        NoStoreError: There is no such run; naming those that there are.
+    """
+    from sessionlab.maintenance.run_folder import OPERATION, MaintenanceRun, maintenance_runs
+    from sessionlab.runs import RUNS
+
+    path, places = _named_run(name, state_dir)
+    found = _run_at(path, places)
+    if found is None:
+        known = [run.path.name for place in places for run in maintenance_runs(place)]
+        raise NoStoreError(places[0] / RUNS, f"has no run {name!r}", advice=f"the latest are {', '.join(known[-3:]) or 'none'}")
+    operation = found.operation()
+    if operation != OPERATION:
+        raise UsageError(f"{found.path}: is a run of {operation}, not a maintenance; 'sessionlab rollback' is its way back")
+    return MaintenanceRun(found.path)
+
+
+def _named_run(name: str, state_dir: str | None) -> tuple[str, list[Path]]:
+    """Return a run's name, or the path of its folder, and the folders whose runs are looked through."""
+    folder = layout.expanded(Path(not_blank(name, "RUN")))
+    is_folder = folder.is_dir()
     places = [Path.cwd()]
     if state_dir is not None:
         places = [find_state_dir(Path(not_blank(state_dir, "--state-dir")))]
     elif has_state_dir() and not is_folder:
         places = [find_state_dir(), *places]
-    return find_run(str(layout.expanded(Path(name))) if is_folder else name, places)
+    return (str(folder) if is_folder else name), places
+
+
+def _run_at(path: str, places: list[Path]) -> Run | None:
+    """Return the run of whatever kind, if there is one.
+
+    Raises:
+        NoStoreError: The path is a folder, but not that of a run.
+    """
+    from sessionlab.runs import PLAN, RUNS, Run
+
+    if Path(path).is_dir():
+        return Run.open(Path(path))
+    found = (place / RUNS / path for place in places)
+    return next((Run(folder) for folder in found if (folder / PLAN).is_file()), None)
 
 
 def with_rate(tell: Tell | None) -> Tell | None:

@@ -1,0 +1,298 @@
+"""What the commands that keep stores in bounds share: how a plan, and what came of it, is shown. Never a value of an entry but times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sessionlab.cli.asked import on_one_line
+from sessionlab.cli.moving import counted, echo_facts, shown_key
+from sessionlab.cli.output import command_line, echo_table
+from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, format_age_ms, format_bytes, format_count, format_ms_utc
+
+if TYPE_CHECKING:
+    from sessionlab.maintenance.apply import MaintenanceReport
+    from sessionlab.maintenance.decisions import Decision
+    from sessionlab.maintenance.plan import EvictionWarning, FileAction, MaintenancePlan, Totals
+    from sessionlab.maintenance.policy import Policy
+    from sessionlab.stores.location import StoreLocation
+
+WARNING: Final = "session maintenance would evict active session; skipping enforcement"
+"""OpenClaw's own words (D.13)."""
+
+_SHOWN: Final = 20
+_UNITS: Final = ((MS_PER_DAY, "d"), (MS_PER_HOUR, "h"), (MS_PER_MINUTE, "min"), (MS_PER_SECOND, "s"))
+_OF_FILES: Final[dict[FileAction, tuple[str, str]]] = {
+    "archive": ("transcript", "renamed to NAME.jsonl.deleted.TIME"),
+    "expire": ("archive", "removed for good: too old"),
+    "evict": ("file", "removed for good: the disk budget"),
+    "drop-backup": ("backup", "of the store removed for good: there are newer ones"),
+}
+
+
+def root_folder(location: StoreLocation) -> Path:
+    """Return the folder that has the settings for a store and, below `.sessionlab`, its runs: the state folder, or the store's own."""
+    from sessionlab.migration.places import root_of
+
+    return root_of(location)
+
+
+def duration(ms: int) -> str:
+    """Write a duration exactly, in the largest unit of which it is a whole number: `30 d`, `24 h`, `90 min`."""
+    for unit_ms, name in _UNITS:
+        if ms >= unit_ms * (2 if name == "d" else 1) and ms % unit_ms == 0:
+            return f"{format_count(ms // unit_ms)} {name}"
+    return f"{format_count(ms)} ms"
+
+
+def policy_line(policy: Policy) -> str:
+    """Return a policy in words."""
+    limits = policy.limits
+    fate = "mark as archived" if policy.archives_in_place else "prune"
+    retention_ms, most, high = limits.reset_archive_retention_ms, limits.max_disk_bytes, limits.high_water_bytes
+    archives = "archives kept" if retention_ms is None else f"archives kept for {duration(retention_ms)}"
+    budget = "no disk budget" if most is None else f"at most {format_bytes(most)} on disk (then down to {format_bytes(high or most)})"
+    cap = f"at most {counted(limits.max_entries, 'entry')}"
+    return f"as OpenClaw {policy.profile}, {limits.mode}: {fate} after {duration(limits.prune_after_ms)}, {cap}, {archives}, {budget}"
+
+
+def has_work(plan: MaintenancePlan) -> bool:
+    """Say whether a plan changes anything at all."""
+    return bool(plan.files) or any(one.action != "keep" for one in plan.entries)
+
+
+def would_empty(plan: MaintenancePlan) -> bool:
+    """Say whether a plan leaves no session of those that there are."""
+    return bool(plan.before.sessions) and not plan.after.sessions
+
+
+def action_counts(plan: MaintenancePlan) -> dict[str, int]:
+    """Return how many entries each action is for, by its name."""
+    return dict(sorted(Counter[str](one.action for one in plan.entries).items()))
+
+
+def reason(one: Decision, plan: MaintenancePlan) -> str:
+    """Return in words why an entry goes, or stays all the same."""
+    limits = plan.policy.limits
+    is_silent = "does not say when it was updated"
+    age = is_silent
+    if one.updated_ms is not None:
+        age = f"not updated for {format_age_ms(plan.now_ms - one.updated_ms)}, limit {duration(limits.prune_after_ms)}"
+    match one.action:
+        case "prune-missing":
+            return "its transcript is not there"
+        case "prune-stale":
+            return age
+        case "archive":
+            return f"{age}; stays, marked as archived"
+        case "cap-overflow":
+            return f"not among the {format_count(limits.max_entries)} newest" + (f": {is_silent}" if one.updated_ms is None else "")
+        case "evict-budget":
+            return f"to come down to {format_bytes(limits.high_water_bytes or limits.max_disk_bytes or 0)}"
+        case _:
+            return {"active session": "is the active session", "has a newer spelling": "another spelling of its key stays"}.get(one.why, "")
+
+
+def not_simply_kept(plan: MaintenancePlan) -> list[Decision]:
+    """Return the decisions that are worth a line: all but those on entries that stay as they are."""
+    return [one for one in plan.entries if one.action != "keep" or one.why in ("active session", "has a newer spelling")]
+
+
+def echo_plan(plan: MaintenancePlan, *, after: Totals | None = None) -> None:
+    """Print a plan, indented: entries that do not simply stay, counts, files, and sizes.
+
+    Args:
+        plan: The plan.
+        after: What there is now that it was carried out.
+    """
+    _echo_entries(plan)
+    budget = plan.policy.limits.max_disk_bytes
+    echo_facts(
+        [
+            ("entries", ", ".join(f"{format_count(number)} {action}" for action, number in action_counts(plan).items()) or "none"),
+            *(("files", line) for line in _file_lines(plan)),
+            ("before", totals_line(plan.before)),
+            ("after", totals_line(after) if after is not None else f"{totals_line(plan.after)}, as expected"),
+            *([("over budget", f"more than {format_bytes(budget)} all the same")] if budget is not None and plan.is_over_budget else []),
+            *([("warning", warning_line(plan.warning, plan))] if plan.warning is not None else []),
+        ]
+    )
+
+
+def _echo_entries(plan: MaintenancePlan) -> None:
+    rows = [
+        [
+            one.action,
+            format_ms_utc(one.updated_ms).removesuffix(" UTC") if one.updated_ms is not None else "",
+            reason(one, plan),
+            shown_key(one.key),
+        ]
+        for one in not_simply_kept(plan)
+    ]
+    if rows:
+        echo_table([["action", "updated (UTC)", "why", "key"], *rows], indent="  ")
+
+
+def _file_lines(plan: MaintenancePlan) -> list[str]:
+    lines = []
+    for action, (noun, fate) in _OF_FILES.items():
+        sizes = [one.bytes for one in plan.files if one.action == action]
+        if sizes:
+            lines.append(f"{counted(len(sizes), noun)} ({format_bytes(sum(sizes))}) {fate}")
+    gone = [one for one in plan.files if one.action != "archive"]
+    lines += [f"{one.action} {one.name} ({format_bytes(one.bytes)})" for one in gone[:_SHOWN]]
+    if len(gone) > _SHOWN:
+        lines.append(f"and {format_count(len(gone) - _SHOWN)} more; all of them are in --json")
+    return lines
+
+
+def totals_line(totals: Totals) -> str:
+    """Return how much there is, in words."""
+    return (
+        f"{counted(totals.sessions, 'session')}, {format_bytes(totals.bytes)}: "
+        f"store {format_bytes(totals.store_bytes)}, files beside it {format_bytes(totals.file_bytes)}"
+    )
+
+
+def warning_line(warning: EvictionWarning, plan: MaintenancePlan) -> str:
+    """Return the warning about the active session, with the age and the number that it is about (D.12 to D.14)."""
+    whys = []
+    if warning.would_prune and warning.active_updated_ms is not None:
+        age = format_age_ms(plan.now_ms - warning.active_updated_ms)
+        whys.append(f"was not updated for {age} (limit {duration(warning.prune_after_ms)})")
+    if warning.would_cap:
+        whys.append(f"is not among the {format_count(warning.max_entries)} newest of {counted(warning.total_entries, 'entry')}")
+    stays = "it is kept all the same" if plan.policy.is_enforced else "maintenance is warn-only"
+    return f"{WARNING}: {shown_key(warning.active_key)} {' and '.join(whys)}; {stays}"
+
+
+def echo_report(report: MaintenanceReport, run_dir: Path) -> None:
+    """Print what a run did that its plan does not say, and its way back."""
+    left = [on_one_line(name) for name in report.left_alone]
+    echo_facts(
+        [
+            *([("kept since", f"{counted(report.kept_since, 'entry')} updated since the plan was made")] if report.kept_since else []),
+            *(("left alone", f"{name}: changed or referred to since") for name in left[:_SHOWN]),
+            *([("", f"and {format_count(len(left) - _SHOWN)} more; all of them are in --json")] if len(left) > _SHOWN else []),
+            ("time", f"{report.seconds:g} s"),
+            ("run", str(run_dir)),
+        ]
+    )
+    click.echo(f"To undo: {way_back(run_dir)}")
+
+
+def way_back(run_dir: Path) -> str:
+    """Return the command that undoes a run, from wherever it is called."""
+    return command_line("undo", run_dir)
+
+
+def plan_facts(plan: MaintenancePlan) -> dict[str, Any]:
+    """Return a plan for JSON: every entry that does not simply stay, every file that does not, and how much there is."""
+    counts = action_counts(plan)
+    return {
+        "mode": plan.policy.limits.mode,
+        "profile": plan.policy.profile,
+        "policy": _policy_facts(plan.policy),
+        "nowMs": plan.now_ms,
+        "beforeCount": plan.before.sessions,
+        "afterCount": plan.after.sessions,
+        "missing": counts.get("prune-missing", 0),
+        "pruned": counts.get("prune-stale", 0),
+        "capped": counts.get("cap-overflow", 0),
+        "evicted": counts.get("evict-budget", 0),
+        "archived": counts.get("archive", 0),
+        "diskBudget": _budget_facts(plan),
+        "wouldMutate": has_work(plan),
+        "needsAllowEmpty": would_empty(plan),
+        "actions": counts,
+        "entries": [
+            {
+                "key": one.key,
+                "sessionId": one.session_id,
+                "updatedAt": one.updated_ms,
+                "action": one.action,
+                "reason": reason(one, plan),
+            }
+            for one in not_simply_kept(plan)
+        ],
+        "files": [{"name": one.name, "bytes": one.bytes, "action": one.action, "key": one.key or None} for one in plan.files],
+        "before": totals_facts(plan.before),
+        "after": totals_facts(plan.after),
+        "warning": _warning_facts(plan),
+    }
+
+
+def totals_facts(totals: Totals) -> dict[str, int]:
+    """Return how much there is, for JSON."""
+    return {
+        "sessions": totals.sessions,
+        "bytes": totals.bytes,
+        "storeBytes": totals.store_bytes,
+        "fileBytes": totals.file_bytes,
+    }
+
+
+def report_facts(report: MaintenanceReport, run_dir: Path) -> dict[str, Any]:
+    """Return what a run did, for JSON."""
+    return {
+        "runDir": str(run_dir),
+        "wayBack": way_back(run_dir),
+        "removed": report.removed,
+        "markedArchived": report.archived,
+        "keptSince": report.kept_since,
+        "renamedFiles": report.renamed,
+        "deletedFiles": report.deleted,
+        "freedBytes": report.freed_bytes,
+        "leftAlone": list(report.left_alone),
+        "seconds": report.seconds,
+    }
+
+
+def _policy_facts(policy: Policy) -> dict[str, Any]:
+    limits = policy.limits
+    return {
+        "pruneAfterMs": limits.prune_after_ms,
+        "maxEntries": limits.max_entries,
+        "resetArchiveRetentionMs": limits.reset_archive_retention_ms,
+        "maxDiskBytes": limits.max_disk_bytes,
+        "highWaterBytes": limits.high_water_bytes,
+    }
+
+
+def _budget_facts(plan: MaintenancePlan) -> dict[str, Any] | None:
+    """Return what the disk budget comes to, in the names of D.50; `None` without one."""
+    limits = plan.policy.limits
+    if limits.max_disk_bytes is None:
+        return None
+    evicted: Sequence[int] = [one.bytes for one in plan.files if one.action == "evict"]
+    return {
+        "totalBytesBefore": plan.before.bytes,
+        "totalBytesAfter": plan.after.bytes,
+        "removedFiles": len(evicted),
+        "removedEntries": sum(one.action == "evict-budget" for one in plan.entries),
+        "freedBytes": plan.before.bytes - plan.after.bytes,
+        "maxBytes": limits.max_disk_bytes,
+        "highWaterBytes": limits.high_water_bytes,
+        "overBudget": plan.is_over_budget,
+    }
+
+
+def _warning_facts(plan: MaintenancePlan) -> dict[str, Any] | None:
+    """Return the warning about the active session, in the names of D.12, and its text."""
+    warning = plan.warning
+    if warning is None:
+        return None
+    return {
+        "activeSessionKey": warning.active_key,
+        "activeUpdatedAt": warning.active_updated_ms,
+        "totalEntries": warning.total_entries,
+        "pruneAfterMs": warning.prune_after_ms,
+        "maxEntries": warning.max_entries,
+        "wouldPrune": warning.would_prune,
+        "wouldCap": warning.would_cap,
+        "text": warning_line(warning, plan),
+    }

@@ -1,0 +1,251 @@
+"""`sessionlab reap`: the sessions that cron jobs leave, one for each run, are removed after their retention (D.23 to D.29)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
+from sessionlab.cli.calling import as_called
+from sessionlab.cli.maintain import OPENCLAW_ONLY
+from sessionlab.cli.maintaining import duration, echo_plan, echo_report, plan_facts, report_facts, root_folder, way_back
+from sessionlab.cli.moving import counted
+from sessionlab.cli.output import JSON_SCHEMA_VERSION, agent_option, command_line, echo_json, json_option, now_option, state_dir_option
+from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.lab.clock import clock_of
+from sessionlab.stores.location import StoreLocation
+from sessionlab.units import MS_PER_SECOND, DurationUnit, format_ms_utc, parse_duration_ms
+
+if TYPE_CHECKING:
+    from sessionlab.maintenance.plan import MaintenancePlan
+    from sessionlab.maintenance.reaper import Sweep
+
+_OFF: Final = ("off", "false")
+_LEAST_EVERY_MS: Final = MS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How to sweep, whatever the store."""
+
+    place: Path
+    agent: str | None
+    retention: str | None
+    now_ms: int
+    is_dry_run: bool
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What came of one store: `plan` of a dry run, `sweep` of any other."""
+
+    location: StoreLocation
+    retention_ms: int | None = None
+    plan: MaintenancePlan | None = None
+    sweep: Sweep | None = None
+    skipped: str = ""
+    error: SessionLabError | None = None
+
+    @property
+    def run_dir(self) -> Path | None:
+        from sessionlab.runs import RUNS
+
+        if self.sweep is None or self.sweep.report is None:
+            return None
+        return root_folder(self.location) / RUNS / self.sweep.report.run_id
+
+
+@click.command("reap")
+@path_argument
+@state_dir_option
+@agent_option
+@click.option(
+    "--retention", metavar="TIME", help="Keep a cron run's session so long: 24h (or 24), 7d; or off. Default: cron.sessionRetention, 24h."
+)
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C; only says what it does.")
+@click.option("--every", default="5m", show_default=True, metavar="TIME", help="How often to look, with --watch.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and write nothing at all.")
+@click.option("--force", is_flag=True, help="With --watch: look at a store more often than once in five minutes.")
+@now_option
+@json_option
+def command(
+    *,
+    path: str | None,
+    state_dir: str | None,
+    agent: str | None,
+    retention: str | None,
+    watch: bool,
+    every: str,
+    dry_run: bool,
+    force: bool,
+    now_ms: int,
+    as_json: bool,
+) -> None:
+    """Remove the sessions that cron runs left, of all agents, once their retention is over.
+
+    PATH is a store, an agent's folder or a state folder. Only sessions agent:ID:cron:JOB:run:UUID are taken, never the job's own. What is
+    removed is kept in .sessionlab/runs of the state folder, transcripts are renamed to NAME.jsonl.deleted.TIME, and 'sessionlab undo'
+    brings both back. With --watch and --json every sweep that did something is one line of JSON.
+
+    Exit codes: 0 done, or nothing to do; 3 a store cannot be read; 4 two stores disagree; 10 no store; 11 locked; 130 Ctrl-C; of several
+    the highest.
+    """
+    if watch and (dry_run or now_ms):
+        raise UsageError("--watch goes by the real clock and removes for real: leave --dry-run and --now-ms out")
+    every_ms = _every_ms(every)
+    if retention is not None and retention.strip().lower() not in _OFF:
+        _parsed("--retention", retention, "h")
+    # A sweep that fails is told below, in one line like every other error.
+    logging.getLogger("sessions/reaper").addHandler(logging.NullHandler())
+    asked = _Asked(asked_place(path, state_dir), agent, retention, now_ms, is_dry_run=dry_run, force=force)
+    if watch:
+        _watch(asked, every_ms, as_json=as_json)
+    ways = _round(asked)
+    if len(ways) == 1 and ways[0].error is not None:
+        raise ways[0].error
+    if as_json:
+        echo_json({"dryRun": dry_run, "results": [_facts(way) for way in ways]})
+    else:
+        for way in ways:
+            _echo(way)
+        _echo_closing(ways, asked)
+    errors = [way.error for way in ways if way.error is not None]
+    if errors:
+        end_with(errors)
+
+
+def _round(asked: _Asked) -> list[_Way]:
+    """Look at every store once. What is wrong with one of them is part of the answer."""
+    ways: list[_Way] = []
+    now_ms = clock_of(asked.place, asked.now_ms).now_ms
+    for location in asked_stores(asked.place, asked.agent):
+        try:
+            ways.append(_swept(location, asked, now_ms))
+        except SessionLabError as error:
+            ways.append(_Way(location, error=error))
+    return ways
+
+
+def _swept(location: StoreLocation, asked: _Asked, now_ms: int) -> _Way:
+    from sessionlab.maintenance.reaper import plan_sweep, reap
+
+    if location.kind == "openclaw":
+        return _Way(location, skipped=OPENCLAW_ONLY)
+    root = root_folder(location)
+    retention_ms = _retention_ms(asked.retention, root)
+    if retention_ms is None:
+        return _Way(location, skipped="cron runs are kept for good: their retention is off")
+    if asked.is_dry_run:
+        return _Way(location, retention_ms, plan=plan_sweep(location, retention_ms=retention_ms, now_ms=now_ms))
+    sweep = reap(location, retention_ms=retention_ms, now_ms=now_ms, root=root, force=asked.force)
+    return _Way(location, retention_ms, sweep=sweep, error=sweep.error)
+
+
+def _watch(asked: _Asked, every_ms: int, *, as_json: bool) -> NoReturn:
+    """Sweep until somebody interrupts. What goes wrong is said when it begins, and tried again."""
+    said: set[str] = set()
+    if not as_json:
+        click.echo(f"{_clock()} looking at {on_one_line(str(asked.place))} every {duration(every_ms)}; Ctrl-C ends it")
+    while True:
+        try:
+            ways = _round(asked)
+            errors = {str(way.error) for way in ways if way.error is not None}
+        except SessionLabError as error:
+            ways, errors = [], {str(error)}
+        for way in ways:
+            if way.run_dir is not None and way.sweep is not None:
+                _say(way, way.run_dir, way.sweep, as_json=as_json)
+        for text in sorted(errors - said):
+            click.echo(f"sessionlab: {_clock()} {as_called(text)}", err=True)
+        said = errors
+        time.sleep(every_ms / MS_PER_SECOND)
+
+
+def _say(way: _Way, run_dir: Path, sweep: Sweep, *, as_json: bool) -> None:
+    if as_json:
+        line = {"schema_version": JSON_SCHEMA_VERSION, "atMs": time.time_ns() // 1_000_000, **_facts(way)}
+        click.echo(json.dumps(line, ensure_ascii=False))
+    elif sweep.report is not None:
+        left = counted(sweep.report.after_count, "session")
+        click.echo(f"{_clock()} {way.location.agent_id}: removed {counted(sweep.pruned, 'cron run')}, {left} left; {way_back(run_dir)}")
+
+
+def _clock() -> str:
+    return format_ms_utc(time.time_ns() // 1_000_000)
+
+
+def _every_ms(text: str) -> int:
+    every_ms = _parsed("--every", text, "m")
+    if every_ms < _LEAST_EVERY_MS:
+        raise UsageError(f"--every {text!r}: give one second or more")
+    return every_ms
+
+
+def _parsed(option: str, text: str, unit: DurationUnit) -> int:
+    try:
+        return parse_duration_ms(text, default_unit=unit)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _retention_ms(text: str | None, root: Path) -> int | None:
+    """Return how long a cron run's session is kept; `None` for good."""
+    from sessionlab.settings import load_settings
+
+    if text is None:
+        return load_settings(root).cron_session_retention_ms
+    return None if text.strip().lower() in _OFF else _parsed("--retention", text, "h")
+
+
+def _echo(way: _Way) -> None:
+    if way.skipped:
+        _echo_head(way, f"skipped, {way.skipped}")
+    elif way.plan is not None:
+        removed = len(way.plan.removed)
+        _echo_head(way, f"would remove {counted(removed, 'cron run')}" if removed else "nothing to do")
+        if removed:
+            echo_plan(way.plan)
+    elif way.sweep is not None and way.error is None:
+        _echo_head(way, f"removed {counted(way.sweep.pruned, 'cron run')}" if way.sweep.pruned else "nothing to do")
+        if way.sweep.report is not None and way.run_dir is not None:
+            echo_report(way.sweep.report, way.run_dir)
+
+
+def _echo_head(way: _Way, text: str) -> None:
+    limit = f", kept for {duration(way.retention_ms)}" if way.retention_ms is not None else ""
+    click.echo(on_one_line(f"{way.location.path} (agent {way.location.agent_id}{limit}): {text}"))
+
+
+def _echo_closing(ways: Sequence[_Way], asked: _Asked) -> None:
+    if any(way.plan is not None and way.plan.removed for way in ways):
+        again = [*(["--agent", asked.agent] if asked.agent else []), *(["--retention", asked.retention] if asked.retention else [])]
+        click.echo(f"Nothing was changed: that was asked for. To do it: {command_line('reap', asked.place, *again)}")
+
+
+def _facts(way: _Way) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "agentId": way.location.agent_id,
+        "storePath": str(way.location.path),
+        "kind": way.location.kind,
+        "retentionMs": way.retention_ms,
+        "swept": way.sweep is not None and way.sweep.swept,
+        "pruned": way.sweep.pruned if way.sweep is not None else 0,
+    }
+    if way.skipped:
+        facts["reason"] = way.skipped
+    if way.plan is not None:
+        planned = plan_facts(way.plan)
+        facts |= {"wouldPrune": len(way.plan.removed), "entries": planned["entries"], "files": planned["files"]}
+    if way.sweep is not None and way.sweep.report is not None and way.run_dir is not None:
+        facts |= {"afterCount": way.sweep.report.after_count, "run": report_facts(way.sweep.report, way.run_dir)}
+    if way.error is not None:
+        facts["error"] = {"type": type(way.error).__name__, "message": str(way.error), "exit_code": way.error.exit_code}
+    return facts

@@ -1,0 +1,125 @@
+"""`sessionlab undo`: what a maintenance removed comes back, unless something newer took its place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sessionlab.cli.asked import on_one_line
+from sessionlab.cli.maintaining import root_folder
+from sessionlab.cli.moving import asked_maintenance, counted, echo_facts, shown_key
+from sessionlab.cli.output import echo_json, json_option, state_dir_option
+from sessionlab.errors import NoStoreError, UsageError
+from sessionlab.units import format_bytes, format_count, format_ms_utc
+
+if TYPE_CHECKING:
+    from sessionlab.maintenance.run_folder import Head, MaintenanceRun
+    from sessionlab.maintenance.undo import UndoReport
+    from sessionlab.stores.location import StoreLocation
+
+_SHOWN: Final = 20
+
+
+@click.command("undo")
+@click.argument("run")
+@state_dir_option
+@json_option
+def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
+    """Bring back what a maintenance removed: entries into the store, transcripts under their old names.
+
+    RUN is the folder of a run, or its name in .sessionlab/runs of the state folder; 'sessionlab maintain' and 'sessionlab reap' print it.
+    What is in the store by now under the same key, or lies under the same name, is left as it is; what was removed stays in the run's
+    folder. Doing it twice does no harm. Files that were removed for good (archives that were too old, and what the disk budget asked for)
+    are gone.
+
+    Exit codes: 0 everything is there again; 1 something is not, because something newer has its place or it was removed for good; 3 an
+    archived transcript is gone that nobody told us of, or the run's folder cannot be read; 10 no such run or store; 11 locked.
+    """
+    from sessionlab.maintenance.undo import undo
+
+    folder = asked_maintenance(run, state_dir)
+    head = folder.head()
+    location = _store_of(folder, head)
+    report = undo(folder, location)
+    lost = tuple(name for name in report.occupied if not os.path.lexists(location.sessions_dir / name))
+    if as_json:
+        echo_json(_facts(folder, location, report, lost))
+    else:
+        _echo(folder, head, location, report, lost)
+    code = 3 if lost else 1 if report.newer or report.occupied or report.gone else 0
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
+    """Return where the store of a run lies now: its sessions may have moved to another kind.
+
+    Raises:
+        NoStoreError: It is gone.
+        UsageError: The run lies elsewhere than the store's own runs: in a copy of the state folder, whose original is not to be touched.
+        StoreError: It cannot be read, or two stores both hold sessions.
+    """
+    from sessionlab.migration.places import named_store
+    from sessionlab.runs import RUNS
+    from sessionlab.stores.authority import refuse_split
+
+    try:
+        location = named_store(Path(head.store_path))
+    except NoStoreError as error:
+        raise NoStoreError(error.path, error.reason, advice="put the store back where the maintenance found it") from error
+    refuse_split(location)
+    runs = root_folder(location) / RUNS
+    if not (runs / run.path.name).exists() or not (runs / run.path.name).samefile(run.path):
+        raise UsageError(
+            f"{run.path}: is about {location.path}, whose runs lie in {runs}; move the run's folder there, if that one is meant"
+        )
+    return location
+
+
+def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> None:
+    is_whole = not (report.newer or report.occupied or report.gone)
+    click.echo(f"{counted(report.restored, 'session')} restored" + ("" if is_whole else "; not everything came back"))
+    occupied = [name for name in report.occupied if name not in lost]
+    removed_for_good = f"{counted(report.gone, 'file')} ({format_bytes(report.gone_bytes)}) removed for good by the maintenance"
+    echo_facts(
+        [
+            ("run", str(run.path)),
+            ("made", format_ms_utc(head.created_ms)),
+            ("store", f"{location.path} (agent {head.agent_id})"),
+            *([("unmarked", f"{counted(report.unmarked, 'entry')} not marked as archived any more")] if report.unmarked else []),
+            ("transcripts", f"{format_count(report.renamed)} have their old names again"),
+            *([("gone", removed_for_good)] if report.gone else []),
+        ]
+    )
+    _echo_list(
+        "newer", [shown_key(key) for key in report.newer], "another entry has this key by now; what was removed is in the run's folder"
+    )
+    _echo_list("occupied", occupied, "another file has this name by now; the old one keeps the name that it was archived under")
+    _echo_list("lost", lost, "is not among the archived transcripts any more")
+
+
+def _echo_list(word: str, names: list[str] | tuple[str, ...], why: str) -> None:
+    for name in names[:_SHOWN]:
+        click.echo(f"  {word:<12}  {on_one_line(name)}: {why}")
+    if len(names) > _SHOWN:
+        click.echo(f"  {'':<12}  and {format_count(len(names) - _SHOWN)} more; all of them are in --json")
+
+
+def _facts(run: MaintenanceRun, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "success": not (report.newer or report.occupied or report.gone),
+        "runDir": str(run.path),
+        "storePath": str(location.path),
+        "agentId": location.agent_id,
+        "restored": report.restored,
+        "newer": list(report.newer),
+        "unmarked": report.unmarked,
+        "renamedFiles": report.renamed,
+        "occupied": [name for name in report.occupied if name not in lost],
+        "lost": list(lost),
+        "goneFiles": report.gone,
+        "goneBytes": report.gone_bytes,
+    }

@@ -1,0 +1,288 @@
+"""How fast a store grows, how large it is and how much of it is stale: what a gate in continuous integration judges. Reads only.
+
+A store does not remember its past, so growth is what its entries still show: a session is new when it began in the last period, by its
+entry's own time or else by the first line of its transcript. A chat that was started anew counts as new, and what was removed meanwhile is
+not known of: the figure errs upwards.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from sessionlab.entry import SessionSummary
+from sessionlab.errors import UsageError
+from sessionlab.maintenance.files import SessionFiles, session_files
+from sessionlab.maintenance.planning import own_names
+from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.location import StoreLocation, open_at
+from sessionlab.units import MS_PER_DAY, format_bytes, format_count, parse_duration_ms
+
+Verdict = Literal["ok", "breach", "unknown"]
+_PERIODS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
+_RATE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*(?:/|\bper\b)\s*(\S+)\s*", re.IGNORECASE)
+_PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%?\s*")
+_MAX_TEXT: Final = 64
+_HEADER_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many percent in a period; `text` is how it was written."""
+
+    percent: Decimal
+    period_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthLimits:
+    """What is allowed of each store; `None` allows anything.
+
+    Attributes:
+        growth: How much the sessions, and their bytes, may have grown in the last period.
+        store_bytes: How large the store's own files may be.
+        disk_bytes: How large they and the files beside them may be.
+        stale_percent: Which part of the sessions that are not archived may be stale.
+        stale_after_ms: From which age on a session is stale: strictly older, as for pruning (D.1).
+    """
+
+    growth: Rate | None = None
+    store_bytes: int | None = None
+    disk_bytes: int | None = None
+    stale_percent: Decimal | None = None
+    stale_after_ms: int = 30 * MS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one store holds.
+
+    Attributes:
+        agent_id: Whose.
+        sessions: All of them.
+        new: Those that began in the last period.
+        undated: Those updated in it of which nothing says when they began: they count as older.
+        bytes: Of the sessions' entries, and of the transcript files that they refer to.
+        new_bytes: The same of the new ones.
+        store_bytes: Of the store's own files.
+        disk_bytes: Of those and of all files beside them.
+        active: Sessions that are not archived.
+        stale: Those of them that are stale.
+    """
+
+    agent_id: str
+    sessions: int
+    new: int
+    undated: int
+    bytes: int
+    new_bytes: int
+    store_bytes: int
+    disk_bytes: int
+    active: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What came of one limit for one store: `limit` and `allowed` name it, `found` is what there is, `detail` how that comes about."""
+
+    agent_id: str
+    limit: str
+    allowed: str
+    found: str
+    verdict: Verdict
+    detail: str
+
+
+def parse_rate(text: str) -> Rate:
+    """Read a rate such as `20%/week`, `5% per day` or `10%/90d`; a month is 30 days, a year 365.
+
+    Raises:
+        UsageError: It has another form.
+    """
+    match = _RATE.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    wanted = f"{text[:_MAX_TEXT]!r} is no rate; write percent and a period, such as 20%/week, 5%/day or 10%/90d"
+    if match is None:
+        raise UsageError(wanted)
+    word = match[2].lower()
+    try:
+        period_ms = _PERIODS[word] * MS_PER_DAY if word in _PERIODS else parse_duration_ms(word, default_unit="d")
+    except UsageError as error:
+        raise UsageError(wanted) from error
+    if not period_ms:
+        raise UsageError(wanted)
+    return Rate(Decimal(match[1]), period_ms, f"{match[1]}%/{word}")
+
+
+def parse_percent(text: str) -> Decimal:
+    """Read a part of a hundred, such as `50%` or `50`.
+
+    Raises:
+        UsageError: It has another form.
+    """
+    match = _PERCENT.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    if match is None:
+        raise UsageError(f"{text[:_MAX_TEXT]!r} is no percentage; write one such as 50%")
+    return Decimal(match[1])
+
+
+def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int) -> Measured:
+    """Measure one store. Of transcripts at most the first line is read, and only of sessions whose entries do not say when they began.
+
+    Raises:
+        SplitStoreError: Two stores both hold sessions.
+        StoreError: The store or its folder cannot be read.
+    """
+    refuse_split(location)
+    with open_at(location) as store:
+        summaries = list(store.summaries())
+        store_bytes = store.stats().store_bytes
+        sizes = {key: len(raw) for key, raw in store.raw_items()} if limits.growth is not None else {}
+    files = session_files(location.sessions_dir, store_names=own_names(location))
+    return measure(
+        location.agent_id,
+        summaries,
+        limits,
+        now_ms=now_ms,
+        began_ms=dict(_began(summaries, files, now_ms - limits.growth.period_ms)) if limits.growth is not None else {},
+        sizes={one.key: sizes.get(one.key, 0) + sum(file.bytes for file in files.of(one)) for one in summaries},
+        store_bytes=store_bytes,
+        file_bytes=files.total_bytes,
+    )
+
+
+def measure(
+    agent_id: str,
+    summaries: Iterable[SessionSummary],
+    limits: GrowthLimits,
+    *,
+    now_ms: int,
+    began_ms: Mapping[str, int | None],
+    sizes: Mapping[str, int],
+    store_bytes: int,
+    file_bytes: int,
+) -> Measured:
+    """Measure what is known of a store. Pure.
+
+    Args:
+        agent_id: Whose it is.
+        summaries: Of the whole store.
+        limits: Which period, and which age, are asked for.
+        now_ms: The clock, epoch ms.
+        began_ms: Key -> when the session began, epoch ms, `None` where nothing says so; sessions that are older need not be there.
+        sizes: Key -> bytes of its entry and of its transcripts.
+        store_bytes: The size of the store's own files.
+        file_bytes: The size of the files beside them.
+    """
+    since_ms = now_ms - limits.growth.period_ms if limits.growth is not None else now_ms
+    oldest_ms = now_ms - limits.stale_after_ms
+    sessions = new = undated = size = new_size = active = stale = 0
+    for one in summaries:
+        sessions += 1
+        size += sizes.get(one.key, 0)
+        moment = began_ms.get(one.key, since_ms - 1)
+        undated += moment is None
+        if moment is not None and moment >= since_ms:
+            new += 1
+            new_size += sizes.get(one.key, 0)
+        active += not one.archived
+        stale += not one.archived and one.updated_ms is not None and one.updated_ms < oldest_ms
+    return Measured(
+        agent_id=agent_id,
+        sessions=sessions,
+        new=new,
+        undated=undated,
+        bytes=size,
+        new_bytes=new_size,
+        store_bytes=store_bytes,
+        disk_bytes=store_bytes + file_bytes,
+        active=active,
+        stale=stale,
+    )
+
+
+def judge(found: Measured, limits: GrowthLimits) -> tuple[Finding, ...]:
+    """Compare what was measured with what is allowed: one finding for each limit that is set. What is exactly at a limit keeps it."""
+    findings: list[Finding] = []
+    if limits.growth is not None:
+        findings.append(_judged_growth(found, limits.growth))
+    for name, most, size in (("max-store", limits.store_bytes, found.store_bytes), ("max-disk", limits.disk_bytes, found.disk_bytes)):
+        if most is not None:
+            what = "the store's own files" if name == "max-store" else "the store and the files beside it"
+            detail = f"{what}: {format_count(size)} bytes; allowed are {format_count(most)}"
+            findings.append(_finding(found, name, format_bytes(most), format_bytes(size), detail, is_breach=size > most))
+    if limits.stale_percent is not None:
+        part = Decimal(100 * found.stale) / found.active if found.active else Decimal(0)
+        days = f"{Decimal(limits.stale_after_ms) / MS_PER_DAY:f}"
+        detail = f"{format_count(found.stale)} of {format_count(found.active)} sessions were not updated for more than {days} days"
+        is_breach = 100 * found.stale > limits.stale_percent * found.active
+        findings.append(_finding(found, "max-stale", f"{limits.stale_percent:f}%", _percent(part), detail, is_breach=is_breach))
+    return tuple(findings)
+
+
+def _judged_growth(found: Measured, rate: Rate) -> Finding:
+    before, before_bytes = found.sessions - found.new, found.bytes - found.new_bytes
+    detail = f"{format_count(found.new)} of {format_count(found.sessions)} sessions began in the period"
+    detail += f", with {format_bytes(found.new_bytes)} of {format_bytes(found.bytes)}"
+    if found.undated:
+        detail += f"; of {format_count(found.undated)} nothing says when they began, and they count as older"
+    if found.new and not before:
+        return Finding(
+            agent_id=found.agent_id,
+            limit="max-growth",
+            allowed=rate.text,
+            found="not known",
+            verdict="unknown",
+            detail=f"{detail}: there is nothing before it to compare with",
+        )
+    sessions = Decimal(100 * found.new) / before if before else Decimal(0)
+    size = Decimal(100 * found.new_bytes) / before_bytes if before_bytes else Decimal(0)
+    is_breach = 100 * found.new > rate.percent * before or (before_bytes > 0 and 100 * found.new_bytes > rate.percent * before_bytes)
+    shown = f"+{_percent(sessions)} sessions, +{_percent(size)} bytes"
+    return _finding(found, "max-growth", rate.text, shown, detail, is_breach=is_breach)
+
+
+def _finding(found: Measured, limit: str, allowed: str, shown: str, detail: str, *, is_breach: bool) -> Finding:
+    verdict: Verdict = "breach" if is_breach else "ok"
+    return Finding(agent_id=found.agent_id, limit=limit, allowed=allowed, found=shown, verdict=verdict, detail=detail)
+
+
+def _percent(value: Decimal) -> str:
+    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP).normalize():f}%"
+
+
+class _Header(msgspec.Struct):
+    timestamp: str
+
+
+_HEADER: Final = msgspec.json.Decoder(_Header)
+
+
+def _began(summaries: Iterable[SessionSummary], files: SessionFiles, since_ms: int) -> Iterator[tuple[str, int | None]]:
+    """Yield (key, when it began) of every session that may have begun since then; `None` where nothing says so."""
+    for one in summaries:
+        if one.created_ms is not None:
+            yield one.key, one.created_ms
+        elif any(moment is not None and moment < since_ms for moment in (one.updated_ms, one.started_ms)):
+            continue
+        else:
+            firsts = [first for file in files.of(one) if (first := _first_ms(files.folder / file.name)) is not None]
+            yield one.key, min(firsts, default=one.started_ms)
+
+
+def _first_ms(path: Path) -> int | None:
+    """Return the time in the first line of a transcript, epoch ms; `None` when it has none that can be read."""
+    try:
+        with path.open("rb") as file:
+            moment = dt.datetime.fromisoformat(_HEADER.decode(file.readline(_HEADER_BYTES)).timestamp)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    return round((moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)

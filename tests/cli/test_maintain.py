@@ -1,0 +1,287 @@
+"""`sessionlab maintain`: what would go is said first, and only what was asked for is done."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab.stores import open_store
+from sessionlab.units import MS_PER_DAY
+from tests.cli.in_process import Call, caller
+from tests.cli.made_states import KINDS, made_state, store_path
+from tests.cli.program import one_line_error, printed_json
+from tests.fixture_states import own_state, photo
+
+NOW_MS = 1_795_132_800_000
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    return caller(capsys)
+
+
+def key(name: str, agent: str = "main") -> str:
+    return f"agent:{agent}:{name}"
+
+
+def entry(days: float, session_id: str) -> dict[str, Any]:
+    return {"sessionId": session_id, "updatedAt": NOW_MS - round(days * MS_PER_DAY), "token": f"sk-{session_id}"}
+
+
+def mixed(agent: str = "main") -> dict[str, Any]:
+    """Return two stale entries, two young ones, and one that does not say when it was updated."""
+    days = {"old-0": 41, "old-1": 31, "young-0": 1, "young-1": 2}
+    return {key(name, agent): entry(age, name) for name, age in days.items()} | {key("silent", agent): {"sessionId": "silent"}}
+
+
+def filled(state: Path, kind: str = "json", *, agent: str = "main", config: dict[str, Any] | None = None) -> Path:
+    """Make a state folder with a transcript for the first stale entry and the first young one."""
+    made_state(state, kind, mixed(agent), agent=agent)
+    for name in ("old-0", "young-0"):
+        (store_path(state, kind, agent=agent).parent / f"{name}.jsonl").write_text('{"type": "session"}\n')
+    if config is not None:
+        (state / "openclaw.json").write_text(json.dumps({"session": {"maintenance": config}}))
+    return state
+
+
+def content(state: Path, kind: str = "json", *, agent: str = "main") -> dict[str, Any]:
+    with open_store(store_path(state, kind, agent=agent)) as store:
+        return dict(store.items())
+
+
+def command(*words: str | Path) -> list[str | Path]:
+    return ["maintain", *words, "--now-ms", str(NOW_MS)]
+
+
+def actions(result: dict[str, Any]) -> dict[str, str]:
+    return {one["key"].rpartition(":")[2]: one["action"] for one in result["entries"]}
+
+
+@every_kind
+def test_without_being_told_to_enforce_it_only_says_what_would_go(tmp_path: Path, call: Call, kind: str) -> None:
+    """D.10, D.51: in warn mode, and as a dry run, nothing at all is written."""
+    filled(tmp_path, kind)
+    before = photo(tmp_path)
+    told = call(*command(tmp_path, "--max-entries", "2"))
+    assert (told.returncode, told.stderr) == (0, "")
+    lines = [line.split("  ") for line in told.stdout.splitlines()]
+    assert f"{store_path(tmp_path, kind)} (agent main): would remove 3 of 5 sessions" in told.stdout
+    assert "as OpenClaw 2026.3, warn: prune after 30 d, at most 2 entries, archives kept for 30 d, no disk budget" in told.stdout
+    assert {line[1]: line[-1] for line in lines if line[-1].startswith("agent:")} == {
+        "cap-overflow": key("silent"),
+        "prune-stale": key("old-0"),
+    }
+    assert "not updated for 41 d, limit 30 d" in told.stdout
+    assert "not among the 2 newest: does not say when it was updated" in told.stdout
+    assert "1 cap-overflow, 2 keep, 2 prune-stale" in told.stdout
+    assert "1 transcript (20 B) renamed to NAME.jsonl.deleted.TIME" in told.stdout
+    assert "Nothing was changed: maintenance is warn-only" in told.stdout
+    found = printed_json(call(*command(tmp_path, "--max-entries", "2", "--dry-run", "--enforce", "--json")))
+    (result,) = found["results"]
+    assert (found["dryRun"], found["applied"], result["status"], result["mode"]) == (True, False, "planned", "enforce")
+    assert actions(result) == {"silent": "cap-overflow", "old-0": "prune-stale", "old-1": "prune-stale"}
+    counts = {name: result[name] for name in ("beforeCount", "afterCount", "missing", "pruned", "capped", "evicted", "archived")}
+    assert list(counts.values()) == [5, 2, 0, 2, 1, 0, 0]
+    assert [(one["name"], one["action"]) for one in result["files"]] == [("old-0.jsonl", "archive")]
+    assert photo(tmp_path) == before
+    assert "sk-" not in told.stdout + json.dumps(found)
+
+
+@every_kind
+def test_what_is_enforced_is_done_and_can_be_undone(tmp_path: Path, call: Call, kind: str) -> None:
+    """D.17, D.50, D.51: the printed command undoes it."""
+    filled(tmp_path, kind)
+    sessions, entries = store_path(tmp_path, kind).parent, content(tmp_path, kind)
+    done = call(*command(tmp_path, "--enforce"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "removed 2 of 5 sessions" in done.stdout
+    assert content(tmp_path, kind) == {name: one for name, one in entries.items() if "old" not in name}
+    assert [path.name[:23] for path in sessions.glob("*.deleted.*")] == ["old-0.jsonl.deleted.202"]
+    after = next(line for line in done.stdout.splitlines() if line.startswith("  after"))
+    assert "3 sessions" in after
+    assert "expected" not in after
+    way_back = shlex.split(done.stdout.strip().splitlines()[-1].removeprefix("To undo: "))
+    assert way_back[:2] == ["sessionlab", "undo"]
+    assert call(*way_back[1:]).returncode == 0
+    assert content(tmp_path, kind) == entries
+    assert (sessions / "old-0.jsonl").is_file()
+
+
+def test_printed_command_does_what_was_said(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path / "it's mine")
+    told = call(*command(tmp_path / "it's mine", "--prune-after", "1d", "--fix-missing", "--dry-run"))
+    again = shlex.split(told.stdout.strip().splitlines()[-1].partition("To do it: ")[2])
+    assert again[0] == "sessionlab"
+    assert call(*again[1:]).returncode == 0
+    assert set(content(tmp_path / "it's mine")) == {key("young-0")}
+
+
+def test_configuration_that_enforces_is_enough_and_a_profile_alone_is_never(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path, config={"mode": "enforce", "pruneAfter": "40d"})
+    before = photo(tmp_path)
+    for profile in ("2026.3", "2026.4", "2026.9"):
+        told = call(*command(tmp_path, "--profile", profile))
+        assert (told.returncode, "Nothing was changed: this is a preview" in told.stdout) == (0, True)
+    assert photo(tmp_path) == before
+    found = printed_json(call(*command(tmp_path, "--json")))
+    assert (found["applied"], found["results"][0]["run"]["removed"]) == (True, {"prune-stale": 1})
+    assert "--enforce" not in found["results"][0]["run"]["wayBack"]
+    assert len(content(tmp_path)) == 4
+
+
+def test_profile_shows_what_a_newer_openclaw_would_do(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path)
+    policies = {}
+    for profile in ("2026.3", "2026.4", "2026.9"):
+        (result,) = printed_json(call(*command(tmp_path, "--profile", profile, "--json")))["results"]
+        policies[profile] = result["mode"], result["policy"]["maxEntries"], result["policy"]["maxDiskBytes"], actions(result)
+    stale = dict.fromkeys(("old-1", "old-0"), "prune-stale")
+    assert policies == {
+        "2026.3": ("warn", 500, None, stale),
+        "2026.4": ("enforce", 500, None, stale),
+        "2026.9": ("enforce", 5000, 10 << 30, dict.fromkeys(stale, "archive")),
+    }
+    done = call(*command(tmp_path, "--profile", "2026.9", "--enforce"))
+    assert "marked 2 entries as archived" in done.stdout
+    assert {name.rpartition(":")[2] for name, one in content(tmp_path).items() if one.get("archivedAt") == NOW_MS} == set(stale)
+    assert "nothing to do for 5 sessions" in call(*command(tmp_path, "--profile", "2026.9", "--enforce")).stdout
+
+
+def test_options_win_over_the_file_and_bring_their_companions(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path, config={"pruneDays": 3, "maxEntries": 9, "maxDiskBytes": "1gb", "highWaterBytes": "900mb"})
+
+    def policy(*words: str) -> list[Any]:
+        (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
+        return list(result["policy"].values())
+
+    day, mb = MS_PER_DAY, 1 << 20
+    assert policy() == [3 * day, 9, 3 * day, 1024 * mb, 900 * mb]
+    assert policy("--prune-after", "20", "--max-entries", "4") == [20 * day, 4, 20 * day, 1024 * mb, 900 * mb]
+    assert policy("--max-disk", "100mb") == [3 * day, 9, 3 * day, 100 * mb, 80 * mb]
+    assert policy("--max-disk", "100mb", "--high-water", "10mb") == [3 * day, 9, 3 * day, 100 * mb, 10 * mb]
+    assert policy("--max-disk", "off", "--archive-retention", "off") == [3 * day, 9, None, None, None]
+    assert policy("--archive-retention", "1h30m")[2] == 5_400_000
+
+
+MISTAKES = {
+    ("--prune-after", "soon"): "--prune-after: 'soon' is not a duration",
+    ("--archive-retention", "1w"): "--archive-retention: '1w' is not a duration",
+    ("--max-disk", "10 pb"): "--max-disk: '10 pb' is not a size",
+    ("--high-water", "10mb"): "--high-water: must not be above the disk budget",
+    ("--max-disk", "5mb", "--high-water", "10mb"): "--high-water: must not be above the disk budget",
+    ("--max-entries", "0"): "0 is not in the range x>=1",
+    ("--profile", "2025.1"): "is not one of '2026.3', '2026.4', '2026.9'",
+    ("--agent", "main", "--all-agents"): "give only one of --agent and --all-agents",
+    ("--agent", "nobody"): "no store of agent 'nobody'",
+}
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES.items(), ids=[" ".join(words) for words in MISTAKES])
+def test_mistakes_are_named_and_nothing_is_done(tmp_path: Path, call: Call, words: tuple[str, ...], message: str) -> None:
+    filled(tmp_path)
+    before = photo(tmp_path)
+    assert message in one_line_error(call(*command(tmp_path, "--enforce", *words)), 10 if "nobody" in words else 2)
+    assert photo(tmp_path) == before
+
+
+def test_store_is_not_emptied_unless_that_is_allowed_by_name(tmp_path: Path, call: Call) -> None:
+    made_state(tmp_path, "json", {key("old"): entry(40, "old")})
+    before = photo(tmp_path)
+    assert "would remove all of its 1 session; if that is meant, add --allow-empty" in one_line_error(
+        call(*command(tmp_path, "--enforce")), 2
+    )
+    told = call(*command(tmp_path))
+    assert (told.returncode, told.stdout.rstrip().endswith(" --enforce --allow-empty")) == (0, True)
+    assert photo(tmp_path) == before
+    assert call(*command(tmp_path, "--enforce", "--allow-empty")).returncode == 0
+    assert content(tmp_path) == {}
+
+
+def test_active_session_is_kept_and_warned_of(tmp_path: Path, call: Call) -> None:
+    """D.11 to D.15: the warning has its words, the age and the number that it is about."""
+    filled(tmp_path)
+    words = ("--active-key", key("OLD-0"), "--max-entries", "1")
+    told = call(*command(tmp_path, *words))
+    warning = (
+        f"session maintenance would evict active session; skipping enforcement: {key('old-0')} was not updated for 41 d (limit 30 d) "
+        "and is not among the 1 newest of 5 entries; maintenance is warn-only"
+    )
+    assert f"  warning       {warning}\n" in told.stdout
+    found = printed_json(call(*command(tmp_path, *words, "--enforce", "--json")))["results"][0]
+    assert {name: value for name, value in found["warning"].items() if name != "text"} == {
+        "activeSessionKey": key("old-0"),
+        "activeUpdatedAt": NOW_MS - 41 * MS_PER_DAY,
+        "totalEntries": 5,
+        "pruneAfterMs": 30 * MS_PER_DAY,
+        "maxEntries": 1,
+        "wouldPrune": True,
+        "wouldCap": True,
+    }
+    assert set(content(tmp_path)) == {key("old-0")}
+    assert "there is no such session here" in call(*command(tmp_path, "--active-key", "agent:main:nobody")).stderr
+
+
+def test_entries_without_a_transcript_go_when_that_is_asked_for(tmp_path: Path, call: Call) -> None:
+    """D.51."""
+    filled(tmp_path)
+    (result,) = printed_json(call(*command(tmp_path, "--fix-missing", "--json")))["results"]
+    assert actions(result) == {"young-1": "prune-missing", "silent": "prune-missing", "old-0": "prune-stale", "old-1": "prune-missing"}
+    assert (result["missing"], result["pruned"], result["afterCount"]) == (3, 1, 1)
+
+
+def test_disk_budget_is_told_in_full(tmp_path: Path, call: Call) -> None:
+    """D.50: archives and transcripts of nobody first, then the oldest entries."""
+    filled(tmp_path)
+    sessions = store_path(tmp_path, "json").parent
+    (sessions / "nobody.jsonl").write_bytes(b"x" * 5_000)
+    total = sum(path.stat().st_size for path in sessions.iterdir())
+    most = total - 4_000
+    found = printed_json(call(*command(tmp_path, "--max-disk", str(most), "--high-water", str(most), "--prune-after", "90d", "--json")))
+    budget = found["results"][0]["diskBudget"]
+    assert budget == {
+        "totalBytesBefore": total,
+        "totalBytesAfter": total - 5_000,
+        "removedFiles": 1,
+        "removedEntries": 0,
+        "freedBytes": 5_000,
+        "maxBytes": most,
+        "highWaterBytes": most,
+        "overBudget": False,
+    }
+    words = command(tmp_path, "--max-disk", "10b", "--high-water", "10b", "--prune-after", "90d", "--active-key", key("old-0"), "--enforce")
+    done = call(*words)
+    assert "4 evict-budget" in done.stdout
+    assert "to come down to 10 B" in done.stdout
+    assert "evict nobody.jsonl (4.9 KB)" in done.stdout
+    assert "over budget   more than 10 B all the same" in done.stdout
+    assert set(content(tmp_path)) == {key("old-0")}
+
+
+def test_agents_are_looked_after_by_name_or_all_of_them(tmp_path: Path, call: Call) -> None:
+    filled(filled(tmp_path), agent="ops")
+    done = call(*command(tmp_path, "--enforce"))
+    assert "Other agents were left alone: ops. --all-agents looks after theirs, too." in done.stdout
+    assert (len(content(tmp_path)), len(content(tmp_path, agent="ops"))) == (3, 5)
+    store_path(tmp_path, "json").write_text('{"a": 1')
+    failed = call(*command(tmp_path, "--enforce", "--all-agents", "--json"))
+    found = json.loads(failed.stdout)
+    assert (failed.returncode, found["success"], [one["status"] for one in found["results"]]) == (3, False, ["failed", "maintained"])
+    assert len(failed.stderr.splitlines()) == 1
+    assert len(content(tmp_path, agent="ops")) == 3
+    assert call(*command(tmp_path, "--enforce", "--agent", "ops")).stdout.startswith(f"{store_path(tmp_path, 'json', agent='ops')}")
+
+
+def test_openclaws_own_database_is_left_to_openclaw(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call) -> None:
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    before = photo(state)
+    assert "OpenClaw maintains it itself" in one_line_error(call(*command(state, "--enforce")), 2)
+    assert photo(state) == before
+    filled(state, agent="ops")
+    done = call(*command(state, "--enforce", "--all-agents"))
+    assert (done.returncode, "skipped, is OpenClaw's own database" in done.stdout) == (0, True)
+    assert len(content(state, agent="ops")) == 3

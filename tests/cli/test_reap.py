@@ -1,0 +1,155 @@
+"""`sessionlab reap`: the sessions that cron runs left, once or for ever."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab.maintenance import reaper
+from tests.cli.in_process import Call, caller
+from tests.cli.made_states import KINDS, made_state, store_path
+from tests.cli.program import ROOT, one_line_error, printed_json
+from tests.cli.test_maintain import NOW_MS, content, entry
+from tests.cli.test_signals import stopped
+from tests.fixture_states import own_state, photo
+
+HOUR = 1 / 24
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    reaper.forget()
+    return caller(capsys)
+
+
+def cron(name: str, agent: str = "main") -> str:
+    return f"agent:{agent}:cron:job-1:run:{name}"
+
+
+def runs(agent: str = "main") -> dict[str, Any]:
+    """Return runs that are 23, 25 and 200 hours old, and their job, which is old."""
+    ages = {"fresh": 23, "expired": 25, "old": 200}
+    return {cron(name, agent): entry(hours * HOUR, name) for name, hours in ages.items()} | {f"agent:{agent}:cron:job-1": entry(99, "job")}
+
+
+def filled(state: Path, kind: str = "json", *, agent: str = "main", config: str = "") -> Path:
+    made_state(state, kind, runs(agent), agent=agent)
+    (store_path(state, kind, agent=agent).parent / "old.jsonl").write_text('{"type": "session"}\n')
+    if config:
+        (state / "openclaw.json").write_text(config)
+    return state
+
+
+def command(*words: str | Path) -> list[str | Path]:
+    return ["reap", *words, "--now-ms", str(NOW_MS)]
+
+
+def left(state: Path, kind: str = "json", agent: str = "main") -> set[str]:
+    return {name.rpartition(":")[2] for name in content(state, kind, agent=agent)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_runs_beyond_their_retention_go_and_come_back(tmp_path: Path, call: Call, kind: str) -> None:
+    """D.23, D.24: a dry run says which, and writes nothing."""
+    filled(tmp_path, kind)
+    before = photo(tmp_path)
+    told = call(*command(tmp_path, "--dry-run"))
+    assert (told.returncode, "would remove 2 cron runs" in told.stdout, "kept for 24 h" in told.stdout) == (0, True, True)
+    assert [line.split()[-1] for line in told.stdout.splitlines() if "prune-stale  2" in line] == [cron("expired"), cron("old")]
+    planned = printed_json(call(*command(tmp_path, "--dry-run", "--json")))["results"][0]
+    assert (planned["swept"], planned["wouldPrune"], [one["name"] for one in planned["files"]]) == (False, 2, ["old.jsonl"])
+    assert photo(tmp_path) == before
+    done = call(*command(tmp_path))
+    assert (done.returncode, done.stderr, "removed 2 cron runs" in done.stdout) == (0, "", True)
+    assert left(tmp_path, kind) == {"fresh", "job-1"}
+    undone = call("undo", *(tmp_path / ".sessionlab/runs").iterdir())
+    assert (undone.returncode, content(tmp_path, kind)) == (0, runs())
+
+
+RETENTIONS = {
+    "": {"fresh", "job-1"},
+    '{"cron": {"sessionRetention": "7d"}}': {"fresh", "expired", "job-1"},
+    '{"cron": {"sessionRetention": 1}}': {"job-1"},
+    '{"cron": {"sessionRetention": false}}': {"fresh", "expired", "old", "job-1"},
+}
+
+
+@pytest.mark.parametrize(("config", "kept"), RETENTIONS.items())
+def test_retention_is_the_configurations_unless_it_is_given(tmp_path: Path, call: Call, config: str, kept: set[str]) -> None:
+    """D.26."""
+    filled(tmp_path, config=config)
+    done = call(*command(tmp_path))
+    assert (done.returncode, left(tmp_path)) == (0, kept)
+    assert ("their retention is off" in done.stdout) == ("false" in config)
+    reaper.forget()
+    assert call(*command(tmp_path, "--retention", "off")).returncode == 0
+    assert left(tmp_path) == kept
+    assert call(*command(tmp_path, "--retention", "24", "--force")).returncode == 0
+    assert left(tmp_path) == kept & {"fresh", "job-1"}
+
+
+def test_every_agent_is_swept_and_one_that_fails_keeps_no_other_back(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call
+) -> None:
+    """D.27, D.28."""
+    state = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    for agent in ("ops", "research"):
+        filled(state, agent=agent)
+    store_path(state, "json", agent="ops").write_text('{"a": 1')
+    done = call(*command(state))
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "(agent main): skipped, is OpenClaw's own database" in done.stdout
+    assert left(state, agent="research") == {"fresh", "job-1"}
+    found = json.loads(call(*command(state, "--agent", "research", "--force", "--json")).stdout)
+    assert [(one["swept"], one["pruned"]) for one in found["results"]] == [(True, 0)]
+    assert "truncated" in one_line_error(call(*command(state, "--agent", "ops")), 3)
+
+
+def test_mistakes_are_named(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path)
+    assert "--retention: '1w' is not a duration" in one_line_error(call(*command(tmp_path, "--retention", "1w")), 2)
+    assert "--every '0': give one second or more" in one_line_error(call("reap", tmp_path, "--watch", "--every", "0"), 2)
+    assert "leave --dry-run and --now-ms out" in one_line_error(call("reap", tmp_path, "--watch", "--dry-run"), 2)
+    assert len(content(tmp_path)) == 4
+
+
+def test_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
+    """D.25: looks again by itself; Ctrl-C ends it at once, in one line."""
+    filled(tmp_path)
+    code, lines, seconds = stopped(
+        signal.SIGINT, "reap", tmp_path, "--watch", when=lambda: any((tmp_path / ".sessionlab/runs").glob("*/report.json")), tmp=tmp_path
+    )
+    assert (code, [line for line in lines if line]) == (130, ["sessionlab: interrupted"])
+    assert seconds < 5
+    assert left(tmp_path) == {"job-1"}
+
+
+def test_watch_says_what_it_does_and_what_goes_wrong_once(tmp_path: Path) -> None:
+    filled(tmp_path)
+    words = [sys.executable, "-m", "sessionlab", "reap", str(tmp_path), "--watch", "--every", "1s", "--force", "--json"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        line = json.loads(program.stdout.readline())
+        store = store_path(tmp_path, "json")
+        sound = store.read_bytes()
+        store.write_text('{"a": 1')
+        error = program.stderr.readline()
+        time.sleep(2.5)  # two further looks, which have nothing new to say
+        store.write_bytes(sound.replace(b'"agent:main:cron:job-1"', b'"agent:main:cron:job-1:run:new"'))
+        second = json.loads(program.stdout.readline())
+        program.send_signal(signal.SIGTERM)
+        rest, errors = program.communicate(timeout=30)
+    assert (line["schema_version"], line["agentId"], line["pruned"]) == (1, "main", 3)
+    assert error.startswith("sessionlab: ")
+    assert "truncated" in error
+    assert (second["pruned"], rest) == (1, "")
+    assert (program.returncode, errors.split("\n")) == (143, ["", "sessionlab: terminated", ""])
