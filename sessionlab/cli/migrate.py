@@ -159,9 +159,7 @@ def _run(asked: _Asked, *, as_json: bool) -> None:
                 )
             else:
                 target, others = _target(asked)
-                one = migrate_one(
-                    target, asked.to, now_ms=now_ms, set_aside=asked.set_aside, is_dry_run=asked.is_dry_run, on_progress=told
-                )
+                one = migrate_one(target, asked.to, now_ms=now_ms, set_aside=asked.set_aside, is_dry_run=asked.is_dry_run, on_progress=told)
                 summary = Summary(asked.to, (one,))
             if asked.is_rehearsal:
                 summary, rehearsals = _rehearsed(asked, summary, now_ms, told)
