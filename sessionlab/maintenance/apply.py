@@ -92,8 +92,11 @@ def apply_plan(
         reason = f"would remove all {plan.before.sessions} sessions of {location.path}"
         raise UsageError(f"the policy {reason}; if that is meant, allow an empty store by name")
     run = MaintenanceRun.create(plan, location, root=root, active_key=active_key)
-    with open_for_writing_at(location, durability="commit", timeout_ms=timeout_ms) as store:
-        return _Maintenance(plan, location, store, run).carry_out()
+    try:
+        with open_for_writing_at(location, durability="commit", timeout_ms=timeout_ms) as store:
+            return _Maintenance(plan, location, store, run).carry_out()
+    finally:
+        run.remove_if_idle()
 
 
 class Caretaker:

@@ -6,6 +6,7 @@ the store. Entries hold secrets: the folder is as private as the store (0700, it
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.decisions import Action, Why
 from sessionlab.maintenance.plan import FileAction, MaintenancePlan, Totals
 from sessionlab.maintenance.policy import Policy
-from sessionlab.runs import FILES, MANIFEST, PLAN, RUNS, Run, run_folders, run_name
+from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, RUNS, Run, run_folders, run_name
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
 from sessionlab.stores.location import StoreKind, StoreLocation
 
@@ -137,6 +138,15 @@ class MaintenanceRun(Run):
         """Write down a further plan of a run that goes on, as that of a store which is maintained with every save."""
         for name, records in ((MANIFEST, entry_records(plan)), (FILES, file_records(plan))):
             self.write(name, self.read(name) + _lines(records))
+
+    def remove_if_idle(self) -> None:
+        """Remove the folder of a run that came to nothing, as one that waited for the lock in vain: it has not even begun its archive."""
+        if (self.path / REMOVED).exists():
+            return
+        with contextlib.suppress(OSError):
+            for name in (PLAN, MANIFEST, FILES, EVENTS):  # without its plan it is no run any more, wherever this is stopped
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def archive(self, removed: Iterator[tuple[str, Entry]]) -> int:
         """Write down entries that are about to be removed, force them to disk, and return how many they are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessionlab.errors import UsageError
+from sessionlab.errors import StoreLockedError, UsageError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
@@ -171,6 +172,18 @@ def test_what_only_warns_or_would_empty_the_store_is_refused(tmp_path: Path) -> 
     assert (report.after_count, content(location)) == (0, {})
     undo(run)
     assert content(location) == mixed(young=0)
+
+
+@every_kind
+def test_run_that_waits_for_the_lock_in_vain_leaves_nothing(tmp_path: Path, kind: StoreType) -> None:
+    location = made(tmp_path, kind, mixed(), transcripts=("o0",))
+    plan = planned(location)
+    with open_for_writing(tmp_path) as store, store._locked(), ThreadPoolExecutor() as other:
+        waiting = other.submit(apply_plan, plan, location, root=tmp_path, timeout_ms=50)
+        assert isinstance(waiting.exception(timeout=30), StoreLockedError)
+    assert maintenance_runs(tmp_path) == []
+    assert list((tmp_path / ".sessionlab/runs").iterdir()) == []
+    assert content(location) == mixed()
 
 
 def test_archives_beyond_their_time_are_removed_for_good_and_told(tmp_path: Path) -> None:
