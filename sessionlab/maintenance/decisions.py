@@ -110,7 +110,7 @@ def _capped(decided: list[Decision], most: int, active_key: str | None) -> Itera
             yield one
         else:
             is_full = True
-            yield one._replace(action="cap-overflow")
+            yield Decision(one.key, one.session_id, one.updated_ms, "cap-overflow")
 
 
 def _latest_first(one: SessionSummary) -> float:

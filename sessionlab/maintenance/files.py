@@ -10,7 +10,9 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 from sessionlab import layout
 from sessionlab.entry import SessionSummary
@@ -25,6 +27,10 @@ class File:
     bytes: int
     written_ms: int
     session_id: str = ""
+
+
+OLDEST_FIRST: Final = attrgetter("written_ms", "name")
+"""Sorts files by when they were last written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class SessionFiles:
         """Return the live transcripts that none of these files' names are, oldest first."""
         names = set(referred)
         found = (file for files in self.transcripts.values() for file in files if file.name not in names)
-        return tuple(sorted(found, key=lambda file: (file.written_ms, file.name)))
+        return tuple(sorted(found, key=OLDEST_FIRST))
 
 
 def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
@@ -92,7 +98,7 @@ def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
     return SessionFiles(
         folder=folder,
         transcripts={session_id: tuple(sorted(files, key=lambda file: file.name)) for session_id, files in transcripts.items()},
-        archives=tuple(sorted(archives, key=lambda file: (file.written_ms, file.name))),
+        archives=tuple(sorted(archives, key=OLDEST_FIRST)),
         backups=tuple(sorted(backups, key=lambda file: file.name)),
         total_bytes=total,
     )

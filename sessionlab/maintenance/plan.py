@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sessionlab import layout
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.decisions import Decision, decide
-from sessionlab.maintenance.files import File, SessionFiles
+from sessionlab.maintenance.files import OLDEST_FIRST, File, SessionFiles
 from sessionlab.maintenance.policy import Policy
 
 FileAction = Literal["archive", "expire", "evict", "drop-backup"]
@@ -20,8 +21,7 @@ BACKUPS: int = 3
 """How many backups of `sessions.json` are kept (D.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileDecision:
+class FileDecision(NamedTuple):
     """What becomes of one file beside the store; `key` is the session that it belongs to, if one is removed with it."""
 
     name: str
@@ -165,7 +165,7 @@ def eviction_warning(
     summaries: Collection[SessionSummary], policy: Policy, *, now_ms: int, active_key: str | None
 ) -> EvictionWarning | None:
     """Return the warning that the active session would be pruned or is beyond the cap; `None` when it would not be (D.11, D.12)."""
-    active = next((one for one in summaries if one.key == active_key), None)
+    active = next((one for one in summaries if one.key == active_key), None) if active_key is not None else None
     if active is None:
         return None
     updated_ms = active.updated_ms
@@ -208,16 +208,15 @@ class _Draft:
         self.entries = entries
         self._by_key, self._files, self._sizes, self._before = by_key, files, sizes, before
         self._gone: dict[str, FileDecision] = {}
-        kept = [by_key[one.key] for one in entries if not one.is_removed]
-        self._referred: dict[str, int] = {}
-        for one in kept:
-            for name in self._names(one):
-                self._referred[name] = self._referred.get(name, 0) + 1
-        for decision in entries:
-            if decision.is_removed:
-                for file in files.of(by_key[decision.key]) if files.transcripts else ():
-                    if file.name not in self._referred:
-                        self._gone[file.name] = FileDecision(file.name, file.bytes, "archive", decision.key)
+        self._removed = [one.key for one in entries if one.is_removed]
+        self._freed = sum(map(sizes.of, self._removed))
+        # Most stores have one transcript for each session, so that this is asked of every one of them.
+        files_of = files.of if files.transcripts else _no_files
+        self._referred = Counter(file.name for one in entries if not one.is_removed for file in files_of(by_key[one.key]))
+        for key in self._removed:
+            for file in files_of(by_key[key]):
+                if file.name not in self._referred:
+                    self._gone[file.name] = FileDecision(file.name, file.bytes, "archive", key)
 
     def expire(self, policy: Policy, now_ms: int) -> None:
         """Remove archives that are too old (D.22), and backups beyond the newest three (D.4)."""
@@ -235,7 +234,7 @@ class _Draft:
         """Bring everything down to the high water: archives and transcripts of nobody first, then the oldest sessions (D.50)."""
         over = self.totals().bytes - high_water
         # What was archived a moment ago is among the orphans: nobody refers to it any more.
-        for file in sorted((*self._files.archives, *self._files.orphans(self._referred)), key=lambda file: (file.written_ms, file.name)):
+        for file in sorted((*self._files.archives, *self._files.orphans(self._referred)), key=OLDEST_FIRST):
             if over <= 0:
                 return
             before = self._gone.get(file.name)
@@ -251,20 +250,21 @@ class _Draft:
             if one.key == active_key:
                 self.entries[place] = one._replace(why="active session")
                 continue
-            self.entries[place] = one._replace(action="evict-budget", why="")
-            over -= self._sizes.of(one.key)
+            self.entries[place] = Decision(one.key, one.session_id, one.updated_ms, "evict-budget")
+            size = self._sizes.of(one.key)
+            self._removed.append(one.key)
+            self._freed += size
+            over -= size
             for file in self._released(one.key):
                 self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
                 over -= file.bytes
 
     def totals(self) -> Totals:
         """Return what there would be."""
-        removed = [one for one in self.entries if one.is_removed]
-        freed = sum(self._sizes.of(one.key) for one in removed)
         return replace(
             self._before,
-            sessions=self._before.sessions - len(removed),
-            store_bytes=max(self._before.store_bytes - freed, 0),
+            sessions=self._before.sessions - len(self._removed),
+            store_bytes=max(self._before.store_bytes - self._freed, 0),
             file_bytes=self._before.file_bytes - sum(one.bytes for one in self._gone.values() if one.action != "archive"),
         )
 
@@ -274,13 +274,12 @@ class _Draft:
 
     def _released(self, key: str) -> Iterator[File]:
         """Yield the transcripts of an entry that nobody else refers to, now that it goes."""
-        summary = self._by_key[key]
-        for name in self._names(summary):
-            self._referred[name] -= 1
-        for file in self._files.of(summary):
-            if not self._referred.get(file.name) and file.name not in self._gone:
+        own = self._files.of(self._by_key[key])
+        self._referred.subtract(file.name for file in own)
+        for file in own:
+            if not self._referred[file.name] and file.name not in self._gone:
                 yield file
 
-    def _names(self, one: SessionSummary) -> set[str]:
-        """Return the names of the transcripts that an entry refers to."""
-        return {file.name for file in self._files.of(one)} if self._files.transcripts else set()
+
+def _no_files(_one: SessionSummary) -> tuple[File, ...]:
+    return ()
