@@ -61,8 +61,9 @@ def command(
     PATH is a store, an agent's folder or a state folder, of which every agent is checked; nothing in it is written. Growth is that of the
     last period against what there was before it. A store does not remember its past: a session is new when it began in the period, by its
     entry's own time or else by the first line of its transcript. A chat that was started anew counts as new, and what was removed meanwhile
-    does not count at all, so the figure errs upwards. Its bytes are those of its entry and its transcripts. Where every session is new,
-    there is nothing to compare with: the answer is "unknown", which is no breach. What is exactly at a limit keeps it.
+    does not count at all, so the figure errs upwards. Its bytes are those of its entry and its transcripts. The answer is "unknown", which
+    is no breach, where every session is new, so that there is nothing to compare with, and where sessions of which nothing says when they
+    began would make the difference. What is exactly at a limit keeps it.
 
     Exit codes: 0 every limit is kept; 1 one is not; 2 usage; 3 a store cannot be read; 4 two stores disagree; 10 no store; of several the
     highest.

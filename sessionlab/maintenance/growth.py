@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
 
@@ -37,7 +38,7 @@ _HEADER_BYTES: Final = 1 << 16
 class Rate:
     """So many percent in a period; `text` is how it was written."""
 
-    percent: Decimal
+    percent: Fraction
     period_ms: int
     text: str
 
@@ -57,7 +58,7 @@ class GrowthLimits:
     growth: Rate | None = None
     store_bytes: int | None = None
     disk_bytes: int | None = None
-    stale_percent: Decimal | None = None
+    stale_percent: Fraction | None = None
     stale_after_ms: int = 30 * MS_PER_DAY
 
 
@@ -69,9 +70,10 @@ class Measured:
         agent_id: Whose.
         sessions: All of them.
         new: Those that began in the last period.
-        undated: Those updated in it of which nothing says when they began: they count as older.
+        undated: Those updated in it of which nothing says when they began: they are taken for older.
         bytes: Of the sessions' entries, and of the transcript files that they refer to.
         new_bytes: The same of the new ones.
+        undated_bytes: The same of the undated ones.
         store_bytes: Of the store's own files.
         disk_bytes: Of those and of all files beside them.
         active: Sessions that are not archived.
@@ -84,6 +86,7 @@ class Measured:
     undated: int
     bytes: int
     new_bytes: int
+    undated_bytes: int
     store_bytes: int
     disk_bytes: int
     active: int
@@ -119,10 +122,10 @@ def parse_rate(text: str) -> Rate:
         raise UsageError(wanted) from error
     if not period_ms:
         raise UsageError(wanted)
-    return Rate(Decimal(match[1]), period_ms, f"{match[1]}%/{word}")
+    return Rate(Fraction(match[1]), period_ms, f"{match[1]}%/{word}")
 
 
-def parse_percent(text: str) -> Decimal:
+def parse_percent(text: str) -> Fraction:
     """Read a part of a hundred, such as `50%` or `50`.
 
     Raises:
@@ -131,7 +134,7 @@ def parse_percent(text: str) -> Decimal:
     match = _PERCENT.fullmatch(text) if len(text) <= _MAX_TEXT else None
     if match is None:
         raise UsageError(f"{text[:_MAX_TEXT]!r} is no percentage; write one such as 50%")
-    return Decimal(match[1])
+    return Fraction(match[1])
 
 
 def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int) -> Measured:
@@ -184,15 +187,18 @@ def measure(
     """
     since_ms = now_ms - limits.growth.period_ms if limits.growth is not None else now_ms
     oldest_ms = now_ms - limits.stale_after_ms
-    sessions = new = undated = size = new_size = active = stale = 0
+    sessions = new = undated = total = new_bytes = undated_bytes = active = stale = 0
     for one in summaries:
         sessions += 1
-        size += sizes.get(one.key, 0)
+        size = sizes.get(one.key, 0)
+        total += size
         moment = began_ms.get(one.key, since_ms - 1)
-        undated += moment is None
-        if moment is not None and moment >= since_ms:
+        if moment is None:
+            undated += 1
+            undated_bytes += size
+        elif moment >= since_ms:
             new += 1
-            new_size += sizes.get(one.key, 0)
+            new_bytes += size
         active += not one.archived
         stale += not one.archived and one.updated_ms is not None and one.updated_ms < oldest_ms
     return Measured(
@@ -200,8 +206,9 @@ def measure(
         sessions=sessions,
         new=new,
         undated=undated,
-        bytes=size,
-        new_bytes=new_size,
+        bytes=total,
+        new_bytes=new_bytes,
+        undated_bytes=undated_bytes,
         store_bytes=store_bytes,
         disk_bytes=store_bytes + file_bytes,
         active=active,
@@ -220,34 +227,37 @@ def judge(found: Measured, limits: GrowthLimits) -> tuple[Finding, ...]:
             detail = f"{what}: {format_count(size)} bytes; allowed are {format_count(most)}"
             findings.append(_finding(found, name, format_bytes(most), format_bytes(size), detail, is_breach=size > most))
     if limits.stale_percent is not None:
-        part = Decimal(100 * found.stale) / found.active if found.active else Decimal(0)
+        part = Fraction(100 * found.stale, found.active or 1)
         days = f"{Decimal(limits.stale_after_ms) / MS_PER_DAY:f}"
         detail = f"{format_count(found.stale)} of {format_count(found.active)} sessions were not updated for more than {days} days"
-        is_breach = 100 * found.stale > limits.stale_percent * found.active
-        findings.append(_finding(found, "max-stale", f"{limits.stale_percent:f}%", _percent(part), detail, is_breach=is_breach))
+        allowed = _percent(limits.stale_percent)
+        findings.append(_finding(found, "max-stale", allowed, _percent(part), detail, is_breach=part > limits.stale_percent))
     return tuple(findings)
 
 
 def _judged_growth(found: Measured, rate: Rate) -> Finding:
-    before, before_bytes = found.sessions - found.new, found.bytes - found.new_bytes
+    sessions = _growth(found.new, found.sessions)
+    size = _growth(found.new_bytes, found.bytes)
     detail = f"{format_count(found.new)} of {format_count(found.sessions)} sessions began in the period"
     detail += f", with {format_bytes(found.new_bytes)} of {format_bytes(found.bytes)}"
+    verdict: Verdict = "ok"
+    if sessions is None:
+        verdict, detail = "unknown", f"{detail}: there is nothing before it to compare with"
+    elif max(sessions, size or sessions) > rate.percent:
+        verdict = "breach"
     if found.undated:
-        detail += f"; of {format_count(found.undated)} nothing says when they began, and they count as older"
-    if found.new and not before:
-        return Finding(
-            agent_id=found.agent_id,
-            limit="max-growth",
-            allowed=rate.text,
-            found="not known",
-            verdict="unknown",
-            detail=f"{detail}: there is nothing before it to compare with",
-        )
-    sessions = Decimal(100 * found.new) / before if before else Decimal(0)
-    size = Decimal(100 * found.new_bytes) / before_bytes if before_bytes else Decimal(0)
-    is_breach = 100 * found.new > rate.percent * before or (before_bytes > 0 and 100 * found.new_bytes > rate.percent * before_bytes)
-    shown = f"+{_percent(sessions)} sessions, +{_percent(size)} bytes"
-    return _finding(found, "max-growth", rate.text, shown, detail, is_breach=is_breach)
+        detail += f"; of {format_count(found.undated)} nothing says when they began: taken for older"
+        most = _growth(found.new + found.undated, found.sessions), _growth(found.new_bytes + found.undated_bytes, found.bytes)
+        if verdict == "ok" and (most[0] is None or max(most[0], most[1] or most[0]) > rate.percent):
+            verdict, detail = "unknown", f"{detail}, but were they new, it would be too much"
+    shown = "not known" if sessions is None else f"+{_percent(sessions)} sessions, +{_percent(size or Fraction())} bytes"
+    return Finding(agent_id=found.agent_id, limit="max-growth", allowed=rate.text, found=shown, verdict=verdict, detail=detail)
+
+
+def _growth(new: int, total: int) -> Fraction | None:
+    """Return by how many percent something has grown; `None` when there was nothing before."""
+    before = total - new
+    return Fraction(100 * new, before) if before else None if new else Fraction()
 
 
 def _finding(found: Measured, limit: str, allowed: str, shown: str, detail: str, *, is_breach: bool) -> Finding:
@@ -255,8 +265,9 @@ def _finding(found: Measured, limit: str, allowed: str, shown: str, detail: str,
     return Finding(agent_id=found.agent_id, limit=limit, allowed=allowed, found=shown, verdict=verdict, detail=detail)
 
 
-def _percent(value: Decimal) -> str:
-    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP).normalize():f}%"
+def _percent(value: Fraction) -> str:
+    hundredths = Decimal(value.numerator * 100) / value.denominator
+    return f"{(hundredths.to_integral_value(ROUND_HALF_UP) / 100).normalize():f}%"
 
 
 class _Header(msgspec.Struct):

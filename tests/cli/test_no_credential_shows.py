@@ -173,3 +173,25 @@ def test_no_credential_shows_in_the_audit_notebook_or_its_page(
         assert words in page
     assert [path.name for path in (said / "refused").iterdir()] == ["03_migration_audit.ipynb"]
     assert leaks(files_below(said, state / ".sessionlab")) == []
+
+
+def test_no_credential_shows_when_a_store_is_kept_in_bounds(state: Path, said: Path, call: Call) -> None:
+    """But in the archive of what was removed, which is as private as the store."""
+    assert call("maintain", state, "--enforce", "--max-entries", "2") == 3
+    assert call("reap", state) == 3
+    assert call("check-growth", state, "--max-growth", "1%/day", "--junit", said / "a.xml", "--summary", said / "a.md") == 3
+    written_store(state / "agents/main/sessions/sessions.json", entries(), {})
+    assert call("maintain", state, "--max-entries", "2", "--fix-missing", "--active-key", "agent:main:telegram:direct:1") == 0
+    assert call("maintain", state, "--enforce", "--max-entries", "2", twice=False) == 0
+    run = the_run(state, "maintain")
+    with open_for_writing(state) as store:
+        store.put("agent:main:telegram:direct:0", full_entry(9, updated_ms=NOW_MS))
+    assert call("undo", run) == 1
+    assert call("rollback", run) == 2
+    assert call("check-growth", state, "--max-growth", "1%/day", "--max-store", "1b", "--junit", said / "b.xml") == 1
+    (state / "agents/main/sessions/session-0.jsonl").unlink(missing_ok=True)
+    archive = run / "removed.jsonl"
+    assert len(leaks([("the archive", archive.read_bytes())])) == len(CREDENTIALS)
+    assert archive.stat().st_mode & 0o777 == 0o600
+    archive.unlink()
+    assert leaks(files_below(said, state / ".sessionlab")) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,15 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 
 
 def test_percentage_is_taken_with_or_without_its_sign() -> None:
-    assert [parse_percent(text) for text in ("50%", " 12.5 % ", "0")] == [50, Decimal("12.5"), 0]
+    assert [parse_percent(text) for text in ("50%", " 12.5 % ", "0")] == [50, Fraction(25, 2), 0]
     for text in ("half", "-1%", "50%%", "5" * 99):
         with pytest.raises(UsageError, match="is no percentage"):
             parse_percent(text)
 
 
 def measured(**figures: int) -> Measured:
-    zero = dict.fromkeys(("sessions", "new", "undated", "bytes", "new_bytes", "store_bytes", "disk_bytes", "active", "stale"), 0)
-    return Measured(agent_id="main", **(zero | figures))
+    names = [name for name in Measured.__slots__ if name != "agent_id"]
+    return Measured(agent_id="main", **(dict.fromkeys(names, 0) | figures))
 
 
 def verdict(found: Measured, **limits: Any) -> Finding:
@@ -72,6 +72,11 @@ WEEKLY = parse_rate("20%/week")
         ({"sessions": 10, "new": 1, "bytes": 120, "new_bytes": 20}, "ok", "+11.11% sessions, +20% bytes"),
         ({"sessions": 10, "new": 1, "bytes": 121, "new_bytes": 21}, "breach", "+11.11% sessions, +21% bytes"),
         ({"sessions": 3, "new": 3}, "unknown", "not known"),
+        ({"sessions": 120, "new": 19, "undated": 1}, "ok", "+18.81% sessions, +0% bytes"),
+        ({"sessions": 120, "new": 19, "undated": 2}, "unknown", "+18.81% sessions, +0% bytes"),
+        ({"sessions": 120, "undated": 1, "bytes": 120, "undated_bytes": 21}, "unknown", "+0% sessions, +0% bytes"),
+        ({"sessions": 120, "new": 21, "undated": 99}, "breach", "+21.21% sessions, +0% bytes"),
+        ({"sessions": 4, "undated": 4}, "unknown", "+0% sessions, +0% bytes"),
         ({}, "ok", "+0% sessions, +0% bytes"),
     ],
 )
@@ -88,11 +93,11 @@ def test_sizes_may_be_what_is_allowed_and_no_more(size: int, expected: str) -> N
 
 @pytest.mark.parametrize(("stale", "active", "expected"), [(1, 3, "ok"), (2, 4, "ok"), (3, 5, "breach"), (0, 0, "ok")])
 def test_stale_part_may_be_what_is_allowed_and_no_more(stale: int, active: int, expected: str) -> None:
-    assert verdict(measured(stale=stale, active=active), stale_percent=Decimal(50)).verdict == expected
+    assert verdict(measured(stale=stale, active=active), stale_percent=Fraction(50)).verdict == expected
 
 
 def test_every_limit_has_its_finding_in_a_fixed_order() -> None:
-    limits = GrowthLimits(growth=WEEKLY, store_bytes=1, disk_bytes=1, stale_percent=Decimal(1))
+    limits = GrowthLimits(growth=WEEKLY, store_bytes=1, disk_bytes=1, stale_percent=Fraction(1))
     assert [one.limit for one in judge(measured(), limits)] == ["max-growth", "max-store", "max-disk", "max-stale"]
     assert judge(measured(), GrowthLimits()) == ()
 
@@ -112,11 +117,12 @@ def test_boundaries_of_age_and_period() -> None:
         GrowthLimits(growth=WEEKLY),
         now_ms=NOW_MS,
         began_ms={"fresh": NOW_MS - week, "at": NOW_MS - week - 1, "silent": None},
-        sizes={"fresh": 10, "at": 100, "over": 1000},
+        sizes={"fresh": 10, "at": 100, "over": 1000, "silent": 7},
         store_bytes=5_000,
         file_bytes=700,
     )
-    assert (found.sessions, found.new, found.undated, found.bytes, found.new_bytes) == (5, 1, 1, 1110, 10)
+    assert (found.sessions, found.new, found.undated) == (5, 1, 1)
+    assert (found.bytes, found.new_bytes, found.undated_bytes) == (1117, 10, 7)
     assert (found.active, found.stale, found.store_bytes, found.disk_bytes) == (4, 1, 5_000, 5_700)
 
 
