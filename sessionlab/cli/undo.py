@@ -49,7 +49,7 @@ def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
         echo_json(_facts(folder, location, report, lost))
     else:
         _echo(folder, head, location, report, lost)
-    code = 3 if lost else 1 if report.newer or report.occupied or report.gone else 0
+    code = 3 if lost else 0 if _is_whole(report) else 1
     if code:
         raise click.exceptions.Exit(code)
 
@@ -79,8 +79,13 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
     return location
 
 
+def _is_whole(report: UndoReport) -> bool:
+    """Say whether everything that the maintenance removed is there again."""
+    return not (report.newer or report.unstorable or report.occupied or report.gone)
+
+
 def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> None:
-    is_whole = not (report.newer or report.occupied or report.gone)
+    is_whole = _is_whole(report)
     click.echo(f"{counted(report.restored, 'session')} restored" + ("" if is_whole else "; not everything came back"))
     occupied = [name for name in report.occupied if name not in lost]
     removed_for_good = f"{counted(report.gone, 'file')} ({format_bytes(report.gone_bytes)}) removed for good by the maintenance"
@@ -97,6 +102,8 @@ def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: Undo
     _echo_list(
         "newer", [shown_key(key) for key in report.newer], "another entry has this key by now; what was removed is in the run's folder"
     )
+    why = "no store takes this entry, which has no session id or may not be stored for another reason; it is still in the run's folder"
+    _echo_list("unstorable", [shown_key(key) for key in report.unstorable], why)
     _echo_list("occupied", occupied, "another file has this name by now; the old one keeps the name that it was archived under")
     _echo_list("lost", lost, "is not among the archived transcripts any more")
 
@@ -110,12 +117,13 @@ def _echo_list(word: str, names: list[str] | tuple[str, ...], why: str) -> None:
 
 def _facts(run: MaintenanceRun, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "success": not (report.newer or report.occupied or report.gone),
+        "success": _is_whole(report),
         "runDir": str(run.path),
         "storePath": str(location.path),
         "agentId": location.agent_id,
         "restored": report.restored,
         "newer": list(report.newer),
+        "unstorable": list(report.unstorable),
         "unmarked": report.unmarked,
         "renamedFiles": report.renamed,
         "occupied": [name for name in report.occupied if name not in lost],

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from sessionlab import keys
+from sessionlab.entry import Entry, encode
+from sessionlab.errors import InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
 from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import fsync_folder, refused
@@ -23,6 +25,8 @@ class UndoReport(msgspec.Struct, frozen=True, kw_only=True):
         run_id: Of the maintenance.
         restored: Entries that are in the store again.
         newer: Keys under which there is another entry by now; what was removed is still in the run's folder.
+        unstorable: Keys of entries that no store takes, as another program may have written them (without a session id); they are still
+            there, too.
         unmarked: Entries that are not marked as archived any more.
         renamed: Transcripts that have their name back.
         occupied: Transcripts whose name another file has by now, or that are gone from the archive.
@@ -33,6 +37,7 @@ class UndoReport(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     restored: int
     newer: tuple[str, ...]
+    unstorable: tuple[str, ...]
     unmarked: int
     renamed: int
     occupied: tuple[str, ...]
@@ -59,15 +64,19 @@ def undo(run: MaintenanceRun, location: StoreLocation | None = None, *, timeout_
     marked = {one.key: one.updated_ms for one in run.entries() if one.action == "archive"}
     restored: list[str] = []
     newer: list[str] = []
+    unstorable: list[str] = []
     unmarked = 0
 
     def bring_back(draft: Snapshot) -> None:
         nonlocal unmarked
         taken = {keys.normalise(key) for key in draft}
         for key, entry in removed.items():
-            if keys.normalise(key) not in taken:
+            if keys.normalise(key) not in taken and _is_storable(key, entry):
                 draft[key] = entry
+                taken.add(keys.normalise(key))  # of several spellings, which all went, the newest comes first
                 restored.append(key)
+            elif keys.normalise(key) not in taken:
+                unstorable.append(key)
             elif draft.get(key) != entry:
                 newer.append(key)
         for key, updated_ms in marked.items():
@@ -84,12 +93,21 @@ def undo(run: MaintenanceRun, location: StoreLocation | None = None, *, timeout_
         run_id=head.run_id,
         restored=len(restored),
         newer=tuple(newer),
+        unstorable=tuple(unstorable),
         unmarked=unmarked,
         renamed=renamed,
         occupied=tuple(occupied),
         gone=len(files),
         gone_bytes=sum(one.bytes for one in files),
     )
+
+
+def _is_storable(key: str, entry: Entry) -> bool:
+    try:
+        encode(key, entry)
+    except InvalidEntryError:
+        return False
+    return keys.refusal(keys.normalise(key)) is None
 
 
 def _renamed_back(run: MaintenanceRun, folder: Path) -> tuple[int, list[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from sessionlab.stores import open_for_writing
 from tests.cli.in_process import Call, caller
-from tests.cli.made_states import KINDS, store_path
+from tests.cli.made_states import KINDS, made_state, store_path
 from tests.cli.program import one_line_error, printed_json
 from tests.cli.test_maintain import command, content, entry, filled, key
 from tests.fixture_states import photo
@@ -131,6 +131,28 @@ def test_each_kind_of_run_names_its_own_way_back(tmp_path: Path, call: Call) -> 
     for place in ((migration,), (migration.name, "--state-dir", tmp_path)):
         assert "is a run of migrate, not a maintenance; 'sessionlab rollback' is its way back" in one_line_error(call("undo", *place), 2)
     assert call("audit", migration).returncode == 0
+
+
+def test_entry_that_no_store_takes_keeps_no_other_back(tmp_path: Path, call: Call) -> None:
+    """As another program may have written it: without a session id."""
+    strange = {key("strange"): {"updatedAt": 1}, key("Old:Spelling"): entry(50, "spelling")}
+    made_state(tmp_path, "json", strange | {key("young"): entry(1, "young")})
+    run = Path(printed_json(call(*command(tmp_path, "--enforce", "--json")))["results"][0]["run"]["runDir"])
+    assert set(content(tmp_path)) == {key("young")}
+    done = call("undo", run)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "1 session restored; not everything came back")
+    assert f"  unstorable    {key('strange')}: no store takes this entry" in done.stdout
+    assert set(content(tmp_path)) == {key("young"), key("old:spelling")}
+
+
+def test_of_several_spellings_of_a_key_the_newest_comes_back_and_the_others_are_named(tmp_path: Path, call: Call) -> None:
+    """To whoever writes they are one session; what is not in the store again is still in the run's folder."""
+    made_state(tmp_path, "json", {key("Twin"): entry(50, "older"), key("twin"): entry(40, "newer"), key("young"): entry(1, "young")})
+    run = Path(printed_json(call(*command(tmp_path, "--enforce", "--json")))["results"][0]["run"]["runDir"])
+    done = json.loads(call("undo", run, "--json").stdout)
+    assert (done["success"], done["restored"], done["newer"]) == (False, 1, [key("Twin")])
+    assert content(tmp_path) == {key("young"): entry(1, "young"), key("twin"): entry(40, "newer")}
+    assert "older" in (run / "removed.jsonl").read_text()
 
 
 def test_damaged_run_is_an_error_of_its_own(tmp_path: Path, call: Call) -> None:
