@@ -182,11 +182,8 @@ class Scene:
         is_moved = kind == self.trip.new
         assert is_moved or not acknowledged, "acknowledged, and not moved"
         assert is_moved or not self._is_moved, "was moved before the accident, and is not after it"
-        if (
-            found == self.old[0]
-            and not is_moved
-            and not any(event.act.startswith("introduce") for run in runs(state) for event in run.events())
-        ):
+        is_introduced = any(event.act.startswith("introduce") for run in runs(state) for event in run.events())
+        if not (is_moved or is_introduced or self.trip.is_busy):  # who writes, changes more than a session's bytes
             assert bytes_of(place(state, self.trip.old)) == self._bytes, f"the {kind} store counts, and its bytes have changed"
         return "new" if is_moved else "old"
 
