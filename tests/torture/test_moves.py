@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sessionlab.errors import SplitStoreError
-from sessionlab.settings import StoreType
 from tests.conftest import system_program
 from tests.torture import tracing
 from tests.torture.broken_moves import prelude
@@ -31,9 +30,9 @@ DIRECTORY_TO_JSON, DIRECTORY_TO_SQLITE = Trip("directory", "json"), Trip("direct
 @pytest.mark.usefixtures("strace")
 def test_move_that_is_killed_is_finished_or_made_again(trip: Trip, tmp_path: Path) -> None:
     """T1, B.29, C.31, C.33, C.46: one store counts and holds what it held; the same command again ends with everything in its place."""
-    tally = kill_move(trip, tmp_path, sample=3)
+    tally = kill_move(trip, tmp_path, sample=2)
     assert tally.failures == []
-    assert sum(tally.counts.values()) == 3
+    assert sum(tally.counts.values()) == 2
 
 
 @pytest.mark.usefixtures("strace")
@@ -49,9 +48,9 @@ def test_next_run_may_be_killed_as_well(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("strace")
 def test_call_that_fails_is_an_error_and_the_old_store_or_the_new_one(trip: Trip, tmp_path: Path) -> None:
     """T3, B.29: and the same command again ends with everything in its place."""
-    tally = fail_move(trip, tmp_path, sample=4)
+    tally = fail_move(trip, tmp_path, sample=3)
     assert tally.failures == []
-    assert sum(tally.counts.values()) == 4
+    assert sum(tally.counts.values()) == 3
 
 
 def test_disk_that_fills_up_keeps_the_old_store_until_there_is_room(tmp_path: Path) -> None:
@@ -72,10 +71,9 @@ def test_store_that_is_written_and_read_all_the_time_is_moved_and_loses_nothing(
     assert counts["readings"] > 0
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "directory"])
-def test_what_openclaw_writes_meanwhile_is_moved(kind: StoreType, tmp_path: Path) -> None:
+def test_what_openclaw_writes_meanwhile_is_moved(tmp_path: Path) -> None:
     """T5, D.38: under its own lock, while the move waits."""
-    counts, failures = move_among_writers(tmp_path, kinds=("json", kind), writers=1, with_openclaw=True)
+    counts, failures = move_among_writers(tmp_path, kinds=("json", "sqlite"), writers=1, with_openclaw=True)
     assert failures == []
     assert counts["moves"] == 1
 
