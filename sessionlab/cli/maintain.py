@@ -18,6 +18,7 @@ from sessionlab import keys
 from sessionlab.cli.asked import asked_place, end_with, on_one_line, path_argument
 from sessionlab.cli.careful import echo_warnings
 from sessionlab.cli.maintaining import (
+    Watched,
     echo_plan,
     echo_report,
     has_work,
@@ -203,7 +204,12 @@ def _maintained(location: StoreLocation, asked: _Asked, *, is_only: bool) -> _Wa
     if would_empty(plan) and not asked.allow_empty:
         number = counted(plan.before.sessions, "session")
         raise UsageError(f"{location.path}: this would remove all of its {number}; if that is meant, add --allow-empty")
-    report = apply_plan(plan, location, root=root, active_key=asked.active_key, allow_empty=asked.allow_empty)
+    watched = Watched(root, location)
+    try:
+        report = apply_plan(plan, location, root=root, active_key=asked.active_key, allow_empty=asked.allow_empty)
+    except BaseException:
+        watched.tell()
+        raise
     return _Way(location, plan, report, root / RUNS / report.run_id, totals_of(location))
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessionlab.maintenance.decisions import Decision
     from sessionlab.maintenance.plan import EvictionWarning, FileAction, MaintenancePlan, Totals
     from sessionlab.maintenance.policy import Policy
+    from sessionlab.maintenance.run_folder import MaintenanceRun
     from sessionlab.stores.location import StoreLocation
 
 WARNING: Final = "session maintenance would evict active session; skipping enforcement"
@@ -183,6 +184,27 @@ def echo_report(report: MaintenanceReport, run_dir: Path) -> None:
         ]
     )
     click.echo(f"To undo: {way_back(run_dir)}")
+
+
+class Watched:
+    """Runs of one store that begin while something is done: where that fails on its way, the way back of what was done is still said."""
+
+    def __init__(self, root: Path, location: StoreLocation) -> None:
+        """Look at the runs that there are."""
+        self._root, self._path = root, str(location.path)
+        self._known = {run.path for run in self._runs()}
+
+    def tell(self) -> None:
+        """Say on stderr how to undo what began since."""
+        for run in self._runs():
+            if run.path not in self._known and run.head().store_path == self._path:
+                where = "after its end" if run.has_ended() else "on its way"
+                click.echo(f"sessionlab: stopped {where}; what was removed by then comes back with: {way_back(run.path)}", err=True)
+
+    def _runs(self) -> list[MaintenanceRun]:
+        from sessionlab.maintenance.run_folder import maintenance_runs
+
+        return maintenance_runs(self._root)
 
 
 def way_back(run_dir: Path) -> str:

@@ -15,7 +15,7 @@ import click
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
 from sessionlab.cli.calling import as_called
 from sessionlab.cli.maintain import OPENCLAW_ONLY
-from sessionlab.cli.maintaining import duration, echo_plan, echo_report, plan_facts, report_facts, root_folder, way_back
+from sessionlab.cli.maintaining import Watched, duration, echo_plan, echo_report, plan_facts, report_facts, root_folder, way_back
 from sessionlab.cli.moving import counted
 from sessionlab.cli.output import JSON_SCHEMA_VERSION, agent_option, command_line, echo_json, json_option, now_option, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
@@ -145,7 +145,14 @@ def _swept(location: StoreLocation, asked: _Asked, now_ms: int) -> _Way:
         return _Way(location, skipped="cron runs are kept for good: their retention is off")
     if asked.is_dry_run:
         return _Way(location, retention_ms, plan=plan_sweep(location, retention_ms=retention_ms, now_ms=now_ms))
-    sweep = reap(location, retention_ms=retention_ms, now_ms=now_ms, root=root, force=asked.force)
+    watched = Watched(root, location)
+    try:
+        sweep = reap(location, retention_ms=retention_ms, now_ms=now_ms, root=root, force=asked.force)
+    except KeyboardInterrupt:
+        watched.tell()
+        raise
+    if sweep.error is not None:
+        watched.tell()
     return _Way(location, retention_ms, sweep=sweep, error=sweep.error)
 
 

@@ -7,8 +7,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from sessionlab.cli import _run
+from sessionlab.errors import UnwritableError
+from sessionlab.maintenance import reaper
+from sessionlab.maintenance.apply import Caretaker
 from sessionlab.stores import open_store
 from sessionlab.units import MS_PER_DAY
 from tests.cli.in_process import Call, caller
@@ -64,7 +69,7 @@ def actions(result: dict[str, Any]) -> dict[str, str]:
 
 @every_kind
 def test_without_being_told_to_enforce_it_only_says_what_would_go(tmp_path: Path, call: Call, kind: str) -> None:
-    """D.10, D.51: in warn mode, and as a dry run, nothing at all is written."""
+    """D.10, D.16, D.51: in warn mode, and as a dry run, nothing at all is written."""
     filled(tmp_path, kind)
     before = photo(tmp_path)
     told = call(*command(tmp_path, "--max-entries", "2"))
@@ -274,6 +279,39 @@ def test_agents_are_looked_after_by_name_or_all_of_them(tmp_path: Path, call: Ca
     assert len(failed.stderr.splitlines()) == 1
     assert len(content(tmp_path, agent="ops")) == 3
     assert call(*command(tmp_path, "--enforce", "--agent", "ops")).stdout.startswith(f"{store_path(tmp_path, 'json', agent='ops')}")
+
+
+@pytest.mark.parametrize("words", [("maintain", "--enforce"), ("reap",)])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UnwritableError(Path("x.jsonl"), "no room")])
+def test_what_is_stopped_on_its_way_says_how_to_go_back(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    error: BaseException,
+) -> None:
+    """When the entries are gone, and their transcripts not yet renamed."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    reaper.forget()
+    filled(tmp_path)
+    made_state(tmp_path, "json", mixed() | {key("cron:job:run:1"): entry(50, "cron")})
+    (store_path(tmp_path, "json").parent / "cron.jsonl").write_text('{"type": "session"}\n')
+    entries = content(tmp_path)
+    monkeypatch.setattr(Caretaker, "look_after", fail)
+    capsys.readouterr()
+    try:
+        code = _run([*words, str(tmp_path), "--now-ms", str(NOW_MS)])
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    told = capsys.readouterr()
+    assert code == getattr(error, "exit_code", 130)
+    assert len(content(tmp_path)) < len(entries)
+    way_back = next(line for line in told.err.splitlines() if "stopped on its way" in line).partition("comes back with: ")[2]
+    assert _run(shlex.split(way_back)[1:]) == 0
+    assert content(tmp_path) == entries
 
 
 def test_openclaws_own_database_is_left_to_openclaw(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call) -> None:
