@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sessionlab.cli.asked import on_one_line
-from sessionlab.cli.maintaining import root_folder
 from sessionlab.cli.moving import asked_maintenance, counted, echo_facts, shown_key
 from sessionlab.cli.output import echo_json, json_option, state_dir_option
 from sessionlab.errors import NoStoreError, UsageError
@@ -46,7 +45,7 @@ def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
     report = undo(folder, location)
     lost = tuple(name for name in report.occupied if not os.path.lexists(location.sessions_dir / name))
     if as_json:
-        echo_json(_facts(folder, location, report, lost))
+        echo_json(_facts(folder, head, location, report, lost))
     else:
         _echo(folder, head, location, report, lost)
     code = 3 if lost else 0 if _is_whole(report) else 1
@@ -59,7 +58,7 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
 
     Raises:
         NoStoreError: It is gone.
-        UsageError: The run lies elsewhere than the store's own runs: in a copy of the state folder, whose original is not to be touched.
+        UsageError: The run lies elsewhere than where it was made: in a copy of the state folder, whose original is not to be touched.
         StoreError: It cannot be read, or two stores both hold sessions.
     """
     from sessionlab.migration.places import named_store
@@ -71,11 +70,9 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
     except NoStoreError as error:
         raise NoStoreError(error.path, error.reason, advice="put the store back where the maintenance found it") from error
     refuse_split(location)
-    runs = root_folder(location) / RUNS
-    if not (runs / run.path.name).exists() or not (runs / run.path.name).samefile(run.path):
-        raise UsageError(
-            f"{run.path}: is about {location.path}, whose runs lie in {runs}; move the run's folder there, if that one is meant"
-        )
+    own = Path(head.root) / RUNS / head.run_id
+    if not own.exists() or not own.samefile(run.path):
+        raise UsageError(f"{run.path}: is a copy of the run {own} of {location.path}; undo that one, if that store is meant")
     return location
 
 
@@ -115,12 +112,12 @@ def _echo_list(word: str, names: list[str] | tuple[str, ...], why: str) -> None:
         click.echo(f"  {'':<12}  and {format_count(len(names) - _SHOWN)} more; all of them are in --json")
 
 
-def _facts(run: MaintenanceRun, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> dict[str, Any]:
+def _facts(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> dict[str, Any]:
     return {
         "success": _is_whole(report),
         "runDir": str(run.path),
         "storePath": str(location.path),
-        "agentId": location.agent_id,
+        "agentId": head.agent_id,
         "restored": report.restored,
         "newer": list(report.newer),
         "unstorable": list(report.unstorable),

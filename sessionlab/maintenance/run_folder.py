@@ -37,6 +37,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         agent_id: Whose sessions.
         created_ms: The plan's clock, epoch ms; part of the names that archived transcripts get.
         kind: Of the store.
+        root: The folder that the run's own was made in, below `.sessionlab/runs`, absolute: a copy of it elsewhere is not this store's.
         store_path: Absolute.
         sessions_dir: The folder beside whose files it looked after, absolute.
         policy: The rules.
@@ -49,6 +50,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     operation: Literal["maintain"] = OPERATION
     agent_id: str
     created_ms: int
+    root: str
     kind: StoreKind
     store_path: str
     sessions_dir: str
@@ -105,6 +107,7 @@ class MaintenanceRun(Run):
             run_id=run_id,
             agent_id=location.agent_id,
             created_ms=plan.now_ms,
+            root=str(root.absolute()),
             kind=location.kind,
             store_path=str(location.path),
             sessions_dir=str(location.sessions_dir),

@@ -113,10 +113,22 @@ def test_copy_of_a_state_folder_does_not_touch_the_original(tmp_path: Path, call
     run = maintained(call, tmp_path / "state")
     shutil.copytree(tmp_path / "state", tmp_path / "copy")
     before = photo(tmp_path)
-    assert "whose runs lie in" in one_line_error(call("undo", tmp_path / "copy" / RUNS / run.name), 2)
+    assert "is a copy of the run" in one_line_error(call("undo", tmp_path / "copy" / RUNS / run.name), 2)
     assert photo(tmp_path) == before
     shutil.rmtree(tmp_path / "state")
     assert "put the store back" in one_line_error(call("undo", tmp_path / "copy" / RUNS / run.name), 10)
+
+
+def test_store_that_the_configuration_keeps_elsewhere_gets_its_sessions_back(tmp_path: Path, call: Call) -> None:
+    made_state(tmp_path / "files", "json", {key("old", "ops"): entry(50, "old"), key("young", "ops"): entry(1, "young")}, agent="ops")
+    (tmp_path / "state/agents/ops/sessions").mkdir(parents=True)
+    store = store_path(tmp_path / "files", "json", agent="{agentId}")
+    (tmp_path / "state/openclaw.json").write_text(json.dumps({"session": {"store": str(store), "maintenance": {"mode": "enforce"}}}))
+    run = Path(printed_json(call(*command(tmp_path / "state", "--json")))["results"][0]["run"]["runDir"])
+    assert run.parent == tmp_path / "state" / RUNS
+    undone = printed_json(call("undo", run.name, "--state-dir", tmp_path / "state", "--json"))
+    assert (undone["success"], undone["restored"], undone["agentId"]) == (True, 1, "ops")
+    assert len(content(tmp_path / "files", agent="ops")) == 2
 
 
 def test_each_kind_of_run_names_its_own_way_back(tmp_path: Path, call: Call) -> None:
