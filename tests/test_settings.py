@@ -33,6 +33,7 @@ def refused(text: str, folder: Path) -> str:
 
 
 def test_missing_file_gives_the_documented_defaults(tmp_path: Path) -> None:
+    """D.8."""
     settings = load_settings(tmp_path)
     assert settings == Settings()
     assert settings.maintenance == MaintenanceSettings(
@@ -177,6 +178,7 @@ def test_bad_setting_is_refused_with_file_and_field(document: str, message: str,
 
 
 def test_what_is_given_over_the_file_wins_as_if_it_stood_there(tmp_path: Path) -> None:
+    """D.8: pruneAfter wins over pruneDays."""
     over = {"pruneAfter": "20d", "maxDiskBytes": "10mb"}
     of_none = load_settings(tmp_path, over=over).maintenance
     assert (of_none.prune_after_ms, of_none.reset_archive_retention_ms) == (20 * MS_PER_DAY, 20 * MS_PER_DAY)

@@ -74,6 +74,27 @@ def test_only_runs_beyond_their_retention_go_and_come_back(tmp_path: Path, call:
     assert (undone.returncode, content(tmp_path, kind)) == (0, runs())
 
 
+def test_transcripts_that_lie_elsewhere_or_are_still_referred_to_are_left_alone(tmp_path: Path, call: Call) -> None:
+    """D.29, but for the sessions of hooks, which are never swept."""
+    elsewhere = tmp_path / "elsewhere/away.jsonl"
+    elsewhere.parent.mkdir()
+    hook = "agent:main:hook:0123"
+    sessions = {
+        cron("away"): {**entry(9, "away"), "sessionFile": str(elsewhere)},
+        cron("shared"): entry(9, "shared"),
+        "agent:main:heir": entry(0, "shared"),
+        hook: entry(99, "hook"),
+    }
+    made_state(tmp_path / "state", "json", sessions)
+    shared = store_path(tmp_path / "state", "json").parent / "shared.jsonl"
+    for path in (elsewhere, shared):
+        path.write_text('{"type": "session"}\n')
+    assert "removed 2 cron runs" in call(*command(tmp_path / "state")).stdout
+    assert set(content(tmp_path / "state")) == {"agent:main:heir", hook}
+    assert elsewhere.is_file()
+    assert shared.is_file()
+
+
 RETENTIONS = {
     "": {"fresh", "job-1"},
     '{"cron": {"sessionRetention": "7d"}}': {"fresh", "expired", "job-1"},
