@@ -16,10 +16,11 @@ from sessionlab.units import format_bytes, format_count, format_ms_utc
 if TYPE_CHECKING:
     from sessionlab.migration.audit import Audit, Change, Verdict
 
-_CODES: Final[dict[Verdict, int]] = {"holds": 0, "moved-on": 1, "contradictory": 3}
+_CODES: Final[dict[Verdict, int]] = {"holds": 0, "moved-on": 1, "gone": 3, "contradictory": 3}
 _WORDS: Final[dict[Verdict, str]] = {
     "holds": "HOLDS: every session that the run moved is in the store, as it was moved",
     "moved-on": "MOVED ON: the store is not as the run left it any more",
+    "gone": "GONE: the store that the run made is not there any more, and no later run has moved it",
     "contradictory": "DOES NOT HOLD: the run's folder contradicts itself, or the run did not come to its end",
 }
 _SHOWN: Final = 20
@@ -38,7 +39,7 @@ def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
     Nothing is written.
 
     Exit codes: 0 it holds (sessions may have been added); 1 the store has moved on: what the run moved is changed, gone, or lies elsewhere;
-    3 the folder's files contradict each other, or the run did not come to its end; 10 no such run.
+    3 that store is gone, the folder's files contradict each other, or the run did not come to its end; 10 no such run.
     """
     from sessionlab.migration.audit import audit_run
 

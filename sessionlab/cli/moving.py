@@ -176,6 +176,7 @@ def echo_report(report: Report, run_dir: Path) -> None:
         if report.retired_path != report.source.path
         else ("from", f"{report.source.path}, which stays where it is"),
         ("to", report.target_path),
+        ("sessions", format_count(report.sessions)),
         ("sha256", report.sha256),
         ("time", f"{report.seconds:g} s, verification included"),
         ("run", str(run_dir)),

@@ -7,6 +7,7 @@ migration is lost; without a store named nothing happens unless --all-agents is 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sessionlab import layout
 from sessionlab.cli.asked import end_with, on_one_line
 from sessionlab.cli.moving import Tell, asked_run, echo_facts, echo_plan, echo_report, plan_facts, with_rate
 from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
-from sessionlab.errors import NoStoreError, SessionLabError, UsageError
+from sessionlab.errors import CorruptStoreError, NoStoreError, SessionLabError, UsageError
 from sessionlab.stores.locating import find_state_dir, locate
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class _Job:
         from sessionlab.migration.execute import location_of
         from sessionlab.migration.places import named_store
         from sessionlab.migration.resuming import resume, unfinished
-        from sessionlab.migration.rollback import plan_rollback
+        from sessionlab.migration.rollback import led_on, plan_rollback
         from sessionlab.stores.authority import refuse_split
 
         run = asked_run(name, state_dir)
@@ -104,9 +105,15 @@ class _Job:
         source = location_of(done)
         location = named_store(Path(done.target_path))
         if not self.is_dry_run and unfinished(location):
-            resume(location, to=done.source.kind)
+            finished = resume(location, to=done.source.kind)
             location = named_store(location.path)
+            if finished and location.path == source.path:  # it was this way back that had been stopped
+                back, report = finished[0]
+                return _Way(source.path, plan=back.plan(), report=report, run_dir=back.path)
         if location.path == source.path and done.operation != "export":
+            if not os.path.lexists(done.target_path) and led_on(run) is None:
+                reason = "which the run made, is gone, and no later run has moved it: there is nothing to roll back"
+                raise CorruptStoreError(Path(done.target_path), reason, advice="restore it from a backup")
             refuse_split(location)  # it may count only because the other one cannot be read
             return _Way(source.path, f"the sessions are there already: the run {run.path.name} has been rolled back")
         return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)

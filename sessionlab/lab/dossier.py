@@ -31,7 +31,7 @@ from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import agent_root, locate, only
 from sessionlab.stores.location import StoreKind, StoreLocation
 
-Standing = Literal["holds", "changed", "elsewhere", "rolled-back", "contradictory", "abandoned", "unfinished"]
+Standing = Literal["holds", "changed", "elsewhere", "rolled-back", "gone", "contradictory", "abandoned", "unfinished"]
 """All that was moved is there as it was moved; some of it is not any more; another store counts, or none; the sessions were led back; the
 folder's files do not agree; nothing was moved; the run has no end."""
 
@@ -185,10 +185,8 @@ def _of_run(folder: Path, now_ms: int) -> Dossier:
 def _standing(plan: Plan, audit: Audit | None, back: Plan | None, last: str) -> Standing:
     if audit is None:
         return "abandoned" if last == "abandoned" else "unfinished"
-    if audit.verdict == "contradictory":
-        return "contradictory"
-    if audit.verdict == "holds":
-        return "holds"
+    if audit.verdict in ("contradictory", "gone", "holds"):
+        return audit.verdict
     if audit.counts_now == plan.target_path:
         return "changed"
     return "rolled-back" if back is not None and audit.counts_now == plan.source.path else "elsewhere"

@@ -22,6 +22,7 @@ from sessionlab.migration.execute import location_of
 from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.report import Report, make_report
+from sessionlab.migration.rollback import led_on
 from sessionlab.migration.run_folder import RunFolder
 from sessionlab.runs import MANIFEST, REPORT
 from sessionlab.stores.authority import authority
@@ -29,7 +30,7 @@ from sessionlab.stores.base import fingerprint_of
 from sessionlab.stores.locating import beside
 from sessionlab.stores.location import StoreLocation, open_at
 
-Verdict = Literal["holds", "moved-on", "contradictory"]
+Verdict = Literal["holds", "moved-on", "gone", "contradictory"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,8 +54,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         run_id: Which run.
         run_dir: Its folder.
         verdict: "holds": every session that the run moved is in the store that it made, as it was moved; "moved-on": the store has changed
-            since, or does not count any more; "contradictory": the folder's files do not agree, or the run did not come to its end.
-        report: As computed again.
+            since, or does not count any more; "gone": it is not there, and no later run has moved it; "contradictory": the folder's files
+            do not agree, or the run did not come to its end.
+        report: As computed again, with the paths that things have where the folder lies now.
         contradictions: What does not agree, in words.
         store_path: The store that the run made.
         counts_now: The store that counts there now; "" for none.
@@ -100,7 +102,7 @@ def audit_run(folder: Path) -> Audit:
         raise CorruptStoreError(folder / MANIFEST, f"holds a digest that is none ({error})") from error
     contradictions = tuple(_contradictions(run, plan, report))
     counts = _counting(plan)
-    left_behind = tuple(_left_behind(plan, report, counts))
+    left_behind = tuple(_left_behind(plan, counts))
     then = {one.key: one.digest for one in plan.moved}
     now = dict(_digests(counts)) if counts is not None else {}
     added = tuple(Change(key=key, now=digest) for key, digest in now.items() if key not in then)
@@ -109,12 +111,19 @@ def audit_run(folder: Path) -> Audit:
     files = [one for one in run.files() if not one.name.endswith(f"/{layout.JSON_STORE}")]
     files_changed = tuple(one.name for one in files if _sha256(_exported_folder(plan) / one.name) != one.sha256)
     is_where_it_was = counts is not None and (counts.kind, str(counts.path)) == (plan.target_kind, plan.target_path)
+    is_gone = not os.path.lexists(plan.target_path) and led_on(run) is None
     is_as_it_was = is_where_it_was and not (changed or removed or files_changed)
     return Audit(
         run_id=plan.run_id,
         run_dir=str(folder),
-        verdict="contradictory" if contradictions else "holds" if is_as_it_was else "moved-on",
-        report=report,
+        verdict="contradictory" if contradictions else "gone" if is_gone else "holds" if is_as_it_was else "moved-on",
+        report=msgspec.structs.replace(
+            report,
+            source=plan.source,
+            target_path=plan.target_path,
+            retired_path=plan.retired_path or plan.source.path,
+            displaced_to=plan.displaced_to,
+        ),
         contradictions=contradictions,
         store_path=plan.target_path,
         counts_now=str(counts.path) if counts is not None else "",
@@ -124,7 +133,7 @@ def audit_run(folder: Path) -> Audit:
         removed=removed,
         files=len(files),
         files_changed=files_changed,
-        notes=(*_notes(plan, report, counts), *left_behind),
+        notes=(*_notes(plan, counts, is_gone=is_gone), *left_behind),
         can_go_back=bool(report.way_back) and not contradictions and is_where_it_was and not left_behind,
     )
 
@@ -189,24 +198,28 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _notes(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator[str]:
+def _notes(plan: Plan, counts: StoreLocation | None, *, is_gone: bool) -> Iterator[str]:
+    if is_gone:
+        yield f"{plan.target_path} is gone, and no later run beside this one has moved it: what came since the move is nowhere else"
     if counts is None:
-        yield f"{plan.target_path} is gone, and there is no other store in its place"
+        yield "there is no other store in its place"
     elif str(counts.path) != plan.target_path:
-        yield f"{counts.path} counts now, not {plan.target_path}: the sessions were moved on, or rolled back"
-    if report.has_loss:
-        yield f"entries that could not be read and were left out: {len(plan.set_aside)}; they lie in {report.retired_path}"
+        yield f"{counts.path} counts now, not {plan.target_path}" + ("" if is_gone else ": the sessions were moved on, or rolled back")
+    if plan.set_aside:
+        old = plan.retired_path or plan.source.path
+        was = "; that was written anew since" if counts is not None and str(counts.path) == old else ""
+        yield f"entries that could not be read and were left out: {len(plan.set_aside)}; they lay in {old}{was}"
 
 
-def _left_behind(plan: Plan, report: Report, counts: StoreLocation | None) -> Iterator[str]:
+def _left_behind(plan: Plan, counts: StoreLocation | None) -> Iterator[str]:
     """Say what is wrong with what the run left behind: the way back asks for it as it was."""
-    if counts is not None and str(counts.path) == report.retired_path:  # it was put back
+    old = replace(location_of(plan), path=Path(plan.retired_path or plan.source.path))
+    if counts is not None and counts.path == old.path:  # it was put back
         return
-    old = replace(location_of(plan), path=Path(report.retired_path))
     if not os.path.lexists(old.path):
         yield f"{old.path}, which the run left behind, is gone"
         return
-    if not plan.source.sha256 or report.operation != "migrate":
+    if not plan.source.sha256 or plan.operation != "migrate":
         return
     try:
         now = fingerprint(old)

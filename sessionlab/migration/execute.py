@@ -243,7 +243,7 @@ class _Execution:
 
     def _take(self, plan: Plan) -> None:
         """Go on with a plan that was made under the lock: nobody writes the store any more."""
-        self.plan = msgspec.structs.replace(plan, run_id=self.plan.run_id)
+        self.plan = msgspec.structs.replace(plan, run_id=self.plan.run_id, root=str(self._root.absolute()))
         self._note("plan anew: the store was written meanwhile", self.plan.source.path)
         self._folder.write_plan(self.plan)
 

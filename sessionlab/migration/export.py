@@ -218,6 +218,7 @@ def _planned(location: StoreLocation, store: OpenClawStore, target: Path, *, now
         bytes_free=shutil.disk_usage(target.parent).free,
         seconds_expected=round(size / _BYTES_PER_SECOND + 0.1, 1),
         warnings=tuple(warnings if len(there) < len(hashes) else ()),
+        root=str(target),
     )
     return AgentExport(
         plan=plan,

@@ -22,6 +22,7 @@ from sessionlab.migration.records import FileRecord
 from sessionlab.migration.report import write_report
 from sessionlab.migration.run_folder import RunFolder
 from sessionlab.migration.stage import begin, remove_abandoned
+from sessionlab.migration.verify_events import is_json
 from sessionlab.migration.verify_result import Tally
 from sessionlab.migration.verify_transcripts import Held, compare_transcripts, held_transcripts
 from sessionlab.runs import RUNS
@@ -176,8 +177,8 @@ class _Export:
                     lines = _copy(one.where, file)
                 else:
                     for line in one.lines(store):
-                        if line.reason:
-                            bad, reason = bad + 1, reason or f"event {line.number}: {line.reason}"
+                        if line.reason or not is_json(line.data):
+                            bad, reason = bad + 1, reason or f"event {line.number}: {line.reason or 'is not JSON'}"
                         else:
                             file.write(line.data + b"\n")
                             lines += 1

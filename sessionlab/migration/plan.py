@@ -147,9 +147,9 @@ def entry_plan(key: str, found: Iterable[Read], *, normalised: str) -> EntryPlan
     spellings = tuple(one.spelling for one in spelled)
     reasons = []
     if len(set(spellings)) < len(spelled):
-        reasons.append(f"written {len(spelled)} times in the source: the newest counts")
+        reasons.append(f"written {len(spelled)} times in the source: {_chosen(key, spelled, newest)}")
     elif len(spelled) > 1:
-        reasons.append(f"{len(spelled)} spellings of one key: the newest counts, {newest.spelling[:80]!r}")
+        reasons.append(f"{len(spelled)} spellings of one key: {_chosen(key, spelled, newest)}, {newest.spelling[:80]!r}")
     elif newest.spelling != key:
         reasons.append(f"the key is spelled {newest.spelling[:80]!r} in the source")
     if newest.is_normalised:
@@ -163,6 +163,12 @@ def entry_plan(key: str, found: Iterable[Read], *, normalised: str) -> EntryPlan
         source_digests=tuple(one.source_digest for one in spelled),
         spellings=spellings if spellings != (key,) else (),
     )
+
+
+def _chosen(key: str, spelled: list[Read], newest: Read) -> str:
+    """Say why one of several spellings was chosen."""
+    ages = [age_ms(key, one.entry) for one in spelled if one.entry is not None and newest.entry is not None]
+    return "the newest counts" if ages.count(max(ages)) == 1 else "of equally new ones the last counts"
 
 
 def _displaced_as(location: StoreLocation, to: StoreKind) -> str:

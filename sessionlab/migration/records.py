@@ -95,6 +95,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         bytes_free: On the target's file system.
         seconds_expected: Roughly, on a machine like those it was measured on.
         warnings: What its owner should know before saying yes.
+        root: The state folder or sessions folder below which the run's own folder was made, absolute; "" before. With it a run is known
+            again in a folder that was moved, and that of a copy means the copy.
     """
 
     run_id: str
@@ -113,6 +115,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bytes_free: int
     seconds_expected: float
     warnings: tuple[str, ...] = ()
+    root: str = ""
+
+    def at(self, root: str) -> Plan:
+        """Return the plan as it reads where its root is called so by now."""
+        if not self.root or root == self.root:
+            return self
+
+        def there(path: str) -> str:
+            inside = path.removeprefix(f"{self.root}/")
+            return path if inside == path else f"{root}/{inside}"
+
+        return msgspec.structs.replace(
+            self,
+            source=msgspec.structs.replace(self.source, path=there(self.source.path)),
+            target_path=there(self.target_path),
+            retired_path=there(self.retired_path),
+            displaced_path=there(self.displaced_path),
+            displaced_to=there(self.displaced_to),
+            root=root,
+        )
 
     @property
     def moved(self) -> tuple[EntryPlan, ...]:

@@ -81,7 +81,7 @@ def make_report(folder: RunFolder) -> Report:
     Raises:
         CorruptStoreError: A file of the folder cannot be read.
     """
-    plan, events = folder.plan(), folder.events()
+    plan, events = folder.plan(as_written=True), folder.events()
     return Report(
         run_id=plan.run_id,
         operation=plan.operation,

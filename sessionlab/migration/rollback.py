@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from sessionlab.errors import NoStoreError, StalePlanError, UsageError
+from sessionlab.migration.places import runs_of
 from sessionlab.migration.plan import plan_from
 from sessionlab.migration.reading import fingerprint
 from sessionlab.migration.records import Plan
 from sessionlab.migration.run_folder import RunFolder, runs
 from sessionlab.runs import RUNS
 from sessionlab.stores.authority import promotion_of, refuse_split
-from sessionlab.stores.locating import locate, only
+from sessionlab.stores.locating import agent_root, locate, only
 from sessionlab.stores.location import StoreLocation
 from sessionlab.stores.promotion import Promotion
 
@@ -42,7 +45,8 @@ def plan_rollback(run: RunFolder, *, now_ms: int, set_aside: bool = False) -> Pl
         raise UsageError(f"{run.path.name}: its sessions are not in {done.target_path} any more: {location.path} counts now")
     refuse_split(location)
     _refuse_changed(done, Path(done.retired_path or done.source.path), promotion_of(location))
-    return plan_from(location, done.source.kind, now_ms=now_ms, set_aside=set_aside, operation="rollback")
+    plan = plan_from(location, done.source.kind, now_ms=now_ms, set_aside=set_aside, operation="rollback")
+    return _with_left_out(plan, done)
 
 
 def plan_store_rollback(path: Path, *, agent: str | None = None, now_ms: int, set_aside: bool = False) -> Plan | None:
@@ -69,6 +73,23 @@ def plan_store_rollback(path: Path, *, agent: str | None = None, now_ms: int, se
     return plan_from(location, "json", now_ms=now_ms, set_aside=set_aside, operation="rollback")
 
 
+def led_on(run: RunFolder) -> Plan | None:
+    """Return the plan of the first later run, beside this one or its store, that moved what it made; `None` when there is none.
+
+    Raises:
+        CorruptStoreError: The folder of one cannot be read.
+    """
+    done = run.head()
+    target = Path(done.target_path)
+    known = runs_of(StoreLocation(done.agent_id, done.target_kind, target, target.parent, agent_root(target)))
+    for other in {one.path.name: one for one in (*runs(run.path.absolute().parents[2]), *known)}.values():
+        plan, events = other.head(), other.events()
+        is_later = plan.created_ms >= done.created_ms and plan.run_id != done.run_id
+        if is_later and plan.source.path == done.target_path and events and events[-1].act == "done":
+            return plan
+    return None
+
+
 def find_run(name: str, places: list[Path]) -> RunFolder:
     """Return a run by its folder, or by its name in one of the folders that hold runs.
 
@@ -84,6 +105,18 @@ def find_run(name: str, places: list[Path]) -> RunFolder:
         return found[0]
     names = ", ".join(run.path.name for run in known[-3:]) or "none"
     raise NoStoreError(places[0] / RUNS if places else path, f"has no run {name!r}", advice=f"the latest are {names}")
+
+
+def _with_left_out(plan: Plan, done: Plan) -> Plan:
+    """Name what the run had left out because it could not be read: it does not come back, and lies where the old store does."""
+    keys = tuple(one.key for one in done.set_aside)
+    if not keys:
+        return plan
+    where = plan.displaced_to or done.retired_path or done.source.path
+    warning = f"entries that the run had left out, and that do not come back: {len(keys)} ({keys[0][:80]!r}, ...); they lie in {where}"
+    return msgspec.structs.replace(
+        plan, displaced_sessions=tuple(dict.fromkeys((*plan.displaced_sessions, *keys))), warnings=(*plan.warnings, warning)
+    )
 
 
 def _refuse_changed(done: Plan, old: Path, record: Promotion | None) -> None:

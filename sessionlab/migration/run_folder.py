@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import msgspec
 
+from sessionlab.errors import CorruptStoreError
 from sessionlab.migration.records import EntryPlan, FileRecord, Operation, Plan
 from sessionlab.runs import FILES, MANIFEST, PLAN, RUNS, Run, run_folders
 from sessionlab.storage.files import make_folder
@@ -26,7 +27,7 @@ class RunFolder(Run):
         """Make the folder of a new run below a state folder or a sessions folder, with its plan and manifest."""
         run = cls(root / RUNS / plan.run_id)
         make_folder(run.path)
-        run.write_plan(plan)
+        run.write_plan(msgspec.structs.replace(plan, root=plan.root or str(root.absolute())))
         return run
 
     def write_plan(self, plan: Plan) -> None:
@@ -38,21 +39,34 @@ class RunFolder(Run):
         """Write which files were made."""
         self.write(FILES, b"".join(msgspec.json.encode(one) + b"\n" for one in files))
 
-    def plan(self) -> Plan:
+    def plan(self, *, as_written: bool = False) -> Plan:
         """Return the plan, its entries included.
+
+        Args:
+            as_written: With the paths that were written; else with those that they are where the folder lies now.
 
         Raises:
             CorruptStoreError: It, or the manifest, cannot be read.
         """
-        return msgspec.structs.replace(self.head(), entries=tuple(self.lines(MANIFEST, EntryPlan)))
+        entries = tuple(self.lines(MANIFEST, EntryPlan))
+        for one in entries:
+            if len(one.spellings or (one.key,)) != len(one.source_digests) and one.action != "set-aside":
+                raise CorruptStoreError(self.path / MANIFEST, f"has not as many digests as spellings of {one.key[:80]!r}")
+        return msgspec.structs.replace(self.head(as_written=as_written), entries=entries)
 
-    def head(self) -> Plan:
-        """Return the plan without its entries.
+    def head(self, *, as_written: bool = False) -> Plan:
+        """Return the plan without its entries; otherwise as `plan`.
 
         Raises:
             CorruptStoreError: It cannot be read.
         """
-        return self.decoded(PLAN, Plan)
+        found = self.decoded(PLAN, Plan)
+        for path in (found.source.path, found.target_path, *filter(None, (found.retired_path, found.displaced_path, found.displaced_to))):
+            if not Path(path).is_absolute() or not Path(path).name:
+                raise CorruptStoreError(self.path / PLAN, "names a path that is none")
+        here = self.path.absolute()
+        is_in_place = here.parent.parts[-2:] == RUNS.parts
+        return found if as_written or not is_in_place else found.at(str(here.parents[2]))
 
     def files(self) -> tuple[FileRecord, ...]:
         """Return which files were made; none, unless it was an export.

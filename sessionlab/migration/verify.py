@@ -162,6 +162,10 @@ def _note_missing(tally: Tally, agent_id: str, before: list[_Seen]) -> None:
 
 def _note(tally: Tally, agent_id: str, before: list[_Seen], after: list[_Seen], changed: list[tuple[str, str, str]]) -> None:
     """Note what became of one session, which both sides have."""
+    twice = [one for one in after if sum(other.spelling == one.spelling for other in after) > 1]
+    if twice:  # only a file can hold that, and no store reads it
+        tally.add(agent_id, "session", "unreadable", twice[0].spelling, reason="it is written twice in B")
+        return
     bad = [one for one in after if one.reason]
     digests, known = {one.digest for one in after}, {one.digest for one in before}
     spellings = [sorted(one.spelling for one in side) for side in (before, after)]
@@ -180,12 +184,17 @@ def _note(tally: Tally, agent_id: str, before: list[_Seen], after: list[_Seen], 
             tally.equal_sessions += 1
     elif {one.modern for one in before} == {one.modern for one in after}:
         tally.add(agent_id, "session", "renamed", first.spelling, reason="old field names, or a blank model, became today's")
-    elif len(before) > 1 and max(before, key=lambda one: one.age_ms).modern in {one.modern for one in after}:
+    elif len(before) > 1 and _newest(before).modern in {one.modern for one in after}:
         tally.add(agent_id, "session", "merged", first.spelling, reason=f"A spells it {_quoted(spellings[0])}, B {_quoted(spellings[1])}")
     else:
         other = next((one for one in after if one.spelling == first.spelling), after[0])
         reason = f"A spells it {_quoted(spellings[0])}, B {_quoted(spellings[1])}" if spellings[0] != spellings[1] else ""
         changed.append((first.spelling, other.spelling, reason))
+
+
+def _newest(spellings: list[_Seen]) -> _Seen:
+    """Return the newest of several spellings, the last of equally old ones: that is what a migration takes."""
+    return max(reversed(spellings), key=lambda one: one.age_ms)
 
 
 def _quoted(spellings: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sessionlab import codec, keys, layout
-from sessionlab.entry import Entry
+from sessionlab.entry import Entry, summary_of
 from sessionlab.errors import InvalidJSONError, NoStoreError, StoreError, UnreadableError
 from sessionlab.migration.compare import decoded_event
 from sessionlab.migration.json_stream import members
@@ -32,10 +32,11 @@ _ORIGINAL: Final = re.compile(r"(?P<name>.+)\.imported-(?P<ms>\d{1,16})\Z")
 
 
 class _Originals(NamedTuple):
-    """What an agent's import archive holds: stores and transcripts, each the latest import first."""
+    """What an agent's import archive holds: stores and transcripts, each the latest import first; and when that was, epoch ms."""
 
     stores: tuple[Path, ...]
     transcripts: tuple[Path, ...]
+    imported_ms: int = 0
 
 
 def verify_openclaw(path: Path, *, agent: str | None = None) -> ImportVerification:
@@ -77,7 +78,8 @@ def _originals(location: StoreLocation) -> _Originals:
         raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
     matches.sort(key=lambda one: (-int(one[0]["ms"]), one[0]["name"]))
     stores = tuple(path for match, path in matches if match["name"].endswith(layout.JSON_STORE))
-    return _Originals(stores, tuple(path for match, path in matches if match["name"].endswith(".jsonl")))
+    transcripts = tuple(path for match, path in matches if match["name"].endswith(".jsonl"))
+    return _Originals(stores, transcripts, max((int(match["ms"]) for match, _ in matches), default=0))
 
 
 class _Import:
@@ -92,6 +94,8 @@ class _Import:
         for one in held_transcripts(location, store).values():
             self._transcripts.setdefault(one.session_id, []).append(one)
         self._session_ids: set[str] = set()
+        self._named: set[str] = set()
+        self._expected: dict[str, str] = {}
 
     def compare(self) -> None:
         seen: set[str] = set()
@@ -100,20 +104,32 @@ class _Import:
                 if key not in seen:  # of several imports the latest counts
                     seen.add(key)
                     self._compare_entry(key, entry)
-        known = {keys.normalise(key) for key in seen}
         for key, spelled in self._spellings.items():
             self._findings.live_sessions += 1
-            if key not in known:
-                self._findings.add("newer_session", spelled[0])
+            if key not in self._named:
+                self._findings.add("original_missing" if self._is_older(spelled[0]) else "newer_session", spelled[0])
         compared: set[str] = set()
         for file in self._originals.transcripts:
             self._compare_transcript(file, compared)
+        for session_id, key in self._expected.items():
+            if session_id not in compared and session_id not in self._transcripts:
+                self._findings.add("transcript_unaccounted", key)
+
+    def _is_older(self, key: str) -> bool:
+        """Say whether a session that no original has was last updated before the import: then it was in an original."""
+        try:
+            entry = self._store.get(key)
+        except InvalidJSONError:
+            return False
+        updated_ms = summary_of(key, entry).updated_ms if entry is not None else None
+        return updated_ms is not None and updated_ms < self._originals.imported_ms
 
     def _entries(self, file: Path) -> Iterator[tuple[str, Entry]]:
         """Yield the sessions of an original store; what cannot be read is a finding."""
         try:
             for member in members(file):
                 where = f"{file.name}, line {member.line}: {member.key}"
+                self._named.add(keys.normalise(member.key))
                 if not is_session(member.key, member.raw):
                     self._findings.add("original_unreadable", where)
                     continue
@@ -129,6 +145,8 @@ class _Import:
         session_id = original.get("sessionId")
         if isinstance(session_id, str):
             self._session_ids.add(session_id)
+            if isinstance(original.get("sessionFile"), str):
+                self._expected[session_id] = key
         spelled = self._spellings.get(keys.normalise(key))
         if spelled is None:
             archived = isinstance(session_id, str) and any(one.source != "live" for one in self._transcripts.get(session_id, ()))

@@ -143,7 +143,7 @@ def _note(tally: Tally, agent_id: str, name: str, found: Events) -> None:
     elif found.unreadable_a:
         what = "unreadable before"
     elif found.extra:
-        what = "longer" if found.has_grown else "changed"
+        what = "longer"
     if what is None:
         tally.equal_transcripts += 1
     else:
@@ -163,5 +163,5 @@ def _reason(found: Events) -> str:
         if lines:
             words.append(f"{len(lines)} lines of {side} cannot be read (line {named([number for number, _ in lines])}: {lines[0][1]})")
     if found.extra:
-        words.append(f"{found.extra} events only in B" + (", behind the others" if found.has_grown else ""))
+        words.append(f"{found.extra} events only in B" + (", behind the others" if found.has_grown else ", among the others"))
     return "; ".join(words)

@@ -150,6 +150,25 @@ def test_session_that_only_the_old_file_holds_is_named_and_ends_with_3(tmp_path:
     assert f"  displaced     what lay there is {backup} now\n" in done.stdout
 
 
+def test_store_that_is_gone_is_not_called_rolled_back(tmp_path: Path) -> None:
+    run = moved(tmp_path, "json", "sqlite")
+    for path in store_path(tmp_path, "sqlite").parent.glob("sessions.sqlite*"):
+        path.unlink()
+    assert "is gone, and no later run has moved it" in one_line_error(sessionlab("rollback", run), 3)
+
+
+def test_entry_that_was_left_out_is_named_again_on_the_way_back(tmp_path: Path) -> None:
+    state = made_state(tmp_path, "json", some_sessions())
+    file = store_path(state, "json")
+    file.write_text(file.read_text().replace("{", '{\n  "agent:main:bad": {"updatedAt": 1},', 1))
+    assert sessionlab("migrate", state, "--to", "sqlite", "--set-aside").returncode == 3
+    (run,) = (state / ".sessionlab" / "runs").iterdir()
+    done = sessionlab("rollback", run)
+    assert done.returncode == 3
+    (backup,) = file.parent.glob("sessions.json.bak.*")
+    assert f"that do not come back: 1 ('agent:main:bad', ...); they lie in {backup}" in done.stdout
+
+
 def test_json_says_the_same(tmp_path: Path) -> None:
     run = moved(tmp_path, "json", "sqlite")
     planned = printed_json(sessionlab("rollback", run, "--dry-run", "--json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sessionlab.runs import RUNS
 from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
 from tests.fixture_states import photo
-from tests.migration.test_execute import ENTRIES, NOW_MS, PAIRS, filled, migrated, sessions_dir
+from tests.migration.test_execute import ENTRIES, NAMES, NOW_MS, PAIRS, content, filled, migrated, sessions_dir
 from tests.stores.sample_entries import small_store
 
 NEW = {"sessionId": "new", "updatedAt": NOW_MS, "apiKey": "sk-planted-value"}
@@ -78,7 +79,7 @@ def test_store_that_is_gone_has_lost_everything(tmp_path: Path) -> None:
     for path in sessions_dir(tmp_path).iterdir():
         path.rename(tmp_path / path.name)
     found = audit_run(run)
-    assert (found.verdict, found.sessions_now, found.counts_now) == ("moved-on", None, "")
+    assert (found.verdict, found.sessions_now, found.counts_now) == ("gone", None, "")
     assert len(found.removed) == len(small_store())
     assert "is gone" in found.notes[0]
 
@@ -160,4 +161,45 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     (sessions_dir(state) / "sessions.json").write_text(text)
     found = audit_run(state / RUNS / migrated(state, "directory", set_aside=True).run_id)
     assert found.verdict == "holds"
-    assert "were left out: 1; they lie in" in found.notes[0]
+    assert "were left out: 1; they lay in" in found.notes[0]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_run_in_a_folder_that_was_moved_or_copied_means_what_lies_there(tmp_path: Path, pair: tuple[StoreType, StoreType]) -> None:
+    """Never the original: an auditor's copy must neither be judged by it, nor change it."""
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    run = moved(state, *pair)
+    shutil.copytree(state, copy)
+    there = copy / RUNS / run.name
+    assert (audit_run(there).verdict, audit_run(there).store_path) == ("holds", str(sessions_dir(copy) / NAMES[pair[1]]))
+    with open_for_writing(copy) as store:
+        store.delete(next(iter(small_store())))
+    before = photo(state)
+    assert (audit_run(there).verdict, audit_run(run).verdict) == ("moved-on", "holds")
+    execute(plan_rollback(RunFolder.open(there), now_ms=NOW_MS + 1), root=copy, now_ms=NOW_MS + 1)
+    assert photo(state) == before
+    assert content(copy)[0] == pair[0]
+    shutil.rmtree(state)
+    assert audit_run(there).report.source.path == str(sessions_dir(copy) / NAMES[pair[0]])
+
+
+def test_store_that_vanished_is_not_taken_for_one_that_was_rolled_back(tmp_path: Path) -> None:
+    run = moved(tmp_path, "json", "sqlite")
+    for path in sessions_dir(tmp_path).glob("sessions.sqlite*"):
+        path.unlink()
+    found = audit_run(run)
+    assert (found.verdict, found.can_go_back) == ("gone", False)
+    assert found.notes[0].endswith("what came since the move is nowhere else")
+
+
+@pytest.mark.parametrize("damage", ["digests", "path"])
+def test_damaged_records_are_named(tmp_path: Path, damage: str) -> None:
+    run = moved(tmp_path, "json", "sqlite")
+    if damage == "path":
+        plan = json.loads((run / "plan.json").read_text())
+        (run / "plan.json").write_text(json.dumps({**plan, "target_path": ""}))
+    else:
+        text = (run / "manifest.jsonl").read_text().replace('"source_digests":[', '"source_digests":["00",', 1)
+        (run / "manifest.jsonl").write_text(text)
+    with pytest.raises(CorruptStoreError, match="names a path that is none" if damage == "path" else "not as many digests as spellings"):
+        audit_run(run)

@@ -223,6 +223,22 @@ def test_event_that_cannot_be_read_stops_the_export_or_is_set_aside_and_reported
     assert (len(report.set_aside), report.live_events, report.exit_code) == (1, 3_572, 3)
 
 
+def test_event_that_is_no_json_is_left_out_only_when_that_is_allowed(state: Path, tmp_path: Path) -> None:
+    one = "SELECT max(rowid) FROM transcript_events WHERE event_json IS NOT NULL"
+    change(state / STORE, f"UPDATE transcript_events SET event_json = '{{' WHERE rowid = ({one})")
+    with pytest.raises(CorruptStoreError, match="is not JSON; 1 events cannot be read"):
+        export_openclaw(plan_export(state, tmp_path / "out", now_ms=NOW_MS))
+    report = exported(state, tmp_path / "out", set_aside=True)
+    assert (len(report.set_aside), report.live_events, report.exit_code) == (1, 3_572, 3)
+
+
+def test_exported_folder_can_be_carried_elsewhere(state: Path, tmp_path: Path) -> None:
+    (folder,) = exported(state, tmp_path / "out").runs
+    (tmp_path / "out").rename(tmp_path / "carried")
+    found = audit_run(Path(folder.replace("/out/", "/carried/")))
+    assert (found.verdict, found.files_changed) == ("holds", ())
+
+
 def test_cold_transcript_is_exported_as_a_live_one(state: Path, tmp_path: Path) -> None:
     freeze(state / STORE, into="file")
     assert exported(state, tmp_path / "out").live_events == 3_573

@@ -239,8 +239,23 @@ CASES: list[tuple[str, list[Any], str, str, int]] = [
     ("other order", [*EVENTS[:4], EVENTS[5], EVENTS[4], *EVENTS[6:]], "changed", "events in another order", 3),
     ("bad line", [*EVENTS[:4], b'{"type":"mess', *EVENTS[5:]], "changed", "1 events missing (line 5 of A); 1 lines of B cannot be read", 3),
     ("later events", [*EVENTS, event(9)], "longer", "1 events only in B, behind the others", 1),
-    ("inserted event", [*EVENTS[:4], event(9), *EVENTS[4:]], "changed", "1 events only in B", 3),
+    ("inserted event", [*EVENTS[:4], event(9), *EVENTS[4:]], "longer", "1 events only in B, among the others", 1),
 ]
+
+
+def test_key_that_is_written_twice_in_b_cannot_be_read_there(tmp_path: Path) -> None:
+    one = b'"agent:main:a": {"sessionId": "1", "updatedAt": 1}'
+    (tmp_path / "a.json").write_bytes(b"{" + one + b"}")
+    (tmp_path / "b.json").write_bytes(b"{" + one + b', "agent:main:a": {"sessionId": "2", "updatedAt": 2}}')
+    found = verify(tmp_path / "a.json", tmp_path / "b.json")
+    assert (found.exit_code, found.counts, found.differences[0].reason) == (3, {"session unreadable": 1}, "it is written twice in B")
+
+
+def test_of_equally_old_spellings_the_last_is_the_one_that_a_migration_takes(tmp_path: Path) -> None:
+    text = b'{"agent:main:Foo": {"sessionId": "1", "updatedAt": 5}, "agent:main:foo": {"sessionId": "2", "updatedAt": 5}}'
+    (tmp_path / "a.json").write_bytes(text)
+    (tmp_path / "b.json").write_bytes(b'{"agent:main:foo": {"sessionId": "2", "updatedAt": 5}}')
+    assert verify(tmp_path / "a.json", tmp_path / "b.json").counts == {"session merged": 1}
 
 
 @pytest.mark.parametrize(("events", "what", "reason", "code"), [pytest.param(*rest, id=name) for name, *rest in CASES])

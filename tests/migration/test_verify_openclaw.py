@@ -233,7 +233,12 @@ def test_what_was_written_after_the_import_is_newer_not_different(state: Path) -
     connection.close()
     event = json.dumps({"type": "message", "id": "later", "message": {"role": "user"}})
     names = ", ".join(columns)
-    values = ", ".join({"session_key": "'agent:main:new'", "current_session_id": "'new'"}.get(name, name) for name in columns)
+    own = {
+        "session_key": "'agent:main:new'",
+        "current_session_id": "'new'",
+        "entry_json": f"json_set(entry_json, '$.updatedAt', {imported_ms(state)})",
+    }
+    values = ", ".join(own.get(name, name) for name in columns)
     changed(
         state,
         ("INSERT INTO transcript_events (session_id, seq, event_json, created_at) VALUES (?, ?, ?, 1)", (MAIN_ID, last + 1, event)),
@@ -241,6 +246,31 @@ def test_what_was_written_after_the_import_is_newer_not_different(state: Path) -
     )
     found, by_code = verified(state)
     assert (new_codes(by_code), found.exit_code) == ({"newer_session": 1, "newer_event": 1}, 1)
+
+
+def imported_ms(state: Path) -> int:
+    return int(legacy_store(state).name.rpartition("-")[2])
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut off"])
+def test_original_store_that_is_missing_or_cut_off_is_no_reason_to_call_sessions_newer(state: Path, damage: str) -> None:
+    file = legacy_store(state)
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if damage == "empty" else file.read_bytes()[: file.stat().st_size // 2])
+    found, by_code = verified(state)
+    assert found.exit_code == 3
+    assert by_code["original_missing"].count >= 30
+    assert "newer_session" not in by_code
+
+
+def test_transcript_that_is_in_neither_place_is_named(state: Path) -> None:
+    original(state, MAIN_ID).unlink()
+    changed(state, ("DELETE FROM transcript_events WHERE session_id = ?", (MAIN_ID,)))
+    found, by_code = verified(state)
+    assert (by_code["transcript_unaccounted"].names, by_code["transcript_unaccounted"].kind) == ((MAIN,), "odd")
+    assert found.transcripts == 59
 
 
 def test_session_that_was_removed_after_the_import_is_looked_for_in_the_archives(state: Path) -> None:
@@ -262,6 +292,8 @@ def test_nothing_lost_at_all_exits_with_0(state: Path) -> None:
     file = legacy_store(state)
     kept = json.loads(file.read_text())[key]
     file.write_text(json.dumps({key: kept}, indent=2))
+    later = f"UPDATE session_nodes SET entry_json = json_set(entry_json, '$.updatedAt', {imported_ms(state)}) WHERE session_key <> ?"
+    changed(state, (later, (key,)))
     found, by_code = verified(state)
     assert (found.exit_code, found.sessions, by_code["newer_session"].count) == (0, 1, 64)
 

@@ -30,6 +30,7 @@ STANDINGS: Final[Mapping[Standing, str]] = {
     "holds": "holds",
     "changed": "does not hold any more",
     "elsewhere": "moved on",
+    "gone": "gone",
     "rolled-back": "rolled back",
     "contradictory": "does not hold",
     "abandoned": "abandoned",

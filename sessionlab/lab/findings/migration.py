@@ -46,6 +46,9 @@ def verdict(dossier: Dossier) -> str:
             return f"**Rolled back** on {when}: {where} counts again; of the {sessions} that the run moved, {_since(audit)}."
         case "elsewhere" if not audit.counts_now:
             return f"**Does not hold any more**: {new} is gone, and there is no other store in its place."
+        case "gone":
+            rest = f"{name(Path(audit.counts_now).name)} counts now" if audit.counts_now else "there is no other store in its place"
+            return f"**Gone**: {new} is not there any more, and no later run has moved what was in it; {rest}."
         case "elsewhere":
             return f"**Moved on**: {name(Path(audit.counts_now).name)} counts now, not {new}; of the {sessions} moved, {_since(audit)}."
         case _:
@@ -158,6 +161,8 @@ def way_back(dossier: Dossier) -> str:
         case "unfinished":
             again = _command("migrate", plan.source.path, "--to", plan.target_kind)
             return f"It is finished, or cleaned up, by the same call again, unless it is going on right now:{_block(again)}"
+        case "gone":
+            return "There is nothing to roll back: restore the store from a backup first."
         case "elsewhere":
             return "Not by this run: its sessions are not where it put them any more. Roll back the later run first, if there is one."
         case "contradictory":
