@@ -133,10 +133,10 @@ class Caretaker:
         files = session_files(self._folder, store_names=[store_name])
         referred = {file.name for one in summaries for file in files.of(one) if file.name in wanted}
         renamed_to = {one.name: one.renamed_to for one in self._run.files()}
+        # They are all named in the run's folder already, and forced to disk: one line for each would be a sync for each.
+        self._run.note("files", seconds=time.monotonic() - self._started, detail=f"{len(wanted)} files")
         for one in wanted.values():
             is_in_use = one.name in referred or (one.key and one.key not in gone)
-            if not is_in_use:
-                self._run.note(one.action, seconds=time.monotonic() - self._started, detail=one.name)
             if is_in_use or not self._done(one, renamed_to[one.name]):
                 self.left_alone.append(one.name)
         fsync_folder(self._folder, written=self._folder)

@@ -19,7 +19,12 @@ def test_every_file_is_forced_to_disk(tmp_path: Path, number: int, monkeypatch: 
     inodes = {file.stat().st_ino for file in files}
     forced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (forced.append(os.fstat(descriptor).st_ino), real(descriptor))[1])
+
+    def fsync(descriptor: int) -> None:
+        forced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     fsync_files(files)
     assert (len(forced), set(forced)) == (number, inodes)
 
