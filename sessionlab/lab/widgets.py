@@ -130,13 +130,14 @@ class GrowthExplorer:
             "Tokens": lambda: figures.tokens_by_day(tokens),
             "Cost": lambda: figures.cost_by_day(tokens),
         }[self.metric.value]()
-        _redraw(self.trend, trend)
-        _redraw(self.activity, figures.created_and_active(growth, self._lab.query("activity_daily", **span)))
+        redraw(self.trend, trend)
+        redraw(self.activity, figures.created_and_active(growth, self._lab.query("activity_daily", **span)))
         self.numbers.value = _numbers(growth, tokens)
         self.status.value = ""
 
 
-def _redraw(widget: Any, figure: go.Figure) -> None:
+def redraw(widget: Any, figure: go.Figure) -> None:
+    """Let a `FigureWidget` show another figure; nothing of the one before stays."""
     with widget.batch_update():
         widget.data = ()
         widget.add_traces(figure.data)

@@ -35,6 +35,7 @@ EXPECTED = {
     "store_bytes_daily",
     "tokens_by_model",
     "tokens_daily",
+    "transcript_costs",
     "transcripts_by_source",
     "usage_totals",
 }

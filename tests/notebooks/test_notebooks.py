@@ -18,7 +18,7 @@ from sessionlab.reports.refresh import METADATA, WIDGET_VIEW
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-EXPECTED = {"00_quickstart", "01_growth", "02_stores", "03_migration_audit", "04_rollback_drill", "99_template"}
+EXPECTED = {"00_quickstart", "01_growth", "02_stores", "03_migration_audit", "04_rollback_drill", "05_maintenance", "99_template"}
 # These are about a migration, not about a state folder that is loaded and queried.
 OTHER_FIRST_PARAMETER = {"03_migration_audit": "run_dir", "04_rollback_drill": "old"}
 OTHER_SOURCE = {"04_rollback_drill": "a synthetic store in a private folder"}
