@@ -145,9 +145,9 @@ def indented(value: bytes) -> bytes:
 
 
 def _anew(value: bytes) -> bytes:
-    """Write a member as OpenClaw would after reading it; of one that cannot be read strictly only the blanks change."""
-    with contextlib.suppress(InvalidJSONError):
-        value = codec.encode_compact(codec.decode_document(value, path=Path()))
+    """Write a member as OpenClaw would after reading it; of one that could not be read then, or cannot be now, only the blanks change."""
+    with contextlib.suppress(InvalidJSONError, codec.UnfaithfulError):
+        value = codec.encode_faithful(codec.decode_document(value, path=Path()))
     return indented(value)
 
 

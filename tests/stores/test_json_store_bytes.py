@@ -285,3 +285,13 @@ def test_link_in_a_circle_is_unreadable(path: Path, attempt: Callable[[JSONStore
     path.symlink_to(path.name)
     with pytest.raises(UnreadableError):
         attempt(JSONStore(path))
+
+
+def test_number_that_would_be_written_unreadable_is_carried_over_as_it_is(tmp_path: Path) -> None:
+    """JavaScript writes 1e20 in digits, and 21 digits are no number that this reads: then the blanks change, and nothing else."""
+    path = tmp_path / "sessions.json"
+    path.write_text('{"agent:main:big": {"sessionId": "b", "v": 1e20, "w": 1e16}}')
+    with JSONStore(path) as store:
+        store.put("agent:main:other", {"sessionId": "o"})
+        assert store.get("agent:main:big") == {"sessionId": "b", "v": 1e20, "w": 1e16}
+        assert [one for one in store.check() if one.severity == "error"] == []
