@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -198,6 +198,11 @@ class _Sizes:
     def of(self, key: str) -> int:
         return self.average if self.known is None else self.known.get(key, self.average)
 
+    def total(self, keys: Collection[str]) -> int:
+        if self.known is None:
+            return self.average * len(keys)
+        return sum(self.known.get(key, self.average) for key in keys)
+
 
 class _Draft:
     """A plan in the making: decisions are only ever added to."""
@@ -209,7 +214,7 @@ class _Draft:
         self._by_key, self._files, self._sizes, self._before = by_key, files, sizes, before
         self._gone: dict[str, FileDecision] = {}
         self._removed = [one.key for one in entries if one.is_removed]
-        self._freed = sum(map(sizes.of, self._removed))
+        self._freed = sizes.total(self._removed)
         # Most stores have one transcript for each session, so that this is asked of every one of them.
         files_of = files.of if files.transcripts else _no_files
         self._referred = Counter(file.name for one in entries if not one.is_removed for file in files_of(by_key[one.key]))
@@ -255,9 +260,11 @@ class _Draft:
             self._removed.append(one.key)
             self._freed += size
             over -= size
-            for file in self._released(one.key):
-                self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
-                over -= file.bytes
+            for file in self._files.of(self._by_key[one.key]):
+                self._referred[file.name] -= 1
+                if not self._referred[file.name] and file.name not in self._gone:
+                    self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
+                    over -= file.bytes
 
     def totals(self) -> Totals:
         """Return what there would be."""
@@ -271,14 +278,6 @@ class _Draft:
     def file_decisions(self) -> tuple[FileDecision, ...]:
         """Return what becomes of the files, by name."""
         return tuple(self._gone[name] for name in sorted(self._gone))
-
-    def _released(self, key: str) -> Iterator[File]:
-        """Yield the transcripts of an entry that nobody else refers to, now that it goes."""
-        own = self._files.of(self._by_key[key])
-        self._referred.subtract(file.name for file in own)
-        for file in own:
-            if not self._referred[file.name] and file.name not in self._gone:
-                yield file
 
 
 def _no_files(_one: SessionSummary) -> tuple[File, ...]:
