@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sessionlab.maintenance.policy import Policy
 
 _AGES: Final = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365)
+_LIVE_SESSIONS: Final = 20_000
 _SMALLEST_BUDGET: Final = 64 * 1024
 _BUDGETS: Final = 12
 
@@ -66,7 +67,12 @@ class MaintenanceExplorer:
 
         def slider(name: str, options: Sequence[_Option]) -> Any:
             return ipywidgets.SelectionSlider(
-                description=name, options=options, layout=ipywidgets.Layout(width="420px"), style={"description_width": "100px"}
+                description=name,
+                options=options,
+                layout=ipywidgets.Layout(width="420px"),
+                style={"description_width": "100px"},
+                # What takes longer than a tenth of a second would queue up behind a hand that drags.
+                continuous_update=what_if.sessions <= _LIVE_SESSIONS,
             )
 
         def buttons(name: str, options: Sequence[str | tuple[str, str]]) -> Any:

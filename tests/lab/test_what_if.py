@@ -26,6 +26,9 @@ from sessionlab.lab.what_if_policy import PROFILES, duration_text, rules_of, sho
 from sessionlab.maintenance.files import File, SessionFiles
 from sessionlab.maintenance.planning import configured_policy, plan_store
 from sessionlab.maintenance.policy import Policy
+from sessionlab.migration.execute import execute
+from sessionlab.migration.plan import plan_migration
+from sessionlab.settings import StoreType
 from sessionlab.stores import locate, open_for_writing
 from sessionlab.units import MS_PER_DAY, MS_PER_HOUR
 from tests.cli.in_process import caller
@@ -140,6 +143,19 @@ def test_history_of_a_session_is_put_aside_and_that_of_an_old_archive_is_lost(st
         assert lost.actions == {"evict-budget": 5}
         assert lost.over_budget == ("main", "ops")
         assert "**Over the budget all the same:** `main` and `ops`." in findings.at_limits(lost)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "directory"])
+def test_every_kind_of_store_is_planned_for(state: Path, kind: StoreType) -> None:
+    with open_lab(state, now_ms=NOW_MS) as lab:
+        as_json = open_what_if(lab).versions()
+    plan = plan_migration(state, kind, now_ms=NOW_MS, agent="main")
+    execute(plan, root=state, now_ms=NOW_MS)
+    with open_lab(state, now_ms=NOW_MS) as lab:
+        what_if = open_what_if(lab)
+        assert [one.actions for one in what_if.versions()] == [one.actions for one in as_json]
+        assert [one.gone.cost_microusd for one in what_if.versions()] == [one.gone.cost_microusd for one in as_json]
+        assert what_if.measure_load(rounds=1).bytes_per_ms > 0
 
 
 def test_grid_is_what_each_of_its_points_gives(what_if: WhatIf) -> None:
