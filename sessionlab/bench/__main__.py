@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from sessionlab.bench import migrations, mirror, startup, stores, table
+from sessionlab.bench import maintenance, migrations, mirror, startup, stores, table
 from sessionlab.bench.content import make_content
 from sessionlab.bench.markdown import tables
 from sessionlab.bench.scope import Scope
@@ -25,13 +25,13 @@ from sessionlab.bench.stores import Findings
 def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) -> None:
     """Measure speed and memory; takes about seven minutes and 2 GB below $TMPDIR.
 
-    The stores alone: sessionlab bench stores. Moving and verifying alone: sessionlab bench migrations.
+    The stores alone: sessionlab bench stores; moving and verifying: sessionlab bench migrations; and sessionlab bench maintenance.
     """
     part = 10 if quick else 1
     scope = Scope(sessions=1000 // part, is_quick=quick, is_large=large)
     with tempfile.TemporaryDirectory(prefix="sessionlab-bench-") as place:
         folder = Path(place)
-        for name in ("content", "out", "stores", "migrations", "mirror"):
+        for name in ("content", "out", "stores", "migrations", "maintenance", "mirror"):
             (folder / name).mkdir()
         content = make_content(folder / "content", sessions=scope.sessions)
         rows = startup.measure(folder / "out", content.path)
@@ -41,9 +41,13 @@ def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) 
         shutil.rmtree(folder / "stores")
         moves = migrations.measure(folder / "migrations", scope, content=content)
         _show(table.lines_of(moves))
+        upkeep = maintenance.measure(folder / "maintenance", scope, content=content)
+        _show(table.lines_of(upkeep))
         loads = mirror.measure(folder / "mirror", sessions=10_000 // part)
         _show(table.table(loads))
-    found = Findings((*rows, *findings.rows, *moves.rows, *loads), findings.contentions, (*findings.conditions, *moves.conditions))
+    found = Findings(
+        (*rows, *findings.rows, *moves.rows, *upkeep.rows, *loads), findings.contentions, (*findings.conditions, *moves.conditions)
+    )
     _show(["", table.summary_line(found.rows, found.comparisons)])
     if markdown is not None:
         Path(markdown).write_text("\n".join(tables(findings, moves)) + "\n", encoding="utf-8")

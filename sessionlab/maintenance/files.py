@@ -61,6 +61,11 @@ class SessionFiles:
         others = self.transcripts.get(parsed.session_id, ()) if parsed is not None else ()
         return (*own, *(file for file in others if file.name == name))
 
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of transcripts, archives and backups by name."""
+        known = (*(file for files in self.transcripts.values() for file in files), *self.archives, *self.backups)
+        return {file.name: file.bytes for file in known}
+
     def orphans(self, referred: Iterable[str]) -> tuple[File, ...]:
         """Return the live transcripts that none of these files' names are, oldest first."""
         names = set(referred)
