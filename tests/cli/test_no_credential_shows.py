@@ -106,7 +106,7 @@ def test_no_credential_shows_when_sessions_are_moved_led_back_and_audited(state:
     assert call("verify", sessions / "sessions.json", sessions / "sessions.sqlite") == 3
     assert call("check", state) == 0
     assert call("rollback", first, "--dry-run") == 0
-    assert call("rollback", first, twice=False) == 0
+    assert call("rollback", first, twice=False) == 3
     assert call("audit", first) == 1
     assert call("audit", the_run(state, "rollback")) == 0
 
