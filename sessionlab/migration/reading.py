@@ -62,7 +62,7 @@ def read_all(location: StoreLocation) -> Iterator[Read]:
     Raises:
         StoreError: The store itself cannot be read.
     """
-    for one in _found(location):
+    for one in found_in(location):
         yield _read(one.spelling, one.raw, one.line, location.path) if one.error is None else _unreadable(one)
 
 
@@ -102,11 +102,11 @@ def raw_entries(location: StoreLocation) -> Iterator[tuple[str, bytes, int | Non
     Raises:
         StoreError: The store itself cannot be read.
     """
-    for one in _found(location):
+    for one in found_in(location):
         yield one.spelling, one.raw if one.error is None else b"", one.line
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """One entry of a source before it is decoded; `error` is of one that lies there in a form that is none."""
 
     spelling: str
@@ -115,10 +115,15 @@ class _Found(NamedTuple):
     error: CorruptStoreError | None = None
 
 
-def _found(location: StoreLocation) -> Iterator[_Found]:
+def found_in(location: StoreLocation) -> Iterator[Found]:
+    """Yield every entry of a store before it is decoded, in the order of `read_all`; one that is damaged hides no other.
+
+    Raises:
+        StoreError: The store itself cannot be read.
+    """
     match location.kind:
         case "json":
-            yield from (_Found(*member) for member in members(location.path))
+            yield from (Found(*member) for member in members(location.path))
         case "directory":
             yield from _in_former_order(location)
         case "sqlite":
@@ -126,13 +131,13 @@ def _found(location: StoreLocation) -> Iterator[_Found]:
 
             with SQLiteStore.open_snapshot(location.path, agent_id=location.agent_id) as database:
                 for key, found in database.examined_items():
-                    yield _Found(key, b"", error=found) if isinstance(found, CorruptStoreError) else _Found(key, found)
+                    yield Found(key, b"", error=found) if isinstance(found, CorruptStoreError) else Found(key, found)
         case "openclaw":
             with open_at(location) as store:
-                yield from (_Found(key, raw) for key, raw in store.raw_items())
+                yield from (Found(key, raw) for key, raw in store.raw_items())
 
 
-def _in_former_order(location: StoreLocation) -> Iterator[_Found]:
+def _in_former_order(location: StoreLocation) -> Iterator[Found]:
     """Yield what a directory store holds: in the order that its sessions had before they were moved there, later ones last, by key."""
     if not os.path.lexists(location.path):
         raise NoStoreError(location.path, "there is no such folder")
@@ -144,10 +149,10 @@ def _in_former_order(location: StoreLocation) -> Iterator[_Found]:
             for key, raw, error in DirectoryStore(location.path, agent_id=location.agent_id).examined_items()
         ]
         for key, place, error in sorted(kept, key=lambda one: (rank.get(one[0], len(rank)), one[0])):
-            yield _Found(key, spool.take(place), error=error)
+            yield Found(key, spool.take(place), error=error)
 
 
-def _unreadable(one: _Found) -> Read:
+def _unreadable(one: Found) -> Read:
     error, words = one.error, ""
     if error is not None:
         line = f"line {error.line}: " if isinstance(error, InvalidJSONError) and error.line is not None else ""

@@ -13,16 +13,17 @@ from typing import Final, NamedTuple
 
 from sessionlab import codec, keys, layout
 from sessionlab.entry import Entry, canonical_digest, normalise_legacy
-from sessionlab.errors import InvalidJSONError
+from sessionlab.errors import CorruptStoreError, InvalidJSONError
 from sessionlab.migration.compare import differing_paths, is_within
 from sessionlab.migration.json_stream import members
+from sessionlab.migration.reading import found_in
 from sessionlab.migration.verify_result import Tally, Verification
 from sessionlab.migration.verify_transcripts import compare_transcripts
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.json_state import is_session
 from sessionlab.stores.locating import agents_without_store, locate, only
-from sessionlab.stores.location import StoreLocation, snapshot_at
+from sessionlab.stores.location import StoreLocation, open_at, snapshot_at
 from sessionlab.stores.writing import age_ms
 
 _AT_A_TIME: Final = 128
@@ -126,7 +127,16 @@ def _opened(stack: contextlib.ExitStack, place: _Place | None) -> Side:
     if place is None or not place.has_store:
         return Side(place.location if place is not None else None, None)
     refuse_split(place.location)
-    return Side(place.location, stack.enter_context(snapshot_at(place.location)))
+    return Side(place.location, stack.enter_context(_store(place.location)))
+
+
+def _store(location: StoreLocation) -> SessionStore:
+    try:
+        return snapshot_at(location)
+    except CorruptStoreError:
+        if location.kind != "directory":
+            raise
+        return open_at(location)  # one with a file that holds no session is looked at as it is, file by file
 
 
 def compare_sessions(tally: Tally, agent_id: str, a: Side, b: Side) -> None:
@@ -203,20 +213,13 @@ def _quoted(spellings: Iterable[str]) -> str:
 
 def _held(side: Side) -> _Held:
     """Return what a side holds by normalised key, every spelling of one."""
-    found: _Held = {}
-    for spelling, raw in _raw(side):
-        found.setdefault(keys.normalise(spelling), []).append(_seen(spelling, raw))
-    return found
-
-
-def _raw(side: Side) -> Iterator[tuple[str, bytes]]:
-    if side.location is None or side.store is None:
-        return
-    if side.location.kind == "json":  # the store itself would hold the whole file
-        for member in members(side.location.path):
-            yield member.key, member.raw
-    else:
-        yield from side.store.raw_items()
+    held: _Held = {}
+    for one in found_in(side.location) if side.location is not None and side.store is not None else ():
+        seen = _seen(one.spelling, one.raw)
+        if one.error is not None:
+            seen = _Seen(one.spelling, seen.digest, seen.digest, reason=one.error.reason)
+        held.setdefault(keys.normalise(one.spelling), []).append(seen)
+    return held
 
 
 def _seen(spelling: str, raw: bytes) -> _Seen:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from sessionlab.migration.execute import execute
 from sessionlab.migration.plan import plan_migration
 from sessionlab.migration.verify import verify
 from sessionlab.migration.verify_result import Difference, Verification
+from sessionlab.settings import StoreType
+from sessionlab.stores import open_for_writing
 from tests.cli.made_states import KINDS, NAMES, made_state
 from tests.fixture_states import own_state, photo, shared_state
 from tests.stores.sample_entries import EXACT, KEPT_KEYS, session, small_store
@@ -241,6 +245,23 @@ CASES: list[tuple[str, list[Any], str, str, int]] = [
     ("later events", [*EVENTS, event(9)], "longer", "1 events only in B, behind the others", 1),
     ("inserted event", [*EVENTS[:4], event(9), *EVENTS[4:]], "longer", "1 events only in B, among the others", 1),
 ]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "directory"])
+def test_damaged_entry_of_b_hides_no_other(kind: StoreType, tmp_path: Path) -> None:
+    entries = {f"agent:main:{name}": {"sessionId": name, "updatedAt": 1} for name in "abcd"}
+    for side, stored in (("a", entries), ("b", {**entries, "agent:main:c": {"sessionId": "other", "updatedAt": 2}})):
+        (tmp_path / side / "agents").mkdir(parents=True)
+        with open_for_writing(tmp_path / side, store_type=kind) as store:
+            store.save(stored)
+    if kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(next((tmp_path / "b").rglob("sessions.sqlite")))) as connection, connection:
+            connection.execute("UPDATE documents SET entry_json = '{' WHERE id = 2")
+    else:
+        next(path for path in (tmp_path / "b").rglob("entries/*") if b'"agent:main:b"' in path.read_bytes()).write_bytes(b"{")
+    found = verify(tmp_path / "a", tmp_path / "b")
+    assert (found.exit_code, found.equal_sessions) == (3, 2)
+    assert {(one.name, one.what) for one in found.differences} == {("agent:main:b", "unreadable"), ("agent:main:c", "changed")}
 
 
 def test_key_that_is_written_twice_in_b_cannot_be_read_there(tmp_path: Path) -> None:
