@@ -217,7 +217,12 @@ def test_run_folder_keeps_secrets_in_the_archive_only_and_is_none_of_the_migrati
     report, run = carried_out(tmp_path, location, planned(location))
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in run.path.iterdir())
     assert {path.name for path in run.path.iterdir() if b"sk-o" in path.read_bytes()} == {"removed.jsonl"}
-    assert [json.loads(line)["act"] for line in (run.path / "events.jsonl").read_text().splitlines()] == ["archive", "remove", "files", "done"]
+    assert [json.loads(line)["act"] for line in (run.path / "events.jsonl").read_text().splitlines()] == [
+        "archive",
+        "remove",
+        "files",
+        "done",
+    ]
     assert msgspec.json.decode(run.report() or b"", type=MaintenanceReport) == report
     assert run.head().before.sessions == 5
     assert unfinished(location) == ()
