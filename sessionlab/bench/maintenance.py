@@ -13,8 +13,9 @@ from sessionlab.bench import content as made
 from sessionlab.bench.content import Content, make_content
 from sessionlab.bench.measure import Measurement, medians_ms, timed_ms
 from sessionlab.bench.scope import NOW_MS, STORES, Scope, StoreKind
+from sessionlab.bench.steps import Step, measured
 from sessionlab.bench.stores import Findings, Progress
-from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed
+from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.apply import apply_plan
 from sessionlab.maintenance.files import SessionFiles
@@ -46,28 +47,19 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
     """
     load = load_in_words()
     content = content or make_content(folder / "content", sessions=scope.sessions)
-    rows: list[Measurement] = []
-    steps = list(_steps(content, scope))
-    with undisturbed():
-        for number, (what, step) in enumerate(steps):
-            if on_progress is not None:
-                on_progress(what, number, len(steps))
-            place = folder / str(number)
-            place.mkdir()
-            rows.append(step(place))
-            shutil.rmtree(place)
+    rows = measured(_steps(content, scope), folder, on_progress=on_progress)
     conditions = [*_TRUTHS, load, sync_in_words(folder)]
     if scope.is_quick:
         conditions.insert(0, QUICK)
-    return Findings(tuple(rows), (), tuple(conditions))
+    return Findings(rows, (), tuple(conditions))
 
 
-def _steps(content: Content, scope: Scope) -> Iterator[tuple[str, Callable[[Path], Measurement]]]:
+def _steps(content: Content, scope: Scope) -> Iterator[Step]:
     for size in (1_000,) if scope.is_quick else (100_000, 1_000_000) if scope.is_large else (100_000,):
-        yield f"plan of {size:,} sessions", lambda _place, size=size: _planned(size)  # type: ignore[misc]
+        yield f"plan of {size:,} sessions", lambda _place, size=size: [_planned(size)]  # type: ignore[misc]
     for kind in STORES:
-        yield f"maintain: {kind}", lambda place, kind=kind: _applied(place, kind, 200 if scope.is_quick else _APPLIED)  # type: ignore[misc]
-    yield "save with maintenance", lambda place: _saved(place, content, scope)
+        yield f"maintain: {kind}", lambda place, kind=kind: [_applied(place, kind, 200 if scope.is_quick else _APPLIED)]  # type: ignore[misc]
+    yield "save with maintenance", lambda place: [_saved(place, content, scope)]
 
 
 def _planned(number: int) -> Measurement:

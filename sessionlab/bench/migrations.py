@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from sessionlab.bench import moves, verifications
 from sessionlab.bench.content import Content, make_content
-from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import Scope
+from sessionlab.bench.steps import Step, measured
 from sessionlab.bench.stores import Findings, Progress
-from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed
+from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words
 
 _TRUTHS: Final = (
     "a move is all that the command does: plan, stage, verify, promote, record; its source lies on disk and in the page cache before",
@@ -32,23 +31,14 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
     """
     load = load_in_words()
     content = content or make_content(folder / "content", sessions=scope.sessions)
-    rows: list[Measurement] = []
-    steps = list(_steps(content, scope))
-    with undisturbed():
-        for number, (what, step) in enumerate(steps):
-            if on_progress is not None:
-                on_progress(what, number, len(steps))
-            place = folder / str(number)
-            place.mkdir()
-            rows += step(place)
-            shutil.rmtree(place)
+    rows = measured(_steps(content, scope), folder, on_progress=on_progress)
     conditions = [f"stores of {content.in_words} (as indented JSON), unless said", *_TRUTHS, load, sync_in_words(folder)]
     if scope.is_quick:
         conditions.insert(0, QUICK)
-    return Findings(tuple(rows), (), tuple(conditions))
+    return Findings(rows, (), tuple(conditions))
 
 
-def _steps(content: Content, scope: Scope) -> Iterator[tuple[str, Callable[[Path], list[Measurement]]]]:
+def _steps(content: Content, scope: Scope) -> Iterator[Step]:
     """Yield what is to be done in a folder of its own."""
     yield "moves", lambda place: moves.measure(place, content, scope)
     yield "verify: two stores", lambda place: verifications.measure_stores(place, content, scope)
