@@ -73,7 +73,7 @@ def test_file_that_was_left_behind_and_written_since_is_reported(state: Path, ki
     left = state / "agents" / "main" / "sessions" / "sessions.json"
     left.write_bytes(left.read_bytes().replace(b'"sessionId": "a"', b'"sessionId": "z"'))
     (problem,) = [row for row in from_scratch(state)["problems"] if "split_store" in row]
-    assert f"sessions in sessions.json beside {NAMES[kind]}, not counted here" in problem
+    assert f"two stores disagree: {NAMES[kind]} was read, the sessions of sessions.json are not counted" in problem
 
 
 def test_store_that_is_damaged_is_no_empty_one(state: Path) -> None:
