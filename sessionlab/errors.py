@@ -111,13 +111,15 @@ class SplitStoreError(StoreError):
 
     exit_code = 4
 
-    def __init__(self, path: Path, *, first: Path, first_count: int, second: Path, second_count: int) -> None:
+    def __init__(
+        self, path: Path, *, first: Path, first_count: int, second: Path, second_count: int, advice: str = "name the one you mean"
+    ) -> None:
         self.first, self.first_count = first, first_count
         self.second, self.second_count = second, second_count
         super().__init__(
             path,
             f"two stores hold sessions: {first} ({first_count}) and {second} ({second_count})",
-            advice="name the one you mean",
+            advice=advice,
         )
 
 

@@ -20,8 +20,8 @@ import click
 from sessionlab import layout
 from sessionlab.cli.asked import end_with, on_one_line
 from sessionlab.cli.moving import Tell, asked_run, echo_facts, echo_plan, echo_report, plan_facts, with_rate
-from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
-from sessionlab.errors import CorruptStoreError, NoStoreError, SessionLabError, UsageError
+from sessionlab.cli.output import command_line, echo_json, json_option, not_blank, progress, state_dir_option
+from sessionlab.errors import CorruptStoreError, NoStoreError, SessionLabError, SplitStoreError, UsageError
 from sessionlab.stores.locating import find_state_dir, locate
 
 if TYPE_CHECKING:
@@ -116,7 +116,10 @@ class _Job:
                 raise CorruptStoreError(Path(done.target_path), reason, advice="restore it from a backup")
             refuse_split(location)  # it may count only because the other one cannot be read
             return _Way(source.path, f"the sessions are there already: the run {run.path.name} has been rolled back")
-        return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)
+        try:
+            return self._carried_out(partial(plan_rollback, run, now_ms=self.now_ms, set_aside=self.set_aside), location)
+        except SplitStoreError as error:
+            raise _with_way_out(error) from error
 
     def of_all(self, state_dir: Path) -> Iterator[_Way]:
         """Roll every store of a state folder back, each for itself."""
@@ -159,6 +162,8 @@ class _Job:
                 raise UsageError(f"{location.path}: is OpenClaw's own database: 'sessionlab export openclaw' makes files of it")
             planned = partial(plan_from, location, "json", now_ms=self.now_ms, set_aside=self.set_aside, operation="rollback")
             return self._carried_out(planned, location)
+        except SplitStoreError as error:
+            return _Way(location.path, error=_with_way_out(error))
         except SessionLabError as error:
             return _Way(location.path, error=error)
 
@@ -176,6 +181,19 @@ class _Job:
         report = execute(plan, root=root, now_ms=self.now_ms, on_progress=self.tell, replan=planned)
         done = RunFolder(root / RUNS / report.run_id)
         return _Way(path, plan=done.plan(), report=report, run_dir=done.path)
+
+
+def _with_way_out(error: SplitStoreError) -> SplitStoreError:
+    """Return the error with what to do about it here: nothing is decided in silence, but it can be decided."""
+    command = command_line("rollback", "--store", error.first)
+    return SplitStoreError(
+        error.path,
+        first=error.first,
+        first_count=error.first_count,
+        second=error.second,
+        second_count=error.second_count,
+        advice=f"'{command}' goes by the first, names what only the other holds, and keeps it as a backup",
+    )
 
 
 def _echo(ways: list[_Way], *, is_dry_run: bool, as_json: bool) -> None:

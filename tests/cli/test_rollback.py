@@ -131,6 +131,7 @@ def test_two_stores_that_disagree_are_not_chosen_between_unless_one_is_named(tmp
         done = sessionlab("rollback", *place)
         assert (done.returncode, plain(done.stdout)) == (4, ["Summary: restored 0, skipped 0"])
         assert "two stores hold sessions" in done.stderr
+        assert f"'sessionlab rollback --store {store_path(tmp_path, 'sqlite')}' goes by the first" in done.stderr
         assert file.read_text() == stranger
     assert sessionlab("rollback", "--store", store_path(tmp_path, "sqlite")).returncode == 0
     assert content(tmp_path) == ("json", some_sessions())
