@@ -29,25 +29,37 @@ class OutputLostError(Exception):
         super().__init__(self.reason)
 
 
-class _Stream(io.FileIO):
-    """A file descriptor that says once that it cannot be written to, and swallows what comes after that."""
+class _Output(io.BufferedWriter):
+    """What is printed, on its way to a file descriptor: says once that it cannot be written, and swallows what comes after that.
+
+    Not the raw stream below: a signal that arrives just after the system has written would be raised there, and what had been written
+    would be taken for not written, and be written again at the end.
+    """
 
     def __init__(self, descriptor: int, *, is_needed: bool) -> None:
-        super().__init__(descriptor, "wb", closefd=False)
+        super().__init__(io.FileIO(descriptor, "wb", closefd=False))
         self._is_needed = is_needed
         self._is_lost = False
 
     def write(self, data: ReadableBuffer, /) -> int:
-        size = memoryview(data).nbytes
-        if self._is_lost:
-            return size
-        try:
-            return super().write(data)
-        except OSError as error:
-            self._is_lost = True
-            if self._is_needed:
-                raise OutputLostError(error) from error
-            return size
+        if not self._is_lost:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._lose(error)
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        if not self._is_lost:
+            try:
+                super().flush()
+            except OSError as error:
+                self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        self._is_lost = True
+        if self._is_needed:
+            raise OutputLostError(error) from error
 
 
 def watch() -> None:
@@ -72,16 +84,18 @@ def flush() -> None:
 def _watched(stream: TextIO | None, *, is_needed: bool) -> TextIO:
     if stream is None:
         # Closed by who started the program. Its number would be that of the next file that is opened, so something has to have it.
-        raw = _Stream(os.open(os.devnull, os.O_RDONLY), is_needed=is_needed)  # to write to it is the error that the closed one would give
-        return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace")
+        output = _Output(
+            os.open(os.devnull, os.O_RDONLY), is_needed=is_needed
+        )  # to write to it is the error that the closed one would give
+        return io.TextIOWrapper(output, encoding="utf-8", errors="backslashreplace")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     try:
-        raw = _Stream(stream.fileno(), is_needed=is_needed)
+        output = _Output(stream.fileno(), is_needed=is_needed)
     except OSError:
         return stream  # no file
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        output,
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=stream.line_buffering,

@@ -70,3 +70,33 @@ def test_what_is_only_told_may_be_lost(redirection: str) -> None:
     done = with_output(redirection, "list", SAMPLE, "--limit", "1")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
     assert with_output(redirection, "info", "/nope").returncode == 10
+
+
+INTERRUPTED_OFTEN = """
+import random, signal, sys
+from sessionlab.cli import streams
+class Stop(BaseException): pass
+def stop(*_): raise Stop
+streams.watch()
+signal.signal(signal.SIGALRM, stop)
+number = 0
+for _ in range(1_000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-6 + random.random() * 60e-6)
+        while True:
+            number += 1
+            sys.stdout.write(f"{number}\\n")
+            sys.stdout.flush()
+    except Stop:
+        pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+streams.flush()
+"""
+
+
+def test_line_that_was_written_when_a_signal_came_is_not_written_again() -> None:
+    """A record of a run that appears twice would be counted twice; of a thousand signals hundreds come just then."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_OFTEN], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.split()
+    assert len(lines) > 1_000
+    assert len(set(lines)) == len(lines)
