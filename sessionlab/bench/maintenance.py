@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -56,13 +57,13 @@ def measure(folder: Path, scope: Scope, *, content: Content | None = None, on_pr
 
 def _steps(content: Content, scope: Scope) -> Iterator[Step]:
     for size in (1_000,) if scope.is_quick else (100_000, 1_000_000) if scope.is_large else (100_000,):
-        yield f"plan of {size:,} sessions", lambda _place, size=size: [_planned(size)]  # type: ignore[misc]
+        yield f"plan of {size:,} sessions", partial(_planned, number=size)
     for kind in STORES:
-        yield f"maintain: {kind}", lambda place, kind=kind: [_applied(place, kind, 200 if scope.is_quick else _APPLIED)]  # type: ignore[misc]
-    yield "save with maintenance", lambda place: [_saved(place, content, scope)]
+        yield f"maintain: {kind}", partial(_applied, kind=kind, number=200 if scope.is_quick else _APPLIED)
+    yield "save with maintenance", partial(_saved, content=content, scope=scope)
 
 
-def _planned(number: int) -> Measurement:
+def _planned(_folder: Path, *, number: int) -> list[Measurement]:
     """Measure a plan from summaries; half of the sessions are beyond the cap."""
     held = [
         SessionSummary(key=f"agent:main:cron:job-{one % 97}:run:{one:08d}", session_id=f"s{one}", updated_ms=NOW_MS - one * 1000)
@@ -73,16 +74,17 @@ def _planned(number: int) -> Measurement:
     median = medians_ms({"plan": lambda: plan_maintenance(held, rules, now_ms=NOW_MS, files=files, store_bytes=700 * number)}, runs=3)[
         "plan"
     ]
-    return Measurement(
+    row = Measurement(
         store="maintenance", operation="plan, half beyond the cap", median_ms=median, limit_ms=_LIMITS_MS.get(number), sessions=number
     )
+    return [row]
 
 
-def _applied(folder: Path, kind: StoreKind, number: int) -> Measurement:
+def _applied(folder: Path, *, kind: StoreKind, number: int) -> list[Measurement]:
     """Measure a maintenance that removes half of the sessions and archives their transcripts, against doing it without a thought."""
     times = [(_once(folder / "mine", kind, number, _maintained), _once(folder / "bare", kind, number, _BARE[kind])) for _ in range(3)]
     mine, bare = (sorted(column)[1] for column in zip(*times, strict=True))
-    return Measurement(
+    row = Measurement(
         store=kind,
         operation="maintain: half are pruned, their transcripts archived",
         median_ms=mine,
@@ -93,6 +95,7 @@ def _applied(folder: Path, kind: StoreKind, number: int) -> Measurement:
         durability="commit",
         conditions=f"{number:,} sessions of 0.7 KB with a transcript each",
     )
+    return [row]
 
 
 def _once(folder: Path, kind: StoreKind, number: int, work: Callable[[StoreLocation, list[str], list[Path]], object]) -> float:
@@ -170,7 +173,7 @@ _BARE: Final[dict[StoreKind, Callable[[StoreLocation, list[str], list[Path]], No
 }
 
 
-def _saved(folder: Path, content: Content, scope: Scope) -> Measurement:
+def _saved(folder: Path, *, content: Content, scope: Scope) -> list[Measurement]:
     """Measure updates of a large `sessions.json` that is maintained with every save, and of one that is not."""
     stores: dict[str, JSONStore] = {}
     for name in ("plain", "maintained"):
@@ -190,7 +193,7 @@ def _saved(folder: Path, content: Content, scope: Scope) -> Measurement:
         return lambda: store.transform(lambda draft: draft[content.middle].update(next(changing)), base=base)
 
     times = medians_ms({name: update(name) for name in stores}, runs=scope.slow_rounds)
-    return Measurement(
+    row = Measurement(
         store="json",
         operation="save with maintenance that removes nothing",
         median_ms=times["maintained"],
@@ -201,6 +204,7 @@ def _saved(folder: Path, content: Content, scope: Scope) -> Measurement:
         durability="commit",
         conditions=content.in_words,
     )
+    return [row]
 
 
 def _rules(most: int) -> Policy:

@@ -86,7 +86,7 @@ def measure_streamed(folder: Path, sessions: int) -> list[Measurement]:
     for target in _LIMIT_MS:
         new = old.with_name(NAMES[target])
         for name, source, statement in ((f"json to {target}", old, _MOVE), (f"json to {target}, rolled back", new, _BACK)):
-            floor_ms = timed_ms(lambda source=source: floors.read_and_hash(source))  # type: ignore[misc]
+            floor_ms = timed_ms(partial(floors.read_and_hash, source))
             cost = cost_of("", statement, arguments=[str(source), target, str(NOW_MS + len(rows))])
             rows += [
                 Measurement(

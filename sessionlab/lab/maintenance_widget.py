@@ -7,11 +7,10 @@ it is only its fixed text: the notebook's static figures stand above it.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from sessionlab.errors import SessionLabError
+from sessionlab.lab.explorer import Explorer
 from sessionlab.lab.figures.maintenance import By, Measure, what_goes
 from sessionlab.lab.findings.maintenance import command_line
 from sessionlab.lab.findings.words import count
@@ -33,7 +32,7 @@ _BUDGETS: Final = 12
 _Option = tuple[str, int]
 
 
-class MaintenanceExplorer:
+class MaintenanceExplorer(Explorer):
     """Sliders for the limits, with what they do; show it as the last expression of a cell.
 
     Attributes:
@@ -100,7 +99,6 @@ class MaintenanceExplorer:
             ],
             layout=full,
         )
-        self._quiet = False
         self._reset()
         for control in (self.age, self.cap, self.budget, self.measure, self.by):
             control.observe(self._update, names="value")
@@ -114,9 +112,6 @@ class MaintenanceExplorer:
             "It needs a running kernel: open this notebook in JupyterLab and run all cells."
         )
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return {**self.view._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
-
     @property
     def policy(self) -> Policy:
         """What the controls say."""
@@ -124,18 +119,8 @@ class MaintenanceExplorer:
             prune_after_ms=self.age.value, max_entries=self.cap.value, max_disk_bytes=self.budget.value or None
         )
 
-    def _update(self, _change: object = None) -> None:
-        if self._quiet:
-            return
-        try:
-            self._draw()
-        except SessionLabError as error:
-            self._complain(str(error))
-        except Exception as error:  # noqa: BLE001 - a traceback inside a widget helps nobody; the cell above can be run again
-            self._complain(f"{type(error).__name__}: {error}")
-
     def _change_version(self, _change: object) -> None:
-        if not self._quiet:
+        if not self._is_quiet:
             self._put(self._what_if.rules[self.profile.value].policy)
 
     def _reset(self, _button: object = None) -> None:
@@ -149,18 +134,6 @@ class MaintenanceExplorer:
             self.profile.value = policy.profile
             self.age.value, self.cap.value, self.budget.value = limits.prune_after_ms, limits.max_entries, limits.max_disk_bytes or 0
         self._update()
-
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        """Let several controls change at once and the figure follow once."""
-        self._quiet = True
-        try:
-            yield
-        finally:
-            self._quiet = False
-
-    def _complain(self, text: str) -> None:
-        self.status.value = f'<p role="alert"><strong>{html.escape(text)}</strong></p>'
 
     def _draw(self) -> None:
         outcome = self._what_if.at(self.policy)

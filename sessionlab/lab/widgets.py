@@ -6,13 +6,10 @@ its fixed text, and nothing is lost: the notebook's static figures stand above i
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sessionlab.errors import SessionLabError
 from sessionlab.lab import figures
+from sessionlab.lab.explorer import Explorer
 from sessionlab.units import format_bytes, format_count, format_usd
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ _BLANK: Final = {"annotations": (), "shapes": (), "barmode": None, "hovermode": 
 _SCREEN: Final = {"autosize": True, "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#767676", "activecolor": "#0072B2"}}
 
 
-class GrowthExplorer:
+class GrowthExplorer(Explorer):
     """Controls, numbers and two figures on one lab; show it as the last expression of a cell.
 
     Attributes:
@@ -71,7 +68,6 @@ class GrowthExplorer:
         self.view = ipywidgets.VBox(
             [ipywidgets.Box(controls, layout=row), self.status, self.numbers, self.trend, self.activity], layout=wide
         )
-        self._quiet = False
         self._update()
         for control in (self.since, self.until, self.agent, self.kind, self.metric):
             control.observe(self._update, names="value")
@@ -84,37 +80,12 @@ class GrowthExplorer:
             "It needs a running kernel: open this notebook in JupyterLab and run all cells."
         )
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        return {**self.view._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
-
-    def _update(self, _change: object = None) -> None:
-        if self._quiet:
-            return
-        try:
-            self._draw()
-        except SessionLabError as error:
-            self._complain(str(error))
-        except Exception as error:  # noqa: BLE001 - a traceback inside a widget helps nobody; the cell above can be run again
-            self._complain(f"{type(error).__name__}: {error}")
-
     def _reset(self, _button: object) -> None:
         with self._silence():
             self.since.value, self.until.value = self._first, self._last
             self.agent.value = self.kind.value = ALL
             self.metric.value = METRICS[0]
         self._update()
-
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        """Let several controls change at once and the figures follow once."""
-        self._quiet = True
-        try:
-            yield
-        finally:
-            self._quiet = False
-
-    def _complain(self, text: str) -> None:
-        self.status.value = f'<p role="alert"><strong>{html.escape(text)}</strong></p>'
 
     def _draw(self) -> None:
         since, until = self.since.value, self.until.value
