@@ -20,6 +20,7 @@ import click
 
 from sessionlab import __version__
 from sessionlab.cli import calling, streams
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.errors import SessionLabError, UsageError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _run(arguments: list[str]) -> int:
     try:
         code = main_group.main(args=arguments, prog_name=calling.program(), standalone_mode=False)
     except SessionLabError as error:
-        return _failed(error, str(error), error.exit_code, arguments)
+        return _failed(error, with_next_step(error), error.exit_code, arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

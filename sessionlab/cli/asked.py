@@ -11,6 +11,7 @@ import click
 
 from sessionlab import layout
 from sessionlab.cli.calling import as_called
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import not_blank
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.stores.authority import refuse_split
@@ -75,7 +76,7 @@ def opened(location: StoreLocation) -> Iterator[SessionStore]:
 def end_with(errors: Sequence[SessionLabError], *, code: int = 0) -> NoReturn:
     """Say each error in a line of its own on stderr; exit with the highest code of them all, and of `code`."""
     for error in errors:
-        click.echo(f"sessionlab: {as_called(str(error))}", err=True)
+        click.echo(f"sessionlab: {as_called(with_next_step(error))}", err=True)
     raise click.exceptions.Exit(max([code, *(error.exit_code for error in errors)]))
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
 from sessionlab.cli.moving import counted
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, output_file, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.lab.clock import clock_of
@@ -106,7 +107,7 @@ def _checked(location: StoreLocation, limits: GrowthLimits, now_ms: int) -> tupl
         measured = measure_store(location, limits, now_ms=now_ms)
     except SessionLabError as error:
         seconds = time.monotonic() - began
-        told = Checked(location.agent_id, location.path, error=str(error), error_type=type(error).__name__, seconds=seconds)
+        told = Checked(location.agent_id, location.path, error=with_next_step(error), error_type=type(error).__name__, seconds=seconds)
         return told, None, error
     findings = judge(measured, limits)
     return Checked(location.agent_id, location.path, findings, seconds=time.monotonic() - began), measured, None

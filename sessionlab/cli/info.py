@@ -12,6 +12,7 @@ from sessionlab import layout
 from sessionlab.cli.asked import asked_place, asked_stores, path_argument
 from sessionlab.cli.calling import as_called
 from sessionlab.cli.careful import beside, oddities
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import agent_option, command_line, echo_json, echo_table, has_state_dir, json_option, state_dir_option
 from sessionlab.errors import NoStoreError, SessionLabError, UnreadableError
 from sessionlab.stores.locating import agents_without_store, find_state_dir, locate
@@ -54,7 +55,7 @@ def command(*, path: str | None, state_dir: str | None, agent: str | None, as_js
         _echo_lost(lost)
         _echo_next(folder)
     for error in errors:
-        click.echo(f"sessionlab: {as_called(str(error))}", err=True)
+        click.echo(f"sessionlab: {as_called(with_next_step(error))}", err=True)
     if errors:
         raise click.exceptions.Exit(max(error.exit_code for error in errors))
 
@@ -111,7 +112,7 @@ def _facts_of_all(locations: Sequence[StoreLocation], *, with_fingerprint: bool)
         try:
             stores.append(_facts(location, with_fingerprint=with_fingerprint))
         except SessionLabError as error:
-            stores.append({"agent": location.agent_id, "kind": location.kind, "path": str(location.path), "error": str(error)})
+            stores.append({"agent": location.agent_id, "kind": location.kind, "path": str(location.path), "error": with_next_step(error)})
             errors.append(error)
     return stores, errors
 

@@ -14,6 +14,7 @@ import click
 from sessionlab import keys
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, opened, path_argument
 from sessionlab.cli.careful import echo_warnings, oddities
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, state_dir_option
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError, UsageError
@@ -95,7 +96,9 @@ def command(
     if as_json:
         totals = {} if errors else {"total": total}
         rows = [_row(session) for session in sessions]
-        echo_json({"path": str(place), **totals, "sessions": rows, "errors": [str(e) for e in errors], "warnings": warnings})
+        echo_json(
+            {"path": str(place), **totals, "sessions": rows, "errors": [with_next_step(error) for error in errors], "warnings": warnings}
+        )
     elif sessions:
         _echo(sessions, with_agent=len(locations) > 1)
     if not as_json:

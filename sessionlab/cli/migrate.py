@@ -28,6 +28,7 @@ from sessionlab.cli.moving import (
     way_back,
     with_rate,
 )
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import echo_json, json_option, not_blank, progress, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.settings import StoreType
@@ -302,7 +303,7 @@ def _message(one: Outcome) -> str:
         case "skipped_empty" | "missing":
             return "No sessions to migrate"
         case _:
-            return str(one.error)
+            return with_next_step(one.error) if one.error is not None else ""
 
 
 def _echo_outcome(one: Outcome, rehearsal: Rehearsal | None, *, is_dry_run: bool) -> None:

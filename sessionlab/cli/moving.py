@@ -99,7 +99,8 @@ def with_rate(tell: Tell | None) -> Tell | None:
     began: dict[str, float] = {}
 
     def told(what: str, done: int, total: int) -> None:
-        seconds = time.monotonic() - began.setdefault(what, time.monotonic())
+        now = time.monotonic()
+        seconds = now - began.setdefault(what, now)
         tell(f"{what} {format_count(round(done / seconds))} sessions/s" if seconds > 0.1 else what, done, total)
 
     return told

@@ -1,8 +1,10 @@
-"""What to do about a store that is damaged as a whole: the stores say what is wrong with it, this says what its owner does next."""
+"""What to do about a store that is damaged or locked: the stores say what is wrong with it, this says what its owner does next."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from sessionlab.errors import CorruptStoreError, StoreLockedError
 
 _RESTORE: Final = "restore a backup"
 _MEND: Final = "mend it in an editor, on a copy"
@@ -35,3 +37,13 @@ def next_step(reason: str) -> str:
         reason: What is wrong, as the store's error or finding words it.
     """
     return next((step for words, step in _STEPS if words in reason), _ELSE)
+
+
+def with_next_step(error: Exception) -> str:
+    """Return an error in one line that says what to do next, also where the store, which knows no programs, does not."""
+    text = str(error)
+    if isinstance(error, CorruptStoreError) and not error.advice:
+        return f"{text}; {next_step(error.reason)}"
+    if isinstance(error, StoreLockedError) and not error.advice:
+        return f"{text}; run it again when that program is done"
+    return text

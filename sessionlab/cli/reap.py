@@ -17,6 +17,7 @@ from sessionlab.cli.calling import as_called
 from sessionlab.cli.maintain import OPENCLAW_ONLY
 from sessionlab.cli.maintaining import Watched, duration, echo_plan, echo_report, plan_facts, report_facts, root_folder, way_back
 from sessionlab.cli.moving import counted
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import JSON_SCHEMA_VERSION, agent_option, command_line, echo_json, json_option, now_option, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.lab.clock import clock_of
@@ -164,9 +165,9 @@ def _watch(asked: _Asked, every_ms: int, *, as_json: bool) -> NoReturn:
     while True:
         try:
             ways = _round(asked)
-            errors = {str(way.error) for way in ways if way.error is not None}
+            errors = {with_next_step(way.error) for way in ways if way.error is not None}
         except SessionLabError as error:
-            ways, errors = [], {str(error)}
+            ways, errors = [], {with_next_step(error)}
         for way in ways:
             if way.run_dir is not None and way.sweep is not None:
                 _say(way, way.run_dir, way.sweep, as_json=as_json)
@@ -254,5 +255,5 @@ def _facts(way: _Way) -> dict[str, Any]:
     if way.sweep is not None and way.sweep.report is not None and way.run_dir is not None:
         facts |= {"afterCount": way.sweep.report.after_count, "run": report_facts(way.sweep.report, way.run_dir)}
     if way.error is not None:
-        facts["error"] = {"type": type(way.error).__name__, "message": str(way.error), "exit_code": way.error.exit_code}
+        facts["error"] = {"type": type(way.error).__name__, "message": with_next_step(way.error), "exit_code": way.error.exit_code}
     return facts
