@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 120
 
+_LOOK_S = 0.1
+"""How often the waiting thread wakes: it alone handles signals, but the system may give one to any thread, and wake that."""
+
 GRACE_S = 0.7
 """How long an interrupted cell may take to put its own things away (helper processes, private copies) before its kernel is killed."""
 
@@ -101,6 +104,8 @@ def run_notebooks(
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="notebook") as pool:
         futures = [pool.submit(run, job) for job in jobs]
         try:
+            while wait(futures, timeout=_LOOK_S).not_done:
+                pass
             return tuple(future.result() for future in futures)
         except BaseException:
             _end(futures, kernels)
