@@ -128,6 +128,12 @@ def is_cron_run(key: str) -> bool:
     return parsed.kind == "cron-run" and parsed.agent_id is not None
 
 
+def is_hook(key: str) -> bool:
+    """Say whether the key is what a webhook left, `agent:<id>:hook:<id>`, of one word or several; the one predicate for it (D.29)."""
+    parsed = parse(key)
+    return parsed.kind == "hook" and parsed.agent_id is not None and all(parsed.rest.split(":"))
+
+
 def _classify(words: list[str]) -> tuple[Kind, str | None, str | None]:
     """Return (kind, channel, cron job id) of a key's words after the agent."""
     first = words[0]

@@ -1,17 +1,15 @@
 """The settings that OpenClaw's configuration file gives us, validated and frozen.
 
-Owns `session.store`, `session.storeType`, `session.maintenance.*`, `cron.sessionRetention` and `agent.parallelSessions.*`
-of `<state_dir>/openclaw.json` (JSON5). The file is OpenClaw's: everything else in it is left alone, whereas an unknown or
-ill-formed key inside the sections we own is an error, because a misspelt limit must not silently become the default.
+Owns `session.store`, `session.storeType`, `session.maintenance.*`, `cron.sessionRetention`, `hooks.sessionRetention` and
+`agent.parallelSessions.*` of `<state_dir>/openclaw.json` (JSON5). The file is OpenClaw's: everything else in it is left alone,
+whereas an unknown or ill-formed key inside the sections we own is an error, because a misspelt limit must not silently become the default.
 Reads only; must not write the file, read the environment or a clock.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -19,7 +17,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from sessionlab import layout
-from sessionlab.errors import SettingsError, UnreadableError, UsageError
+from sessionlab.configuration import read_configuration
+from sessionlab.errors import SettingsError, UsageError
 from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, DurationUnit, parse_duration_ms, parse_size_bytes
 
 StoreType = Literal["json", "sqlite", "directory"]
@@ -40,7 +39,12 @@ _CHOICES: Final = {
 _FOREIGN_MAINTENANCE: Final = frozenset({"archiveDashboardAfter", "preserveRecent", "coldStorage"})
 
 
-_READ: Final = {"session": ("store", "storeType", "maintenance"), "cron": ("sessionRetention",), "agent": ("parallelSessions",)}
+_READ: Final = {
+    "session": ("store", "storeType", "maintenance"),
+    "cron": ("sessionRetention",),
+    "hooks": ("sessionRetention",),
+    "agent": ("parallelSessions",),
+}
 """What is read of sections that are OpenClaw's: what else it keeps there is its own, but for misspellings of these."""
 
 
@@ -133,11 +137,13 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(StoreSettings, frozen=True, kw_only=True):
     """Everything sessionlab takes from OpenClaw's configuration. `Settings()` holds the documented defaults.
 
-    `cron_session_retention_ms` is `None` when cron runs are kept for good.
+    `cron_session_retention_ms` is `None` when the sessions of cron runs are kept for good, `hook_session_retention_ms` when those of
+    webhooks are.
     """
 
     maintenance: MaintenanceSettings = MaintenanceSettings()
     cron_session_retention_ms: int | None = 24 * MS_PER_HOUR
+    hook_session_retention_ms: int | None = None
     parallel_sessions: ParallelSessionsSettings = ParallelSessionsSettings()
 
 
@@ -149,10 +155,7 @@ def load_store_settings(state_dir: Path) -> StoreSettings:
         UnreadableError: The file is there and cannot be read.
     """
     path = state_dir / layout.CONFIG_NAME
-    raw = _read(path)
-    if raw is None:
-        return StoreSettings()
-    document = _parse_json5(raw, path)
+    document = read_configuration(path)
     try:
         session = _section(_spelled(_whole(document), ("session",)), "session")
         _spelled(session, ("store", "storeType"), "session.")
@@ -174,10 +177,7 @@ def load_settings(state_dir: Path, *, maintenance: MaintenanceSettings | None = 
         UnreadableError: The file is there and cannot be read.
     """
     path = state_dir / layout.CONFIG_NAME
-    raw = _read(path)
-    defaults = maintenance or MaintenanceSettings()
-    document = {} if raw is None else _parse_json5(raw, path)
-    return parse_settings(document, path=path, maintenance=defaults, over=over)
+    return parse_settings(read_configuration(path), path=path, maintenance=maintenance, over=over)
 
 
 def parse_settings(
@@ -190,34 +190,19 @@ def parse_settings(
     """
     try:
         document = _whole(document)
-        session, cron, agent = (_section(_spelled(document, tuple(_READ)), name) for name in _READ)
-        for name, section in (("session", session), ("cron", cron), ("agent", agent)):
-            _spelled(section, _READ[name], f"{name}.")
+        _spelled(document, tuple(_READ))
+        sections = {name: _spelled(_section(document, name), known, f"{name}.") for name, known in _READ.items()}
+        session, agent = sections["session"], sections["agent"]
         return Settings(
             store=_store_template(session),
             store_type=_store_type(session),
             maintenance=_maintenance(_section(session, "maintenance", "session.") | dict(over or {}), maintenance or MaintenanceSettings()),
-            cron_session_retention_ms=_retention(
-                cron.get("sessionRetention"), "cron.sessionRetention", default_unit="h", default_ms=24 * MS_PER_HOUR
-            ),
+            cron_session_retention_ms=_session_retention(sections["cron"], "cron", default_ms=24 * MS_PER_HOUR),
+            hook_session_retention_ms=_session_retention(sections["hooks"], "hooks", default_ms=None),
             parallel_sessions=_convert(_section(agent, "parallelSessions", "agent."), ParallelSessionsSettings, "agent.parallelSessions"),
         )
     except SettingsError as error:
         raise SettingsError(error.field, error.reason, path=path) from error.__cause__
-
-
-def _read(path: Path) -> bytes | None:
-    """Return the file's bytes, `None` without one. Whatever is no regular file is refused: reading a pipe would wait for ever."""
-    advice = "make it readable, or move it away"
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnreadableError(path, "cannot be read (it is not a regular file)", advice=advice)
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})", advice=advice) from error
 
 
 def _whole(document: object) -> dict[str, Any]:
@@ -313,8 +298,14 @@ def _section(parent: dict[str, Any], key: str, prefix: str = "") -> dict[str, An
     return value
 
 
-def _retention(value: object, field: str, *, default_unit: DurationUnit, default_ms: int) -> int | None:
-    return None if value is False else _duration(value, field, default_unit=default_unit, default_ms=default_ms)
+def _session_retention(section: dict[str, Any], name: str, *, default_ms: int | None) -> int | None:
+    return _retention(section.get("sessionRetention"), f"{name}.sessionRetention", default_unit="h", default_ms=default_ms)
+
+
+def _retention(value: object, field: str, *, default_unit: DurationUnit, default_ms: int | None) -> int | None:
+    if value is None or value is False:
+        return default_ms if value is None else None
+    return _duration(value, field, default_unit=default_unit, default_ms=0)
 
 
 def _duration(value: object, field: str, *, default_unit: DurationUnit, default_ms: int) -> int:
@@ -354,45 +345,3 @@ def _convert(value: object, kind: Any, field: str) -> Any:
         if named in _CHOICES:
             reason += f": write {_CHOICES[named]}"
         raise SettingsError(named, reason) from error
-
-
-def _parse_json5(raw: bytes, path: Path) -> object:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"line {line}", "is not UTF-8: save the file as UTF-8", path=path) from error
-    try:
-        # Most files are plain JSON, which the standard library reads a thousand times faster than json5 does.
-        return json.loads(text, object_pairs_hook=_unique, parse_float=_number)
-    except json.JSONDecodeError:
-        pass
-    except (ValueError, RecursionError) as error:
-        raise SettingsError("the whole file", _json5_reason(error), path=path) from error
-    import json5
-
-    try:
-        return json5.loads(text, object_pairs_hook=_unique, parse_float=_number)
-    except (ValueError, RecursionError) as error:
-        placed = re.fullmatch(r"<string>:(\d+) (.*)", str(error), re.DOTALL)
-        field, reason = (f"line {placed[1]}", f"is not JSON5: {placed[2]}") if placed else ("the whole file", _json5_reason(error))
-        raise SettingsError(field, reason, path=path) from error
-
-
-def _json5_reason(error: ValueError | RecursionError) -> str:
-    return "is nested too deeply to be a configuration" if isinstance(error, RecursionError) else str(error)
-
-
-def _unique(pairs: Any) -> dict[str, Any]:
-    fresh: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in fresh:
-            raise ValueError(f"key {key!r} is given twice in one object: keep one of them")
-        fresh[key] = value
-    return fresh
-
-
-def _number(text: str) -> int | float:
-    # JavaScript has one kind of number: 5.0 is 5, and is allowed wherever an integer is.
-    value = float(text)
-    return int(value) if value.is_integer() else value

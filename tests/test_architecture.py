@@ -23,6 +23,7 @@ FLOORS = {
     "resources": 1,
     "scratch": 1,
     "strict_json": 2,
+    "configuration": 2,
     "codec": 3,
     "keys": 3,
     "entry": 4,

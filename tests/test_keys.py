@@ -113,6 +113,26 @@ def test_only_an_agents_cron_run_is_one(key: str, expected: bool) -> None:  # no
     assert keys.is_cron_run(key) is expected
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("agent:main:hook:0b5a7d0e", True),
+        (" Agent:Main:HOOK:0b5a7d0e ", True),
+        ("agent:main:hook:gmail:18f3a", True),
+        ("hook:0b5a7d0e", False),
+        ("agent:main:hook", False),
+        ("agent:main:hook:", False),
+        ("agent:main:hook:gmail:", False),
+        ("agent:main:hooks:0b5a7d0e", False),
+        ("agent:main:slack:hook:0b5a7d0e", False),
+        ("agent:main:direct:hook:0b5a7d0e", False),
+    ],
+)
+def test_only_what_a_webhook_left_is_its_session(key: str, expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    """D.29: of several words as well, as OpenClaw's preset for mail has them."""
+    assert keys.is_hook(key) is expected
+
+
 def test_case_variants_and_padding_are_one_session() -> None:
     assert len({keys.normalise(key) for key in ("agent:main:Telegram:1", "AGENT:main:telegram:1", "\tagent:main:telegram:1 ")}) == 1
 

@@ -46,6 +46,7 @@ def test_missing_file_gives_the_documented_defaults(tmp_path: Path) -> None:
         high_water_bytes=None,
     )
     assert settings.cron_session_retention_ms == DAY
+    assert settings.hook_session_retention_ms is None
     assert settings.store is settings.store_type is None
     parallel = settings.parallel_sessions
     assert (parallel.enabled, parallel.isolation, parallel.max_concurrent, parallel.idle_timeout_ms) == (False, "per-channel", 5, 300_000)
@@ -86,7 +87,10 @@ def test_json_and_json5_spellings_agree(tmp_path: Path) -> None:
 
 
 def test_keys_of_other_owners_are_left_alone(tmp_path: Path) -> None:
-    text = '{"gateway": {"port": 1}, "session": {"dmScope": "main"}, "cron": {"enabled": true}, "agent": {"model": "x"}, "agents": []}'
+    text = (
+        '{"gateway": {"port": 1}, "session": {"dmScope": "main"}, "cron": {"enabled": true}, "agent": {"model": "x"}, "agents": [],'
+        ' "hooks": {"enabled": true, "token": "x", "mappings": []}}'
+    )
     assert load_settings(write(tmp_path, text)) == Settings()
 
 
@@ -118,8 +122,11 @@ def test_maintenance_value_is_resolved(maintenance: dict[str, object], expected:
 
 
 @pytest.mark.parametrize(("value", "ms"), [(False, None), ("24h", DAY), (12, DAY // 2), ("2", DAY // 12), ("90m", 5_400_000)])
-def test_cron_retention_is_resolved(value: object, ms: int | None) -> None:
+def test_session_retention_is_resolved(value: object, ms: int | None) -> None:
+    """Those of webhooks are read in the same way (D.29)."""
     assert parse_settings({"cron": {"sessionRetention": value}}).cron_session_retention_ms == ms
+    hooks = parse_settings({"hooks": {"sessionRetention": value}})
+    assert (hooks.hook_session_retention_ms, hooks.cron_session_retention_ms) == (ms, DAY)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +147,7 @@ def test_cron_retention_is_resolved(value: object, ms: int | None) -> None:
         ('{"session": {"maintenance": {"highWaterBytes": 5}}}', "session.maintenance.highWaterBytes: must not be above maxDiskBytes"),
         ('{"session": {"maintenance": {"maxDiskBytes": 5, "highWaterBytes": 6}}}', "session.maintenance.highWaterBytes: must not be above"),
         ('{"session": {"maintenance": []}}', "session.maintenance: must be an object"),
+        ("null", "the whole file: must be one object"),
         ('{"session": "x"}', "session: must be an object"),
         ('{"session": {"storeType": "redis"}}', "session.storeType: Invalid enum value 'redis': write json, sqlite or directory"),
         ('{"session": {"store": 5}}', "session.store: Expected `str"),
@@ -156,6 +164,12 @@ def test_cron_retention_is_resolved(value: object, ms: int | None) -> None:
         ('{"session": {"store": "~/.openclaw/openclaw.json"}}', "session.store: names the configuration itself, openclaw.json"),
         ('{"cron": {"sessionRetention": true}}', "cron.sessionRetention: must be a text or a number, not true"),
         ('{"cron": {"sessionRetention": "1w"}}', "cron.sessionRetention: '1w' is not a duration"),
+        ('{"cron": {"sessionRetention": "abc"}}', "cron.sessionRetention: 'abc' is not a duration"),
+        ('{"hooks": {"sessionRetention": true}}', "hooks.sessionRetention: must be a text or a number, not true"),
+        ('{"hooks": {"sessionRetention": "-1h"}}', "hooks.sessionRetention: '-1h' is not a duration"),
+        ('{"hooks": {"session_retention": "1h"}}', "hooks.session_retention: is not a known setting: write sessionRetention"),
+        ('{"Hooks": {"sessionRetention": "1h"}}', "Hooks: is not a known setting: write hooks"),
+        ('{"hooks": "on"}', "hooks: must be an object"),
         ('{"agent": {"parallelSessions": {"maxConcurrent": 51}}}', "agent.parallelSessions.maxConcurrent: Expected `int` <= 50"),
         ('{"agent": {"parallelSessions": {"idleTimeoutMs": 9999}}}', "agent.parallelSessions.idleTimeoutMs: Expected `int` >= 10000"),
         ('{"agent": {"parallelSessions": {"isolation": "none"}}}', "write main, per-channel, per-chat or per-peer"),
