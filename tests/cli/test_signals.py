@@ -27,7 +27,11 @@ def stopped(number: signal.Signals, *arguments: str | Path, when: Callable[[], b
             time.sleep(0.01)
         begun = time.monotonic()
         program.send_signal(number)
-        _, errors = program.communicate(timeout=30)
+        try:
+            _, errors = program.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            program.kill()  # leaving the block would wait for it
+            raise
         return program.returncode, errors.split("\n"), time.monotonic() - begun
 
 
