@@ -106,6 +106,11 @@ def summary_of(key: str, entry: Mapping[str, Any]) -> SessionSummary:
     return summarise(key, msgspec.convert(entry, IndexFields))
 
 
+def updated_ms_of(entry: Mapping[str, Any]) -> int | None:
+    """Return when an entry says that it was last updated, epoch ms, as its summary has it; `None` when it does not."""
+    return _whole(entry.get("updatedAt"))
+
+
 def summarise(key: str, fields: IndexFields) -> SessionSummary:
     """Return the index columns of one entry that was decoded as `IndexFields`.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ import msgspec
 
 from sessionlab.entry import Entry, SessionSummary
 from sessionlab.errors import UsageError
-from sessionlab.maintenance.files import session_files
+from sessionlab.layout import parse_transcript_name
+from sessionlab.maintenance.files import file_name, plain_names
 from sessionlab.maintenance.plan import FileDecision, MaintenancePlan
 from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import fsync_folder, refused
@@ -116,38 +117,36 @@ class Caretaker:
         self._folder, self._run = folder, run
         self._started = time.monotonic() if started is None else started
 
-    def look_after(
-        self, decided: Iterable[FileDecision], gone: Collection[str], summaries: Iterable[SessionSummary], *, store_name: str
-    ) -> None:
+    def look_after(self, decided: Iterable[FileDecision], gone: Collection[str], summaries: Iterable[SessionSummary]) -> None:
         """Rename and remove files.
 
         Args:
             decided: What is to become of which; known to the run's folder.
             gone: The keys that have left the store.
             summaries: Of what is in it now.
-            store_name: The store's own name.
         """
         wanted = {one.name: one for one in decided}
         if not wanted:
             return
-        files = session_files(self._folder, store_names=[store_name])
-        referred = {file.name for one in summaries for file in files.of(one) if file.name in wanted}
+        referred = _referred(wanted, summaries)
         renamed_to = {one.name: one.renamed_to for one in self._run.files()}
         # They are all named in the run's folder already, and forced to disk: one line for each would be a sync for each.
         self._run.note("files", seconds=time.monotonic() - self._started, detail=f"{len(wanted)} files")
-        there = files.sizes()
+        there = plain_names(self._folder)
         for one in wanted.values():
             is_in_use = one.name in referred or (one.key and one.key not in gone)
             if is_in_use or not self._done(one, renamed_to[one.name], there):
                 self.left_alone.append(one.name)
         fsync_folder(self._folder, written=self._folder)
 
-    def _done(self, one: FileDecision, renamed_to: str, there: Mapping[str, int]) -> bool:
+    def _done(self, one: FileDecision, renamed_to: str, there: Collection[str]) -> bool:
         """Do it; say whether the file was still what it was, and there. Nobody but this process renames anything here now."""
         path = os.path.join(self._folder, one.name)  # noqa: PTH118 - for thousands of files, pathlib takes longer than the system
-        if one.name not in there or (one.action != "archive" and there[one.name] != one.bytes) or renamed_to in there:
+        if one.name not in there or renamed_to in there:
             return False
         try:
+            if one.action != "archive" and os.lstat(path).st_size != one.bytes:
+                return False
             if one.action == "archive":
                 os.rename(path, os.path.join(self._folder, renamed_to))  # noqa: PTH104, PTH118
                 self.renamed += 1
@@ -160,6 +159,20 @@ class Caretaker:
         except OSError as error:
             raise refused(Path(path), error) from error
         return True
+
+
+def _referred(names: Iterable[str], summaries: Iterable[SessionSummary]) -> set[str]:
+    """Return which of these names are transcripts of the sessions that there are; see `SessionFiles.of`."""
+    live = {name: parsed.session_id for name in names if (parsed := parse_transcript_name(name)) is not None and parsed.source == "live"}
+    own: defaultdict[str, list[str]] = defaultdict(list)
+    for name, session_id in live.items():
+        own[session_id].append(name)
+    found: set[str] = set()
+    for one in summaries:
+        found.update(own.get(one.session_id or "", ()))
+        if one.session_file and (name := file_name(one.session_file)) in live:
+            found.add(name)
+    return found
 
 
 class _Maintenance:
@@ -200,7 +213,7 @@ class _Maintenance:
 
     def _look_after_files(self, gone: tuple[str, ...]) -> None:
         if self._plan.files:
-            self._files.look_after(self._plan.files, frozenset(gone), self._store.summaries(), store_name=self._location.path.name)
+            self._files.look_after(self._plan.files, frozenset(gone), self._store.summaries())
 
     def _mark_archived(self) -> int:
         """Mark stale entries as archived, those that were not updated since, in one step."""

@@ -5,10 +5,11 @@ Only what lies in the sessions folder itself is seen (D.21), and only what is a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -54,17 +55,12 @@ class SessionFiles:
     def of(self, one: SessionSummary) -> tuple[File, ...]:
         """Return the transcripts of a session (D.18): those of its id, and that which its entry names, if it lies here."""
         own = self.transcripts.get(one.session_id or "", ())
-        name = (one.session_file or "").replace("\\", "/").rpartition("/")[2]
+        name = file_name(one.session_file or "")
         if not name or any(file.name == name for file in own):
             return own
         parsed = layout.parse_transcript_name(name)
         others = self.transcripts.get(parsed.session_id, ()) if parsed is not None else ()
         return (*own, *(file for file in others if file.name == name))
-
-    def sizes(self) -> dict[str, int]:
-        """Return the sizes of transcripts, archives and backups by name."""
-        known = (*(file for files in self.transcripts.values() for file in files), *self.archives, *self.backups)
-        return {file.name: file.bytes for file in known}
 
     def orphans(self, referred: Iterable[str]) -> tuple[File, ...]:
         """Return the live transcripts that none of these files' names are, oldest first."""
@@ -109,19 +105,33 @@ def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
     )
 
 
-def _plain_files(folder: Path) -> list[tuple[str, os.stat_result]]:
-    found = []
+def file_name(path: str) -> str:
+    """Return the last part of a path, on whichever system it was written."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def plain_names(folder: Path) -> set[str]:
+    """Return the names of the plain files in a folder; of one that is not there, none.
+
+    Raises:
+        UnreadableError: The system does not let us look.
+    """
+    return {entry.name for entry in _listed(folder) if entry.is_file(follow_symlinks=False)}
+
+
+def _plain_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    for entry in _listed(folder):
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                yield entry.name, status
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listing:
-            for entry in listing:
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # gone since it was listed
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    found.append((entry.name, status))
+            return list(listing)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UnreadableError(folder, f"cannot be listed ({error.strerror})") from error
-    return found

@@ -117,7 +117,7 @@ class _OnSave:
         plan, left = self._waiting
         self._waiting = None
         caretaker = Caretaker(self._location.sessions_dir, self._run)
-        caretaker.look_after(plan.files, removed, left, store_name=self._location.path.name)
+        caretaker.look_after(plan.files, removed, left)
 
     def _is_in_bounds(self, number: int, changed: Mapping[str, Entry], now_ms: int, *, is_own: bool) -> bool:
         """Say whether nothing can be stale, and there are not too many; when in doubt, no."""

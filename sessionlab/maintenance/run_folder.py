@@ -159,7 +159,7 @@ class MaintenanceRun(Run):
                 file.truncate(_end_of_lines(file))  # what a write that failed has left is of entries that were not removed
                 file.seek(0, os.SEEK_END)
                 for key, entry in removed:
-                    file.write(_ENCODER.encode(_Removed(key, msgspec.Raw(_ENCODER.encode(entry)))) + b"\n")
+                    file.write(_ENCODER.encode({"key": key, "entry": entry}) + b"\n")
                     number += 1
                 file.flush()
                 os.fsync(file.fileno())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -238,6 +238,12 @@ class DirectoryStore(WritableStore):
     def _find(self, key: str, spelling: str = "") -> _Found | None:
         """Return the session of a normalised key, as `_get` does."""
         return _newest((_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key)), spelling)
+
+    def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
+        for key in spellings:
+            found = self._find(keys.normalise(key), key)
+            if found is not None and found.key == key:
+                yield key, found.entry
 
     def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""

@@ -19,7 +19,7 @@ import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -199,6 +199,10 @@ class JSONStore(WritableStore):
             if newest is None or age_ms(key, entry) >= age_ms(key, newest):
                 newest = entry
         return newest
+
+    def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
+        sessions = self._state().sessions
+        return ((key, self._decode(key, bytes(sessions[key]))) for key in spellings if key in sessions)
 
     def _load(self) -> Snapshot:
         identity = self._identity()

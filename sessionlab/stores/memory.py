@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from sessionlab import codec, keys
@@ -62,6 +62,9 @@ class MemoryStore(WritableStore):
     def _get(self, key: str, *, spelling: str = "") -> Entry | None:  # noqa: ARG002 - every key is normalised
         raw = self._content.get(key)
         return None if raw is None else self._decode(key, raw)
+
+    def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
+        return ((key, self._decode(key, self._content[key])) for key in spellings if key in self._content)
 
     def _load(self) -> Snapshot:
         return Snapshot(self._content, decode=self._decode, origin=self._content)

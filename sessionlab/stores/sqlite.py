@@ -9,7 +9,7 @@ and only those that changed are written (B.13); there is no limit to one open pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
 from pathlib import Path
@@ -245,6 +245,15 @@ class SQLiteStore(WritableStore):
     def _get(self, key: str, *, spelling: str = "") -> Entry | None:  # noqa: ARG002 - the schema knows one spelling of a key
         stored = self._stored(key)
         return None if stored is None else stored.entry(key, self.path)
+
+    def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
+        wanted = list(spellings)
+        for first in range(0, len(wanted), _ITEMS_BATCH):
+            for key, stored in self._stored_among(wanted[first : first + _ITEMS_BATCH]):
+                yield key, stored.entry(key, self.path)
+
+    def _stored_among(self, wanted: list[str]) -> list[tuple[str, Stored]]:
+        return self._connections.ask(lambda opened: sqlite_rows.read_several(opened.connection, wanted, self.path) if opened else [])
 
     def _load(self) -> Snapshot:
         def question(opened: Opened | None) -> Snapshot:

@@ -27,7 +27,8 @@ _SELECT_RAW: Final = f"""
     SELECT CAST(documents.entry_json AS BLOB), CAST(big_fields.value AS BLOB), hot, {", ".join(HOT_COLUMNS)}
     FROM {_TABLES} WHERE session_key = ? ORDER BY place
 """
-SELECT_ALL: Final = f"SELECT sessions.session_key, {_PARTS} FROM {_TABLES} ORDER BY sessions.id, big_fields.place"
+_IN_ORDER: Final = "ORDER BY sessions.id, big_fields.place"
+SELECT_ALL: Final = f"SELECT sessions.session_key, {_PARTS} FROM {_TABLES} {_IN_ORDER}"
 _SELECT_ROW: Final = f"""
     SELECT sessions.id, CAST(documents.entry_json AS BLOB), hot, {", ".join(COLUMNS)}
     FROM sessions LEFT JOIN documents ON documents.id = sessions.id WHERE session_key = ?
@@ -135,6 +136,17 @@ def read(connection: sqlite3.Connection, key: str, path: Path) -> Stored | None:
     except UnicodeEncodeError:  # half a surrogate pair: nothing can be stored under it
         return None
     return _stored(rows, key, path) if rows else None
+
+
+def read_several(connection: sqlite3.Connection, wanted: Sequence[str], path: Path) -> list[tuple[str, Stored]]:
+    """Return (key, session) of those keys that there are; SQLite takes some hundred of them at once.
+
+    Raises:
+        CorruptStoreError: At the first whose entry is missing.
+    """
+    places = ", ".join("?" * len(wanted))
+    query = f"SELECT sessions.session_key, {_PARTS} FROM {_TABLES} WHERE sessions.session_key IN ({places}) {_IN_ORDER}"
+    return list(grouped([connection.execute(query, wanted).fetchall()], path))
 
 
 def read_raw(connection: sqlite3.Connection, key: str, path: Path) -> bytes | None:

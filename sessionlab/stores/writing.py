@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ class WritableStore(SessionStore):
         The key is looked up as by `get`.
         """
         entry = self.get(key)
-        return None if entry is None else entries.summary_of(key, entry).updated_ms
+        return None if entry is None else entries.updated_ms_of(entry)
 
     def update(self, key: str, change: Callable[[Entry], Patch | None], *, now_ms: int) -> Entry | None:
         """Read, change and write one entry under the lock.
@@ -120,14 +120,13 @@ class WritableStore(SessionStore):
             then: Called with the keys that are gone, while the lock is still held.
 
         Returns:
-            Those keys, in the order of `wanted`.
+            Those keys, in the order in which they were put by.
         """
         taken: list[str] = []
 
         def going() -> Iterator[tuple[str, Entry]]:
-            for key, updated_ms in wanted.items():
-                entry = self._get(keys.normalise(key), spelling=key)
-                if entry is not None and entries.summary_of(key, entry).updated_ms == updated_ms:
+            for key, entry in self._stored_under(wanted):
+                if entries.updated_ms_of(entry) == wanted[key]:
                     taken.append(key)
                     yield key, entry
 
@@ -212,6 +211,10 @@ class WritableStore(SessionStore):
     @abstractmethod
     def _get(self, key: str, *, spelling: str = "") -> Entry | None:
         """Return the entry of a normalised key: what is stored under this very spelling if there is such, else the newest of all."""
+
+    @abstractmethod
+    def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
+        """Yield (key, entry) of the keys that are stored in these very spellings, read strictly, in any order; under the lock."""
 
     @abstractmethod
     def _load(self) -> Snapshot:
