@@ -82,7 +82,7 @@ def reason(one: Decision, plan: MaintenancePlan) -> str:
     is_silent = "does not say when it was updated"
     age = is_silent
     if one.updated_ms is not None:
-        age = f"not updated for {format_age_ms(plan.now_ms - one.updated_ms)}, limit {duration(limits.prune_after_ms)}"
+        age = f"not updated for {format_age_ms(plan.now_ms - one.updated_ms)}, limit {duration(plan.policy.limit_ms(one.key))}"
     match one.action:
         case "prune-missing":
             return "its transcript is not there"
@@ -95,12 +95,15 @@ def reason(one: Decision, plan: MaintenancePlan) -> str:
         case "evict-budget":
             return f"to come down to {format_bytes(limits.high_water_bytes or limits.max_disk_bytes or 0)}"
         case _:
-            return {"active session": "is the active session", "has a newer spelling": "another spelling of its key stays"}.get(one.why, "")
+            stays = "another spelling of its key stays"
+            return {"active session": "is the active session", "has a newer spelling": stays, "has an older spelling": stays}.get(
+                one.why, ""
+            )
 
 
 def not_simply_kept(plan: MaintenancePlan) -> list[Decision]:
     """Return the decisions that are worth a line: all but those on entries that stay as they are."""
-    return [one for one in plan.entries if one.action != "keep" or one.why in ("active session", "has a newer spelling")]
+    return [one for one in plan.entries if one.action != "keep" or one.why not in ("", "archived already")]
 
 
 def echo_plan(plan: MaintenancePlan, *, after: Totals | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from sessionlab.maintenance.policy import Policy
 Action = Literal["keep", "prune-missing", "prune-stale", "cap-overflow", "evict-budget", "archive"]
 """openclaw's `sessions cleanup` (D.51); `archive` is what 2026.9 does to a stale entry: it stays, marked as archived."""
 
-Why = Literal["", "active session", "archived already", "has a newer spelling"]
+Why = Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling"]
 
 
 class Decision(NamedTuple):
@@ -76,34 +77,52 @@ def decide(
             why = "archived already"
         elif updated_ms is not None and updated_ms < oldest_ms:
             action = stale
-        if action != "keep" and one.key == active_key:
+        if action != "keep" and is_active(one.key, active_key):
             action, why = "keep", "active session"
         kept += action == "keep" and why != "archived already"
         decided.append(Decision(one.key, one.session_id, updated_ms, action, why))
     if policy.is_over_cap(kept, on_save=on_save):
         decided = list(_capped(decided, policy.limits.max_entries, active_key))
-    return _with_all_spellings(decided)
+    return with_all_spellings(decided)
 
 
-def _with_all_spellings(decided: list[Decision]) -> list[Decision]:
-    """Keep every spelling of a key of which one is kept: to whoever writes they are one session, and removing one removes them all."""
+def is_active(key: str, active_key: str | None) -> bool:
+    """Say whether an entry is that of the active session, in whatever spelling it lies in the store."""
+    return key == active_key or (active_key is not None and keys.normalise(key) == active_key)
+
+
+def with_all_spellings(decided: list[Decision]) -> list[Decision]:
+    """Keep every spelling of a key of which one is kept: to whoever writes they are one session, and removing one removes them all.
+
+    Nor is one of several marked as archived: whoever writes one removes the others.
+    """
     if all(one.key == keys.normalise(one.key) for one in decided):
         return decided
-    kept = {keys.normalise(one.key) for one in decided if not one.is_removed}
+    spellings: defaultdict[str, list[Decision]] = defaultdict(list)
+    for one in decided:
+        spellings[keys.normalise(one.key)].append(one)
+    kept = {key for key, several in spellings.items() if len(several) > 1 and not all(one.is_removed for one in several)}
+    newest = {max(spellings[key], key=_age).key for key in kept}
     return [
-        one._replace(action="keep", why="has a newer spelling") if one.is_removed and keys.normalise(one.key) in kept else one
+        one._replace(action="keep", why="has an older spelling" if one.key in newest else "has a newer spelling")
+        if one.action != "keep" and keys.normalise(one.key) in kept
+        else one
         for one in decided
     ]
 
 
+def _age(one: Decision) -> float:
+    return one.updated_ms if one.updated_ms is not None else float("-inf")
+
+
 def _capped(decided: list[Decision], most: int, active_key: str | None) -> Iterator[Decision]:
     """Yield the decisions with what is beyond the cap removed: those without a time first, then the oldest (D.2)."""
-    places = most - any(one.key == active_key and one.action == "keep" for one in decided)
+    places = most - any(one.action == "keep" and is_active(one.key, active_key) for one in decided)
     is_full = False
     for one in decided:
         if one.action != "keep" or one.why == "archived already":
             yield one
-        elif one.key == active_key:
+        elif is_active(one.key, active_key):
             yield one._replace(why="active session") if is_full else one
         elif places > 0:
             places -= 1

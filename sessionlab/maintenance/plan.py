@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from sessionlab import layout
+from sessionlab import keys, layout
 from sessionlab.entry import SessionSummary
-from sessionlab.maintenance.decisions import Decision, decide
+from sessionlab.maintenance.decisions import Decision, decide, is_active
 from sessionlab.maintenance.files import OLDEST_FIRST, File, SessionFiles
 from sessionlab.maintenance.policy import Policy
 
@@ -165,7 +165,7 @@ def eviction_warning(
     summaries: Collection[SessionSummary], policy: Policy, *, now_ms: int, active_key: str | None
 ) -> EvictionWarning | None:
     """Return the warning that the active session would be pruned or is beyond the cap; `None` when it would not be (D.11, D.12)."""
-    active = next((one for one in summaries if one.key == active_key), None) if active_key is not None else None
+    active = next((one for one in summaries if is_active(one.key, active_key)), None)
     if active is None:
         return None
     updated_ms = active.updated_ms
@@ -246,25 +246,38 @@ class _Draft:
             if before is None or before.action == "archive":
                 self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", before.key if before is not None else "")
                 over -= file.bytes
+        left = Counter(keys.normalise(one.key) for one in self.entries if not one.is_removed)
+        older: defaultdict[str, list[int]] = defaultdict(list)
         for place in reversed(range(len(self.entries))):
             if over <= 0:
                 return
             one = self.entries[place]
             if one.is_removed:
                 continue
-            if one.key == active_key:
+            if is_active(one.key, active_key):
                 self.entries[place] = one._replace(why="active session")
                 continue
-            self.entries[place] = Decision(one.key, one.session_id, one.updated_ms, "evict-budget")
-            size = self._sizes.of(one.key)
-            self._removed.append(one.key)
-            self._freed += size
-            over -= size
-            for file in self._files.of(self._by_key[one.key]):
-                self._referred[file.name] -= 1
-                if not self._referred[file.name] and file.name not in self._gone:
-                    self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
-                    over -= file.bytes
+            key = keys.normalise(one.key)
+            older[key].append(place)
+            left[key] -= 1
+            if left[key]:  # goes with the newest spelling of it, or stays with it: removing one removes them all
+                self.entries[place] = one._replace(why="has a newer spelling")
+                continue
+            over -= sum(self._evicted(which) for which in older[key])
+
+    def _evicted(self, place: int) -> int:
+        """Remove an entry, and its transcripts if no other refers to them; return how many bytes that frees."""
+        one = self.entries[place]
+        self.entries[place] = Decision(one.key, one.session_id, one.updated_ms, "evict-budget")
+        size = self._sizes.of(one.key)
+        self._removed.append(one.key)
+        self._freed += size
+        for file in self._files.of(self._by_key[one.key]):
+            self._referred[file.name] -= 1
+            if not self._referred[file.name] and file.name not in self._gone:
+                self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
+                size += file.bytes
+        return size
 
     def totals(self) -> Totals:
         """Return what there would be."""

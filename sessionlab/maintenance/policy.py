@@ -14,10 +14,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from sessionlab import keys
 from sessionlab.settings import MaintenanceSettings
 
 Profile = Literal["2026.3", "2026.4", "2026.9"]
 """The first version of OpenClaw with these rules."""
+
+Swept = Literal["cron-run", "hook"]
+"""The kinds of session that are swept once their own retention is over: what a cron job's run left, and what a webhook did."""
 
 PROFILES: Final[Mapping[Profile, MaintenanceSettings]] = {
     "2026.3": MaintenanceSettings(),
@@ -42,10 +46,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         limits: How far the store may grow.
         profile: Whose rules they are.
+        retention_ms: Of a sweep: kind -> how long its sessions are kept after their last update, ms. Those of no other kind are touched.
     """
 
     limits: MaintenanceSettings = MaintenanceSettings()
     profile: Profile = "2026.3"
+    retention_ms: dict[Swept, int] = {}
 
     @property
     def is_enforced(self) -> bool:
@@ -62,6 +68,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """From which size on `sessions.json` is rotated before it is written; `None` for never."""
         return self.limits.rotate_bytes if self.profile == "2026.3" else None
 
+    def limit_ms(self, key: str) -> int:
+        """Return how long a session may go without an update before it is stale, ms."""
+        kind = swept_as(key)
+        return self.limits.prune_after_ms if kind is None else self.retention_ms.get(kind, self.limits.prune_after_ms)
+
     def is_over_cap(self, count: int, *, on_save: bool = False) -> bool:
         """Say whether so many entries are too many.
 
@@ -72,3 +83,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         most = self.limits.max_entries
         slack = max(_LEAST_SLACK, most // _SLACK_PART) if on_save and self.profile == "2026.4" else 0
         return bool(count > most + slack)
+
+
+def swept_as(key: str) -> Swept | None:
+    """Return by which retention a session is swept, `None` for one that never is."""
+    if keys.is_cron_run(key):
+        return "cron-run"
+    return "hook" if keys.is_hook(key) else None
