@@ -40,7 +40,7 @@ _COMMANDS: Final = {
     "maintain": "Say which sessions a store could do without, and remove them on demand.",
     "migrate": "Move sessions to a store of another kind, and prove that every one arrived.",
     "query": "Answer one of the lab's questions as a table, CSV or JSON.",
-    "reap": "Remove the sessions that cron runs left, after their retention.",
+    "reap": "Remove the sessions that cron runs and webhooks left, after their retention.",
     "report": "Make a report as one HTML file (growth by default).",
     "rollback": "Undo a migration, with the sessions that were born after it.",
     "run": "Run notebooks with parameters, several at once.",

@@ -1,4 +1,4 @@
-"""`sessionlab reap`: the sessions that cron jobs leave, one for each run, are removed after their retention (D.23 to D.29)."""
+"""`sessionlab reap`: the sessions that cron runs and webhooks leave are removed after their retention (D.23 to D.29)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class _Asked:
     place: Path
     agent: str | None
     retention: str | None
+    hook_retention: str | None
     now_ms: int
     is_dry_run: bool
     force: bool
@@ -50,6 +51,7 @@ class _Way:
 
     location: StoreLocation
     retention_ms: int | None = None
+    hook_retention_ms: int | None = None
     plan: MaintenancePlan | None = None
     sweep: Sweep | None = None
     skipped: str = ""
@@ -63,6 +65,13 @@ class _Way:
             return None
         return root_folder(self.location) / RUNS / self.sweep.report.run_id
 
+    @property
+    def noun(self) -> str:
+        """What is removed."""
+        if self.hook_retention_ms is None:
+            return "cron run"
+        return "hook session" if self.retention_ms is None else "session"
+
 
 @click.command("reap")
 @path_argument
@@ -70,6 +79,11 @@ class _Way:
 @agent_option
 @click.option(
     "--retention", metavar="TIME", help="Keep a cron run's session so long: 24h (or 24), 7d; or off. Default: cron.sessionRetention, 24h."
+)
+@click.option(
+    "--hook-retention",
+    metavar="TIME",
+    help="Keep what a webhook left so long: 1h (or 1), 7d; or off. Default: hooks.sessionRetention, off.",
 )
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C; only says what it does.")
 @click.option("--every", default="5m", show_default=True, metavar="TIME", help="How often to look, with --watch.")
@@ -83,6 +97,7 @@ def command(
     state_dir: str | None,
     agent: str | None,
     retention: str | None,
+    hook_retention: str | None,
     watch: bool,
     every: str,
     dry_run: bool,
@@ -90,11 +105,12 @@ def command(
     now_ms: int,
     as_json: bool,
 ) -> None:
-    """Remove the sessions that cron runs left, of all agents, once their retention is over.
+    """Remove the sessions that cron runs and webhooks left, of all agents, once their retention is over.
 
-    PATH is a store, an agent's folder or a state folder. Only sessions agent:ID:cron:JOB:run:UUID are taken, never the job's own. What is
-    removed is kept in .sessionlab/runs of the state folder, transcripts are renamed to NAME.jsonl.deleted.TIME, and 'sessionlab undo'
-    brings both back. With --watch and --json every sweep that did something is one line of JSON.
+    PATH is a store, an agent's folder or a state folder. Only sessions agent:ID:cron:JOB:run:UUID are taken, never the job's own, and
+    agent:ID:hook:UUID, unless their retention is off. What is removed is kept in .sessionlab/runs of the state folder, transcripts are
+    renamed to NAME.jsonl.deleted.TIME, and 'sessionlab undo' brings both back. With --watch and --json every sweep that did something is
+    one line of JSON.
 
     Exit codes: 0 done, or nothing to do; 3 a store cannot be read; 4 two stores disagree; 10 no store; 11 locked; 130 Ctrl-C; of several
     the highest.
@@ -102,11 +118,11 @@ def command(
     if watch and (dry_run or now_ms):
         raise UsageError("--watch goes by the real clock and removes for real: leave --dry-run and --now-ms out")
     every_ms = _every_ms(every)
-    if retention is not None and retention.strip().lower() not in _OFF:
-        _parsed("--retention", retention, "h")
+    _given_ms("--retention", retention)
+    _given_ms("--hook-retention", hook_retention)
     # A sweep that fails is told below, in one line like every other error.
     logging.getLogger("sessions/reaper").addHandler(logging.NullHandler())
-    asked = _Asked(asked_place(path, state_dir), agent, retention, now_ms, is_dry_run=dry_run, force=force)
+    asked = _Asked(asked_place(path, state_dir), agent, retention, hook_retention, now_ms, is_dry_run=dry_run, force=force)
     if watch:
         _watch(asked, every_ms, as_json=as_json)
     ways = _round(asked)
@@ -141,20 +157,21 @@ def _swept(location: StoreLocation, asked: _Asked, now_ms: int) -> _Way:
     if location.kind == "openclaw":
         return _Way(location, skipped=OPENCLAW_ONLY)
     root = root_folder(location)
-    retention_ms = _retention_ms(asked.retention, root)
-    if retention_ms is None:
-        return _Way(location, skipped="cron runs are kept for good: their retention is off")
+    cron_ms, hook_ms = _retentions_ms(asked, root)
+    if cron_ms is None and hook_ms is None:
+        return _Way(location, skipped="cron runs and hook sessions are kept for good: their retention is off")
     if asked.is_dry_run:
-        return _Way(location, retention_ms, plan=plan_sweep(location, retention_ms=retention_ms, now_ms=now_ms))
+        plan = plan_sweep(location, retention_ms=cron_ms, hook_retention_ms=hook_ms, now_ms=now_ms)
+        return _Way(location, cron_ms, hook_ms, plan=plan)
     watched = Watched(root, location)
     try:
-        sweep = reap(location, retention_ms=retention_ms, now_ms=now_ms, root=root, force=asked.force)
+        sweep = reap(location, retention_ms=cron_ms, hook_retention_ms=hook_ms, now_ms=now_ms, root=root, force=asked.force)
     except KeyboardInterrupt:
         watched.tell()
         raise
     if sweep.error is not None:
         watched.tell()
-    return _Way(location, retention_ms, sweep=sweep, error=sweep.error)
+    return _Way(location, cron_ms, hook_ms, sweep=sweep, error=sweep.error)
 
 
 def _watch(asked: _Asked, every_ms: int, *, as_json: bool) -> NoReturn:
@@ -183,7 +200,7 @@ def _say(way: _Way, run_dir: Path, sweep: Sweep, *, as_json: bool) -> None:
         click.echo(json.dumps(line, ensure_ascii=False))
     elif sweep.report is not None:
         left = counted(sweep.report.after_count, "session")
-        click.echo(f"{_clock()} {way.location.agent_id}: removed {counted(sweep.pruned, 'cron run')}, {left} left; {way_back(run_dir)}")
+        click.echo(f"{_clock()} {way.location.agent_id}: removed {counted(sweep.pruned, way.noun)}, {left} left; {way_back(run_dir)}")
 
 
 def _clock() -> str:
@@ -204,13 +221,21 @@ def _parsed(option: str, text: str, unit: DurationUnit) -> int:
         raise UsageError(f"{option}: {error}") from error
 
 
-def _retention_ms(text: str | None, root: Path) -> int | None:
-    """Return how long a cron run's session is kept; `None` for good."""
+def _given_ms(option: str, text: str | None) -> int | None:
+    """Return how long an option says that sessions are kept; `None` for good, or when it is not given."""
+    return None if text is None or text.strip().lower() in _OFF else _parsed(option, text, "h")
+
+
+def _retentions_ms(asked: _Asked, root: Path) -> tuple[int | None, int | None]:
+    """Return how long the session of a cron run is kept, and that of a webhook; `None` for good."""
     from sessionlab.settings import load_settings
 
-    if text is None:
-        return load_settings(root).cron_session_retention_ms
-    return None if text.strip().lower() in _OFF else _parsed("--retention", text, "h")
+    cron_ms, hook_ms = _given_ms("--retention", asked.retention), _given_ms("--hook-retention", asked.hook_retention)
+    if asked.retention is None or asked.hook_retention is None:
+        settings = load_settings(root)
+        cron_ms = settings.cron_session_retention_ms if asked.retention is None else cron_ms
+        hook_ms = settings.hook_session_retention_ms if asked.hook_retention is None else hook_ms
+    return cron_ms, hook_ms
 
 
 def _echo(way: _Way) -> None:
@@ -218,23 +243,25 @@ def _echo(way: _Way) -> None:
         _echo_head(way, f"skipped, {way.skipped}")
     elif way.plan is not None:
         removed = len(way.plan.removed)
-        _echo_head(way, f"would remove {counted(removed, 'cron run')}" if removed else "nothing to do")
+        _echo_head(way, f"would remove {counted(removed, way.noun)}" if removed else "nothing to do")
         if removed:
             echo_plan(way.plan)
     elif way.sweep is not None and way.error is None:
-        _echo_head(way, f"removed {counted(way.sweep.pruned, 'cron run')}" if way.sweep.pruned else "nothing to do")
+        _echo_head(way, f"removed {counted(way.sweep.pruned, way.noun)}" if way.sweep.pruned else "nothing to do")
         if way.sweep.report is not None and way.run_dir is not None:
             echo_report(way.sweep.report, way.run_dir)
 
 
 def _echo_head(way: _Way, text: str) -> None:
-    limit = f", kept for {duration(way.retention_ms)}" if way.retention_ms is not None else ""
-    click.echo(on_one_line(f"{way.location.path} (agent {way.location.agent_id}{limit}): {text}"))
+    kept = (("cron runs", way.retention_ms), ("hook sessions", way.hook_retention_ms))
+    limits = "".join(f", {noun} kept for {duration(kept_ms)}" for noun, kept_ms in kept if kept_ms is not None)
+    click.echo(on_one_line(f"{way.location.path} (agent {way.location.agent_id}{limits}): {text}"))
 
 
 def _echo_closing(ways: Sequence[_Way], asked: _Asked) -> None:
     if any(way.plan is not None and way.plan.removed for way in ways):
-        again = [*(["--agent", asked.agent] if asked.agent else []), *(["--retention", asked.retention] if asked.retention else [])]
+        options = (("--agent", asked.agent), ("--retention", asked.retention), ("--hook-retention", asked.hook_retention))
+        again = [word for name, value in options if value for word in (name, value)]
         click.echo(f"Nothing was changed: that was asked for. To do it: {command_line('reap', asked.place, *again)}")
 
 
@@ -244,6 +271,7 @@ def _facts(way: _Way) -> dict[str, Any]:
         "storePath": str(way.location.path),
         "kind": way.location.kind,
         "retentionMs": way.retention_ms,
+        "hookRetentionMs": way.hook_retention_ms,
         "swept": way.sweep is not None and way.sweep.swept,
         "pruned": way.sweep.pruned if way.sweep is not None else 0,
     }

@@ -1,4 +1,4 @@
-"""`sessionlab reap`: the sessions that cron runs left, once or for ever."""
+"""`sessionlab reap`: the sessions that cron runs and webhooks left, once or for ever."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_only_runs_beyond_their_retention_go_and_come_back(tmp_path: Path, call:
 
 
 def test_transcripts_that_lie_elsewhere_or_are_still_referred_to_are_left_alone(tmp_path: Path, call: Call) -> None:
-    """D.29, but for the sessions of hooks, which are never swept."""
+    """D.29; what webhooks left is kept for good unless its retention is set."""
     elsewhere = tmp_path / "elsewhere/away.jsonl"
     elsewhere.parent.mkdir()
     hook = "agent:main:hook:0123"
@@ -93,6 +93,70 @@ def test_transcripts_that_lie_elsewhere_or_are_still_referred_to_are_left_alone(
     assert set(content(tmp_path / "state")) == {"agent:main:heir", hook}
     assert elsewhere.is_file()
     assert shared.is_file()
+
+
+def with_hooks(state: Path, kind: str = "json", config: str = "") -> Path:
+    """Make a state folder with the sessions of cron runs and webhooks, each 1, 3 and 30 hours old."""
+    ages = {"new": 1, "middle": 3, "old": 30}
+    sessions = {f"agent:main:hook:{name}": entry(hours * HOUR, f"hook-{name}") for name, hours in ages.items()}
+    sessions |= {cron(name): entry(hours * HOUR, name) for name, hours in ages.items()}
+    made_state(state, kind, sessions)
+    (store_path(state, kind).parent / "hook-old.jsonl").write_text('{"type": "session"}\n')
+    if config:
+        (state / "openclaw.json").write_text(config)
+    return state
+
+
+HOOKS: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {
+    ("", ()): ("hook:middle hook:new hook:old run:middle run:new", "removed 1 cron run\n"),
+    ('{"hooks": {"sessionRetention": "2h"}}', ()): ("hook:new run:middle run:new", "removed 3 sessions\n"),
+    ('{"hooks": {"sessionRetention": 2}, "cron": {"sessionRetention": false}}', ()): (
+        "hook:new run:middle run:new run:old",
+        "removed 2 hook sessions\n",
+    ),
+    ('{"hooks": {"sessionRetention": false}}', ("--hook-retention", "29", "--retention", "90m")): (
+        "hook:middle hook:new run:new",
+        "removed 3 sessions\n",
+    ),
+    ('{"hooks": {"sessionRetention": "2h"}}', ("--hook-retention", "off", "--retention", "off")): (
+        "hook:middle hook:new hook:old run:middle run:new run:old",
+        "skipped, cron runs and hook sessions are kept for good: their retention is off\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("asked", "found"), HOOKS.items(), ids=range(len(HOOKS)))
+def test_what_webhooks_left_goes_after_a_retention_of_its_own(
+    tmp_path: Path, call: Call, kind: str, asked: tuple[str, tuple[str, ...]], found: tuple[str, str]
+) -> None:
+    """D.29: `hooks.sessionRetention`, or the option; off unless one is given. The dry run, JSON and undo know of it."""
+    (config, options), (kept, text) = asked, found
+    state = with_hooks(tmp_path, kind, config)
+    sessions, before = content(state, kind), photo(state)
+    (planned,) = printed_json(call(*command(state, *options, "--dry-run", "--json")))["results"]
+    assert photo(state) == before
+    wanted = {name for name in sessions if not name.endswith(tuple(f":{one}" for one in kept.split()))}
+    assert {one["key"] for one in planned.get("entries", [])} == wanted
+    done = call(*command(state, *options))
+    assert (done.returncode, done.stderr, text in done.stdout) == (0, "", True)
+    assert set(content(state, kind)) == set(sessions) - wanted
+    assert (store_path(state, kind).parent / "hook-old.jsonl").exists() == ("hook:old" in kept)
+    if wanted:
+        assert call("undo", *(state / ".sessionlab/runs").iterdir()).returncode == 0
+    assert content(state, kind) == sessions
+
+
+def test_dry_run_says_each_kinds_own_limit_and_the_same_words_do_it(tmp_path: Path, call: Call) -> None:
+    """D.29."""
+    with_hooks(tmp_path)
+    told = call(*command(tmp_path, "--hook-retention", "2h", "--dry-run")).stdout
+    assert "cron runs kept for 24 h, hook sessions kept for 2 h): would remove 3 sessions" in told
+    limits = {line.split()[-1]: line.partition("limit ")[2].split()[:2] for line in told.splitlines() if "limit " in line}
+    assert limits == {cron("old"): ["24", "h"], "agent:main:hook:middle": ["2", "h"], "agent:main:hook:old": ["2", "h"]}
+    assert told.splitlines()[-1].endswith("--hook-retention 2h")
+    (found,) = printed_json(call(*command(tmp_path, "--hook-retention", "2h", "--json")))["results"]
+    assert (found["retentionMs"], found["hookRetentionMs"], found["pruned"]) == (86_400_000, 7_200_000, 3)
 
 
 RETENTIONS = {
@@ -138,6 +202,7 @@ def test_every_agent_is_swept_and_one_that_fails_keeps_no_other_back(
 def test_mistakes_are_named(tmp_path: Path, call: Call) -> None:
     filled(tmp_path)
     assert "--retention: '1w' is not a duration" in one_line_error(call(*command(tmp_path, "--retention", "1w")), 2)
+    assert "--hook-retention: '1w' is not a duration" in one_line_error(call(*command(tmp_path, "--hook-retention", "1w")), 2)
     assert "--every '0': give one second or more" in one_line_error(call("reap", tmp_path, "--watch", "--every", "0"), 2)
     assert "leave --dry-run and --now-ms out" in one_line_error(call("reap", tmp_path, "--watch", "--dry-run"), 2)
     assert len(content(tmp_path)) == 4
