@@ -22,7 +22,7 @@ import msgspec
 
 from sessionlab.codec import decode_entry
 from sessionlab.entry import Entry, IndexFields, SessionSummary, summarise, summary_of
-from sessionlab.errors import UnwritableError
+from sessionlab.errors import SessionLabError, UnwritableError
 from sessionlab.maintenance.apply import Caretaker
 from sessionlab.maintenance.decisions import decide
 from sessionlab.maintenance.files import session_files
@@ -117,7 +117,10 @@ class _OnSave:
         plan, left = self._waiting
         self._waiting = None
         caretaker = Caretaker(self._location.sessions_dir, self._run)
-        caretaker.look_after(plan.files, removed, left)
+        try:
+            caretaker.look_after(plan.files, removed, left)
+        except SessionLabError as error:  # it is saved by now, and a transcript that keeps its name is no loss (D.22)
+            _LOGGER.warning("transcripts of removed sessions were not archived: %s", error)
 
     def _is_in_bounds(self, number: int, changed: Mapping[str, Entry], now_ms: int, *, is_own: bool) -> bool:
         """Say whether nothing can be stale, and there are not too many; when in doubt, no."""

@@ -174,6 +174,20 @@ def test_save_fails_when_nothing_can_be_put_by(tmp_path: Path) -> None:
     assert location.path.read_bytes() == before
 
 
+def test_transcript_that_cannot_be_renamed_makes_no_save_fail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """D.22: it is saved by then. The name that it would get is too long for the disk."""
+    long = f"o0-topic-{'x' * 220}"
+    location = made(tmp_path, "json", mixed(), transcripts=(long, "o1"))
+    with maintained(tmp_path, location) as store:
+        store.put(FRESH.format(9), entry(0, "new"))
+        store.put(FRESH.format(9), entry(0, "new", label="once more"))
+    assert set(content(location)) == {FRESH.format(number) for number in (0, 1, 9)}
+    assert (location.sessions_dir / f"{long}.jsonl").exists()
+    assert "transcripts of removed sessions were not archived" in caplog.text
+    (run,) = maintenance_runs(tmp_path)
+    assert undo(run).restored == 3
+
+
 def test_active_session_stays(tmp_path: Path) -> None:
     """D.15."""
     location = made(tmp_path, "json", mixed())
