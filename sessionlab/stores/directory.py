@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -211,7 +211,7 @@ class DirectoryStore(WritableStore):
         """As the contract says. Of an entry that was read strictly before, only the fields that a merge looks at are decoded."""
         key = keys.checked(keys.normalise(key))
         with self._locked():
-            before = _newest(self._sketch(name, data) for name, data in self._read(key))
+            before = _newest([self._sketch(name, data) for name, data in self._read(key)])
             if before is None:
                 return False
             self._lay_over(key, before, fields, now_ms=now_ms)
@@ -237,7 +237,7 @@ class DirectoryStore(WritableStore):
 
     def _find(self, key: str, spelling: str = "") -> _Found | None:
         """Return the session of a normalised key, as `_get` does."""
-        return _newest((_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key)), spelling)
+        return _newest([_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key)], spelling)
 
     def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
         for key in spellings:
@@ -248,10 +248,12 @@ class DirectoryStore(WritableStore):
     def _decode_file(self, name: str, data: bytes) -> tuple[str, Entry]:
         """Return (key, entry) of a file, read strictly, unless these very bytes have been before."""
         is_sound, held = self._sound.knows(name, data), self._access.mine()
-        if is_sound:
-            decoded = documents.decode(name, data, path=self._entries, is_sound=True)  # nothing is found wrong that would need the name
-        else:
-            decoded = documents.decode(name, data, path=self._file(name))
+        try:
+            decoded = documents.decode(name, data, path=self._entries, is_sound=is_sound)
+        except CorruptStoreError:
+            documents.decode(name, data, path=self._file(name))  # says the same of the file; hardly ever is its path needed
+            raise
+        if not is_sound:
             self._sound.note(name, data)
         if held is not None:
             held.sound.add(name)
@@ -394,9 +396,8 @@ class DirectoryStore(WritableStore):
         return self._entries / name
 
 
-def _newest(found: Iterable[_Session], spelling: str = "") -> _Session | None:
+def _newest(found: Sequence[_Session], spelling: str = "") -> _Session | None:
     """Return of several spellings of one key the one asked for, else the session that was updated last; `None` of none."""
-    found = list(found)
     if len(found) > 1:
         return max(found, key=lambda one: (one.key == spelling, age_ms(one.key, one.entry)))
     return found[0] if found else None

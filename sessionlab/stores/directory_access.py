@@ -88,22 +88,18 @@ class Access:
         held = self._held
         return held if held is not None and held.thread == threading.get_ident() else None
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Folder | None]:
+    def opened(self) -> AbstractContextManager[Folder | None]:
         """Give the folder as it is now; the one that is locked, to the thread that holds the lock. `None` when there is none."""
         held = self.mine()
         if held is not None and held.folder is not None:
-            yield held.folder
-            return
+            return contextlib.nullcontext(held.folder)
         if self.is_shut:
             raise closed(self.path)
         folder = Folder.open(self.path)
         if folder is None:
             self._refuse_moved()
-            yield None
-            return
-        with folder:
-            yield folder
+            return contextlib.nullcontext()
+        return folder
 
     @contextlib.contextmanager
     def reading_lock(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -176,8 +177,7 @@ class Folder:
         is_settled = not state.is_changing and journal is None
         return Stamp(raw, is_settled, (entries.st_dev, entries.st_ino, entries.st_mtime_ns), journal)
 
-    @contextlib.contextmanager
-    def journal(self) -> Iterator[Journal | None]:
+    def journal(self) -> AbstractContextManager[Journal | None]:
         """Give the decided change whose files are looked at before those in `entries`; `None` when there is none.
 
         Raises:
@@ -186,8 +186,11 @@ class Folder:
         try:
             descriptor = _open_folder(JOURNAL, self.descriptor, self.path)
         except FileNotFoundError:
-            yield None
-            return
+            return contextlib.nullcontext()
+        return self._journal(descriptor)
+
+    @contextlib.contextmanager
+    def _journal(self, descriptor: int) -> Iterator[Journal | None]:
         path = self.path / JOURNAL
         try:
             waiting = frozenset(name for name in listed(descriptor) if names.is_entry(name))
