@@ -5,6 +5,7 @@ is looked through before one can be stale, or there are too many. Deviations:
 
 - what is removed is put by in a run's folder first, and `undo` brings it back;
 - a store is rotated by giving it a second name, so that no reader ever finds none (D.5), and only by a save that changes something (E.21b);
+- archives expire (D.22), and the disk budget is kept (D.50), with a save that removes something: to look at the folder each time costs;
 - what 2026.9 does in place, marking stale entries as archived, is left to a maintenance by hand.
 """
 
@@ -104,9 +105,18 @@ class _OnSave:
             return frozenset()
         folder = self._location.sessions_dir
         files = session_files(folder, store_names=[self._location.path.name])
+        sizes = {key: len(memoryview(raw)) for key, raw in sessions.items()}
         plan = plan_decided(
-            held, decided, self._policy, now_ms=now_ms, files=files, store_bytes=sum(len(memoryview(raw)) for raw in sessions.values())
+            held,
+            decided,
+            self._policy,
+            now_ms=now_ms,
+            files=files,
+            store_bytes=sum(sizes.values()),
+            active_key=self._active_key,
+            entry_bytes=sizes,
         )
+        removed |= {one.key for one in plan.removed}  # the disk budget may ask for more
         self._put_by(plan, sessions)
         self._waiting = plan, [one for one in held if one.key not in removed]
         return frozenset(removed)

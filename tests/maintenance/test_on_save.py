@@ -96,7 +96,7 @@ def test_nothing_is_done_while_it_is_skipped_or_only_warned_of(tmp_path: Path) -
 
 
 def test_warning_comes_once_for_each_case(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """D.11, D.13, D.14."""
+    """D.11, D.13, D.14: how it reaches the session is up to whoever is called; it comes once for each distinct case."""
     location = made(tmp_path, "json", mixed())
     told: list[EvictionWarning] = []
     with (
@@ -113,7 +113,10 @@ def test_warning_comes_once_for_each_case(tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_store_is_rotated_and_is_there_at_every_moment(tmp_path: Path) -> None:
-    """D.3, D.4, D.5, E.21: strictly larger; three backups; a save that changes nothing rotates nothing."""
+    """D.3, D.4, D.5, E.21: strictly larger; three backups; a save that changes nothing rotates nothing.
+
+    Deviation (D.5): the old file gets a second name and is then replaced, instead of being renamed away.
+    """
     location = made(tmp_path, "json", mixed(old=0))
     size = location.path.stat().st_size
     clock = Clock()
@@ -186,6 +189,26 @@ def test_transcript_that_cannot_be_renamed_makes_no_save_fail(tmp_path: Path, ca
     assert "transcripts of removed sessions were not archived" in caplog.text
     (run,) = maintenance_runs(tmp_path)
     assert undo(run).restored == 3
+
+
+def test_budget_is_kept_by_a_save_that_removes_something(tmp_path: Path) -> None:
+    """D.6, D.22, D.50: archives and transcripts of nobody first, then the oldest entries, not the active one; the entries come back."""
+    entries = mixed(old=1, young=4)
+    location = made(tmp_path, "json", entries, transcripts=("o0", "y0", "y1", "y2", "y3", "nobody"))
+    (location.sessions_dir / f"x.jsonl.deleted.{archive_stamp(NOW_MS - 40 * MS_PER_DAY)}").write_text("x" * 50)
+    (location.sessions_dir / f"y.jsonl.deleted.{archive_stamp(NOW_MS - 20 * MS_PER_DAY)}").write_text("y" * 50)
+    budget = {"max_disk_bytes": 500, "high_water_bytes": 350}
+    with maintained(tmp_path, location, active_key=FRESH.format(3), **budget) as store:
+        store.put(FRESH.format(0), entry(0, "y0", label="x"))
+    left = set(content(location))
+    assert left == {FRESH.format(0), FRESH.format(3)}
+    assert {path.name for path in location.sessions_dir.glob("*.jsonl*")} == {"y0.jsonl", "y3.jsonl"}
+    (run,) = maintenance_runs(tmp_path)
+    assert {key for key, _ in run.removed()} == set(entries) - left
+    assert {one.action for one in run.entries()} == {"prune-stale", "evict-budget", "keep"}
+    undone = undo(run)
+    assert (undone.restored, undone.newer) == (3, ())
+    assert set(content(location)) == set(entries)
 
 
 def test_active_session_stays(tmp_path: Path) -> None:
