@@ -117,6 +117,7 @@ def test_archiving_keys_of_openclaw_2026_9_are_accepted(tmp_path: Path) -> None:
     ],
 )
 def test_maintenance_value_is_resolved(maintenance: dict[str, object], expected: dict[str, int | None]) -> None:
+    """D.8."""
     settings = parse_settings({"session": {"maintenance": maintenance}})
     assert settings.maintenance == msgspec.structs.replace(MaintenanceSettings(), **expected)
 

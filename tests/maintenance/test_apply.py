@@ -84,7 +84,7 @@ def mixed(old: int = 3, young: int = 2) -> dict[str, dict[str, Any]]:
 
 @every_kind
 def test_stale_entries_go_with_their_transcripts_and_come_back(tmp_path: Path, kind: StoreType) -> None:
-    """D.17: archived, not deleted; `undo` brings back what was removed, the name of each transcript too."""
+    """D.16, D.17: archived, not deleted; `undo` brings back what was removed, the name of each transcript too."""
     entries = mixed()
     location = made(tmp_path, kind, entries, transcripts=("o0", "o1-topic-5", "y0"))
     before = {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
@@ -160,7 +160,7 @@ def test_2026_9_marks_stale_entries_in_place(tmp_path: Path, kind: StoreType) ->
 
 
 def test_what_only_warns_or_would_empty_the_store_is_refused(tmp_path: Path) -> None:
-    """D.10."""
+    """D.10, D.19: nothing is removed or archived by a policy that only warns."""
     location = made(tmp_path, "json", mixed(young=0), transcripts=("o0",))
     before = photo(tmp_path)
     with pytest.raises(UsageError, match="only warns"):
