@@ -65,10 +65,13 @@ def undo(run: MaintenanceRun, location: StoreLocation | None = None, *, timeout_
     restored: list[str] = []
     newer: list[str] = []
     unstorable: list[str] = []
-    unmarked = 0
+    occupied: list[str] = []
+    renamed = unmarked = 0
 
     def bring_back(draft: Snapshot) -> None:
-        nonlocal unmarked
+        nonlocal renamed, occupied, unmarked
+        # Before the entries: who sees one of those is to find its transcript, and not to begin another under its name.
+        renamed, occupied = _renamed_back(run, Path(place.sessions_dir))
         taken = {keys.normalise(key) for key in draft}
         for key, entry in removed.items():
             if keys.normalise(key) not in taken and _is_storable(key, entry):
@@ -87,7 +90,6 @@ def undo(run: MaintenanceRun, location: StoreLocation | None = None, *, timeout_
 
     with open_for_writing_at(place, durability="commit", timeout_ms=timeout_ms) as store:
         store.transform(bring_back)
-    renamed, occupied = _renamed_back(run, Path(place.sessions_dir))
     files = [one for one in run.files() if one.action != "archive" and not os.path.lexists(place.sessions_dir / one.name)]
     return UndoReport(
         run_id=head.run_id,

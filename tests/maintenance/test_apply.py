@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessionlab.errors import StoreLockedError, UsageError
+from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
@@ -265,3 +265,23 @@ def test_undo_of_a_maintenance_gives_the_store_back(tmp_path_factory: pytest.Tem
     assert isinstance(undo(run), UndoReport)
     after = content(location), {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
     assert after == before
+
+
+@every_kind
+def test_transcripts_are_there_before_the_entries_that_name_them(tmp_path: Path, kind: StoreType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sees an entry again finds its transcript: an agent that found none would begin another one under its name."""
+    location = made(tmp_path, kind, mixed(), transcripts=("o0",))
+    _, run = carried_out(tmp_path, location, planned(location))
+    left = content(location)
+
+    def refuse(_path: Path, _to: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        with pytest.raises(UnwritableError, match="Permission denied"):
+            undo(run, location)
+    assert content(location) == left
+    report = undo(run, location)
+    assert (report.restored, report.renamed) == (3, 1)
+    assert (location.sessions_dir / "o0.jsonl").exists()
