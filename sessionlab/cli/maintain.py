@@ -29,7 +29,7 @@ from sessionlab.cli.maintaining import (
     totals_facts,
     would_empty,
 )
-from sessionlab.cli.moving import counted, shown_key
+from sessionlab.cli.moving import counted, echo_facts, shown_key
 from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, now_option, state_dir_option
 from sessionlab.errors import SessionLabError, SettingsError, UsageError
 from sessionlab.lab.clock import clock_of
@@ -40,6 +40,7 @@ from sessionlab.units import parse_duration_ms, parse_size_bytes
 
 if TYPE_CHECKING:
     from sessionlab.maintenance.apply import MaintenanceReport
+    from sessionlab.maintenance.finishing import Finished
     from sessionlab.maintenance.plan import MaintenancePlan, Totals
 
 DEFAULT_PROFILE: Final[Profile] = "2026.3"
@@ -73,6 +74,7 @@ class _Way:
     report: MaintenanceReport | None = None
     run_dir: Path | None = None
     after: Totals | None = None
+    finished: tuple[Finished, ...] = ()
     skipped: str = ""
     error: SessionLabError | None = None
 
@@ -186,6 +188,7 @@ def _carry_out(meant: Sequence[StoreLocation], asked: _Asked, show: Callable[[Se
 
 def _maintained(location: StoreLocation, asked: _Asked, *, is_only: bool) -> _Way:
     from sessionlab.maintenance.apply import apply_plan
+    from sessionlab.maintenance.finishing import finish_stopped
     from sessionlab.maintenance.planning import configured_policy, plan_store, totals_of
     from sessionlab.runs import RUNS
 
@@ -198,9 +201,11 @@ def _maintained(location: StoreLocation, asked: _Asked, *, is_only: bool) -> _Wa
         if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
             raise UsageError("--high-water: must not be above the disk budget; give --max-disk, too, or lower it") from error
         raise
+    is_enforced = _is_enforced(root, asked)
+    finished = finish_stopped(location, root=root) if is_enforced else ()
     plan = plan_store(location, policy, now_ms=asked.now_ms, active_key=asked.active_key, fix_missing=asked.fix_missing)
-    if not _is_enforced(root, asked) or not has_work(plan):
-        return _Way(location, plan)
+    if not is_enforced or not has_work(plan):
+        return _Way(location, plan, finished=finished)
     if would_empty(plan) and not asked.allow_empty:
         number = counted(plan.before.sessions, "session")
         raise UsageError(f"{location.path}: this would remove all of its {number}; if that is meant, add --allow-empty")
@@ -210,7 +215,7 @@ def _maintained(location: StoreLocation, asked: _Asked, *, is_only: bool) -> _Wa
     except BaseException:
         watched.tell()
         raise
-    return _Way(location, plan, report, root / RUNS / report.run_id, totals_of(location))
+    return _Way(location, plan, report, root / RUNS / report.run_id, totals_of(location), finished=finished)
 
 
 def _is_enforced(root: Path, asked: _Asked) -> bool:
@@ -310,6 +315,9 @@ def _echo_way(way: _Way) -> None:
     click.echo(on_one_line(f"{head}: {_verdict(way, way.plan)}"))
     click.echo(f"  {policy_line(way.plan.policy)}")
     echo_plan(way.plan, after=way.after)
+    for one in way.finished:
+        done = f"{counted(one.renamed, 'transcript')} renamed, {counted(one.deleted, 'file')} removed for good"
+        echo_facts([("finished", f"{done}, as a run that was stopped had decided: {one.run.path}")])
     if way.report is not None and way.run_dir is not None:
         echo_report(way.report, way.run_dir)
     click.echo("")
@@ -345,6 +353,10 @@ def _facts(way: _Way) -> dict[str, Any]:
         facts["reason"] = way.skipped
     if way.report is not None and way.run_dir is not None and way.after is not None:
         facts |= {"afterCount": way.report.after_count, "after": totals_facts(way.after), "run": report_facts(way.report, way.run_dir)}
+    if way.finished:
+        facts["finished"] = [
+            {"runDir": str(one.run.path), "renamedFiles": one.renamed, "deletedFiles": one.deleted} for one in way.finished
+        ]
     if way.error is not None:
         facts["error"] = {"type": type(way.error).__name__, "message": str(way.error), "exit_code": way.error.exit_code}
     return facts

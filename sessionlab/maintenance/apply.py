@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -92,12 +92,12 @@ def apply_plan(
     if plan.before.sessions and not plan.after.sessions and not allow_empty:
         reason = f"would remove all {plan.before.sessions} sessions of {location.path}"
         raise UsageError(f"the policy {reason}; if that is meant, allow an empty store by name")
-    run = MaintenanceRun.create(plan, location, root=root, active_key=active_key)
-    try:
-        with open_for_writing_at(location, durability="commit", timeout_ms=timeout_ms) as store:
-            return _Maintenance(plan, location, store, run).carry_out()
-    finally:
-        run.remove_if_idle()
+
+    def begin() -> MaintenanceRun:
+        return MaintenanceRun.create(plan, location, root=root, active_key=active_key)
+
+    with open_for_writing_at(location, durability="commit", timeout_ms=timeout_ms) as store:
+        return _Maintenance(plan, location, store, begin).carry_out()
 
 
 class Caretaker:
@@ -178,18 +178,14 @@ def _referred(names: Iterable[str], summaries: Iterable[SessionSummary]) -> set[
 class _Maintenance:
     """One run on one store."""
 
-    def __init__(self, plan: MaintenancePlan, location: StoreLocation, store: WritableStore, run: MaintenanceRun) -> None:
-        self._plan, self._location, self._store, self._run = plan, location, store, run
-        self._started = time.monotonic()
-        self._files = Caretaker(location.sessions_dir, run, started=self._started)
+    def __init__(self, plan: MaintenancePlan, location: StoreLocation, store: WritableStore, begin: Callable[[], MaintenanceRun]) -> None:
+        self._plan, self._location, self._store, self._begin = plan, location, store, begin
 
     def carry_out(self) -> MaintenanceReport:
         actions = {one.key: one.action for one in self._plan.removed}
         wanted = {one.key: one.updated_ms for one in self._plan.removed}
-        self._note("archive", str(self._location.path))
         gone = self._store.take_out(wanted, keep=self._put_by, then=self._look_after_files)
         archived = self._mark_archived()
-        self._note("done")
         report = MaintenanceReport(
             run_id=self._run.path.name,
             agent_id=self._location.agent_id,
@@ -205,11 +201,20 @@ class _Maintenance:
             seconds=round(time.monotonic() - self._started, 3),
         )
         self._run.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        self._note("done")
         return report
 
     def _put_by(self, entries: Iterator[tuple[str, Entry]]) -> None:
-        number = self._run.archive(entries)
-        self._note("remove", f"{number} entries")
+        self._started = time.monotonic()
+        self._run = self._begin()
+        self._files = Caretaker(self._location.sessions_dir, self._run, started=self._started)
+        try:
+            self._note("archive", str(self._location.path))
+            number = self._run.archive(entries)
+            self._note("remove", f"{number} entries")
+        except BaseException:
+            self._run.discard()  # nothing was removed yet
+            raise
 
     def _look_after_files(self, gone: tuple[str, ...]) -> None:
         if self._plan.files:

@@ -129,7 +129,8 @@ class _OnSave:
         caretaker = Caretaker(self._location.sessions_dir, self._run)
         try:
             caretaker.look_after(plan.files, removed, left)
-        except SessionLabError as error:  # it is saved by now, and a transcript that keeps its name is no loss (D.22)
+            self._run.note("done", seconds=0.0)
+        except SessionLabError as error:  # it is saved by now, and the next maintenance by hand does the rest (D.22)
             _LOGGER.warning("transcripts of removed sessions were not archived: %s", error)
 
     def _is_in_bounds(self, number: int, changed: Mapping[str, Entry], now_ms: int, *, is_own: bool) -> bool:

@@ -18,6 +18,7 @@ from sessionlab.errors import SessionLabError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.decisions import Decision, with_all_spellings
 from sessionlab.maintenance.files import session_files
+from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.plan import MaintenancePlan, plan_decided
 from sessionlab.maintenance.policy import Policy, Swept, swept_as
 from sessionlab.settings import MaintenanceSettings
@@ -80,6 +81,7 @@ def reap(
     if nothing_to_do or not _is_due(location.path, now_ms, force=force):
         return Sweep(swept=False)
     try:
+        finish_stopped(location, root=root)
         plan = plan_sweep(location, retention_ms=retention_ms, hook_retention_ms=hook_retention_ms, now_ms=now_ms, active_key=active_key)
         report = apply_plan(plan, location, root=root, active_key=active_key, allow_empty=True) if plan.removed else None
     except SessionLabError as error:

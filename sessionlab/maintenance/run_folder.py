@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, Self
+from typing import BinaryIO, Final, Literal, Self, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.decisions import Action, Why
 from sessionlab.maintenance.plan import FileAction, MaintenancePlan, Totals
 from sessionlab.maintenance.policy import Policy
-from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, RUNS, Run, run_folders, run_name
+from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, RUNS, Run, remove_unborn, run_folders, run_name
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
 from sessionlab.stores.location import StoreKind, StoreLocation
 
@@ -90,6 +90,11 @@ class _Removed(msgspec.Struct, frozen=True):
     entry: msgspec.Raw
 
 
+_Planned = TypeVar("_Planned", EntryRecord, FileRecord)
+
+ENDS: Final = frozenset({"done", "finished", "undone"})
+"""The acts after which nothing more has to be done for a run: it did all itself, a later one did the rest, or it was undone."""
+
 _ENCODER: Final = msgspec.json.Encoder()
 _REMOVED: Final = msgspec.json.Decoder(_Removed)
 
@@ -99,7 +104,8 @@ class MaintenanceRun(Run):
 
     @classmethod
     def create(cls, plan: MaintenancePlan, location: StoreLocation, *, root: Path, active_key: str | None) -> Self:
-        """Make the folder of a new run, with what is planned."""
+        """Make the folder of a new run, with what is planned. Only for the holder of the store's lock: see `remove_if_idle`."""
+        remove_unborn(root / RUNS)
         run_id = run_name(plan.now_ms, OPERATION)
         run = cls(root / RUNS / run_id)
         make_folder(run.path)
@@ -131,21 +137,49 @@ class MaintenanceRun(Run):
 
     def entries(self) -> tuple[EntryRecord, ...]:
         """Return what was decided on entries that did not simply stay, the latest update first."""
-        return tuple(self.lines(MANIFEST, EntryRecord))
+        return self._planned(MANIFEST, EntryRecord)
 
     def files(self) -> tuple[FileRecord, ...]:
         """Return what was decided on files, by name."""
-        return tuple(self.lines(FILES, FileRecord))
+        return self._planned(FILES, FileRecord)
+
+    def has_ended(self) -> bool:
+        """Say whether nothing more has to be done for this run: it is done, finished by a later one, or undone.
+
+        Raises:
+            CorruptStoreError: Its events cannot be read.
+        """
+        events = self.events()
+        return bool(events) and events[-1].act in ENDS
+
+    def end(self, act: str, *, detail: str = "") -> None:
+        """Note the end of a run that was stopped; see `ENDS`."""
+        self.cut_torn_event()
+        self.note(act, seconds=0.0, detail=detail)
+
+    def _planned(self, name: str, kind: type[_Planned]) -> tuple[_Planned, ...]:
+        """Return the records of a file. One that is not there has none: whoever was killed before it was made has done nothing."""
+        return tuple(self.lines(name, kind)) if (self.path / name).exists() else ()
 
     def add(self, plan: MaintenancePlan) -> None:
         """Write down a further plan of a run that goes on, as that of a store which is maintained with every save."""
         for name, records in ((MANIFEST, entry_records(plan)), (FILES, file_records(plan))):
             self.write(name, self.read(name) + _lines(records))
 
+    def discard(self) -> None:
+        """Remove the folder of a run that failed, or was killed, before anything was removed. Only for the holder of the store's lock."""
+        with contextlib.suppress(OSError):
+            (self.path / REMOVED).unlink(missing_ok=True)
+        self.remove_if_idle()
+
     def remove_if_idle(self) -> None:
-        """Remove the folder of a run that came to nothing, as one that waited for the lock in vain: it has not even begun its archive."""
+        """Remove the folder of a run that came to nothing: it has not even begun its archive.
+
+        Only for the holder of the store's lock. A run is made under it, so that one which is idle then was killed.
+        """
         if (self.path / REMOVED).exists():
             return
+        self.remove_leftovers()
         with contextlib.suppress(OSError):
             for name in (PLAN, MANIFEST, FILES, EVENTS):  # without its plan it is no run any more, wherever this is stopped
                 (self.path / name).unlink(missing_ok=True)

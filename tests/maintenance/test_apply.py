@@ -182,7 +182,7 @@ def test_run_that_waits_for_the_lock_in_vain_leaves_nothing(tmp_path: Path, kind
         waiting = other.submit(apply_plan, plan, location, root=tmp_path, timeout_ms=50)
         assert isinstance(waiting.exception(timeout=30), StoreLockedError)
     assert maintenance_runs(tmp_path) == []
-    assert list((tmp_path / ".sessionlab/runs").iterdir()) == []
+    assert not (tmp_path / ".sessionlab").exists()
     assert content(location) == mixed()
 
 
