@@ -32,7 +32,7 @@ class FileDecision(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """How much there is: sessions in the store, bytes of its own files (afterwards: as expected), bytes of the files beside it."""
+    """How much there is: sessions in the store, bytes of its own files in use (afterwards: as expected), bytes of the files beside it."""
 
     sessions: int
     store_bytes: int

@@ -12,6 +12,7 @@ from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenanc
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.settings import load_settings
 from sessionlab.stores.authority import refuse_split
+from sessionlab.stores.base import SessionStore
 from sessionlab.stores.location import StoreLocation, open_at
 
 
@@ -54,7 +55,7 @@ def plan_store(
     refuse_split(location)
     with open_at(location) as store:
         summaries = list(store.summaries())
-        store_bytes = store.stats().store_bytes
+        store_bytes = _used_bytes(store)
         files = session_files(location.sessions_dir, store_names=own_names(location))
         most = policy.limits.max_disk_bytes
         sizes = None
@@ -80,7 +81,13 @@ def totals_of(location: StoreLocation) -> Totals:
     """
     with open_at(location) as store:
         files = session_files(location.sessions_dir, store_names=own_names(location))
-        return Totals(sessions=store.count(), store_bytes=store.stats().store_bytes, file_bytes=files.total_bytes)
+        return Totals(sessions=store.count(), store_bytes=_used_bytes(store), file_bytes=files.total_bytes)
+
+
+def _used_bytes(store: SessionStore) -> int:
+    """Return how much of a store's files is in use. A database does not shrink when sessions go: no more have to go for that."""
+    stats = store.stats()
+    return stats.store_bytes - stats.free_bytes
 
 
 def own_names(location: StoreLocation) -> tuple[str, ...]:

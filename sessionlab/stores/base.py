@@ -43,12 +43,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
-    """How big a store is. `store_bytes` counts the store's own files (with `-wal`), never transcripts beside it."""
+    """How big a store is. `store_bytes` counts the store's own files (with `-wal`), never transcripts beside it.
+
+    `free_bytes` of them hold nothing: pages of a database that are used again before it grows.
+    """
 
     kind: str
     path: str
     sessions: int
     store_bytes: int
+    free_bytes: int = 0
     schema_version: int | None = None
     app_version: str | None = None
 

@@ -9,6 +9,7 @@ and only those that changed are written (B.13); there is no limit to one open pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
@@ -194,11 +195,16 @@ class SQLiteStore(WritableStore):
         return self._connections.ask(question)
 
     def stats(self) -> StoreStats:
+        def free(opened: Opened | None) -> int:
+            names = ("freelist_count", "page_size")
+            return math.prod(opened.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names) if opened else 0
+
         return StoreStats(
             kind=self.kind,
             path=str(self.path),
             sessions=self.count(),
             store_bytes=self._copy.source_bytes if self._copy else self._connections.size(),
+            free_bytes=self._connections.ask(free),
             schema_version=self._connections.ask(lambda opened: sqlite_schema.recognise(opened.connection, self.path) if opened else None),
         )
 

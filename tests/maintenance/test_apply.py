@@ -17,6 +17,7 @@ from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
+from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.run_folder import MaintenanceRun, archive_stamp, maintenance_runs
 from sessionlab.maintenance.undo import UndoReport, undo
@@ -285,3 +286,17 @@ def test_transcripts_are_there_before_the_entries_that_name_them(tmp_path: Path,
     report = undo(run, location)
     assert (report.restored, report.renamed) == (3, 1)
     assert (location.sessions_dir / "o0.jsonl").exists()
+
+
+@every_kind
+def test_disk_budget_that_is_kept_removes_nothing_more(tmp_path: Path, kind: StoreType) -> None:
+    """D.50: a database that does not shrink when sessions go is no reason to remove others."""
+    entries = {f"agent:main:k:{number}": entry(number, f"s{number}", text="x" * 30_000) for number in range(8)}
+    location = made(tmp_path, kind, entries)
+    limits = MaintenanceSettings(mode="enforce", max_disk_bytes=160_000, high_water_bytes=150_000)
+    policy = Policy(limits=limits, profile="2026.4")
+    plan = plan_store(location, policy, now_ms=NOW_MS)
+    assert {one.action for one in plan.removed} == {"evict-budget"}
+    apply_plan(plan, location, root=tmp_path)
+    assert content(location)
+    assert plan_store(location, policy, now_ms=NOW_MS).removed == ()
