@@ -14,7 +14,7 @@ import msgspec
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
 from sessionlab.cli.moving import counted
 from sessionlab.cli.next_step import with_next_step
-from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, output_file, state_dir_option
+from sessionlab.cli.output import agent_option, echo_json, echo_table, json_option, now_option, output_files, state_dir_option
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.lab.clock import clock_of
 from sessionlab.units import parse_duration_ms, parse_size_bytes
@@ -72,7 +72,7 @@ def command(
     from sessionlab.cli import gate_files
 
     limits = _limits(max_growth, max_store, max_disk, max_stale, stale_after)
-    files = [(name, output_file(text, name)) for name, text in (("--junit", junit), ("--summary", summary)) if text is not None]
+    files = output_files(("--junit", junit), ("--summary", summary))
     place = asked_place(path, state_dir)
     clock_ms = clock_of(place, now_ms).now_ms
     stores: list[Checked] = []
@@ -84,7 +84,7 @@ def command(
         sizes += [measured] if measured is not None else []
         errors += [error] if error is not None else []
     verdict = _verdict(stores)
-    for name, file in files:
+    for name, file in files.items():
         is_junit = name == "--junit"
         data = gate_files.junit(stores, _names(limits), now_ms=clock_ms) if is_junit else gate_files.markdown(stores, verdict)
         gate_files.write(file, data)

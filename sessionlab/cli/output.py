@@ -73,9 +73,11 @@ def output_file(text: str, option: str) -> Path:
     """Return, absolute, a file that a command is to write, before it begins to work for it.
 
     Raises:
-        UsageError: It is a folder, or its folder does not exist or cannot be written to.
+        UsageError: It is a folder, or its folder does not exist or cannot be written to; or it is a store, a transcript or the
+            configuration, or would lie among those.
     """
     path = Path(not_blank(text, option)).absolute()
+    refuse_off_limits(path, option)
     if os.path.isdir(path):  # noqa: PTH112  # of a name that is too long, Path's raises
         raise UsageError(f"{path}: is a folder; name a file with {option}")
     if not os.path.isdir(path.parent):  # noqa: PTH112
@@ -87,6 +89,42 @@ def output_file(text: str, option: str) -> Path:
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file with {option}") from error
     return path
+
+
+def output_files(*asked: tuple[str, str | None]) -> dict[str, Path]:
+    """Return the files that a command is to write: option -> file, of those that were given.
+
+    Args:
+        asked: Each option with what was given for it, `None` for nothing.
+
+    Raises:
+        UsageError: As for `output_file`, or two of them are one file.
+    """
+    from sessionlab.cli.off_limits import same_file
+
+    files: dict[str, Path] = {}
+    for option, text in asked:
+        if text is None:
+            continue
+        path = output_file(text, option)
+        twin = next((name for name, other in files.items() if same_file(path, other)), None)
+        if twin is not None:
+            raise UsageError(f"{path}: is named twice, with {twin} and {option}; name another file with {option}")
+        files[option] = path
+    return files
+
+
+def refuse_off_limits(path: Path, option: str) -> None:
+    """Refuse to write where sessions lie.
+
+    Raises:
+        UsageError: The file is a store, a transcript or the configuration, or would lie among those.
+    """
+    from sessionlab.cli.off_limits import off_limits
+
+    reason = off_limits(path)
+    if reason:
+        raise UsageError(f"{path}: {reason}; name another file with {option}")
 
 
 def command_line(*words: str | Path) -> str:

@@ -15,7 +15,7 @@ from sessionlab.cli.output import (
     named_source,
     notebook_parameters,
     now_option,
-    output_file,
+    output_files,
     progress,
     sample_option,
     source_option,
@@ -71,8 +71,8 @@ def growth(
     """Show how a session store grows, what makes it big, and what to do about it."""
     from sessionlab.lab.session import chosen_path
 
-    page = output_file(output, "-o")
-    kept = output_file(keep_notebook, "--keep-notebook") if keep_notebook is not None else None
+    files = output_files(("-o", output), ("--keep-notebook", keep_notebook))
+    page, kept = files["-o"], files.get("--keep-notebook")
     values = notebook_parameters(params)
     if "state_dir" in values:
         raise UsageError("-p state_dir: name the folder with --state-dir")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sessionlab import layout
-from sessionlab.cli.output import cell_progress, echo_json, has_state_dir, json_option, notebook_parameters, progress
+from sessionlab.cli.output import cell_progress, echo_json, has_state_dir, json_option, notebook_parameters, progress, refuse_off_limits
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.resources import notebooks_dir
 
@@ -44,6 +44,9 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
     sources = [_source(name) for name in notebooks]
     if len({source.name for source in sources}) != len(sources):
         raise UsageError("two notebooks have the same file name: their executed copies would overwrite each other")
+    for source in sources:
+        for suffix in (".ipynb", *((".html",) if as_html else ())):
+            refuse_off_limits(folder / source.with_suffix(suffix).name, "-o")
     _tell_of_sample(sources, values)
     jobs = [NotebookJob(source, folder / source.name, values) for source in sources]
     with progress() as on_stage:
