@@ -18,6 +18,7 @@ from typing import Final
 from sessionlab import layout
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import UnreadableError
+from sessionlab.storage.files import is_temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
     own = set(store_names)
     total = 0
     for name, found in _plain_files(folder):
-        if name in own:
+        if name in own or is_temporary(name, of=own):  # what a killed process left of the store goes with the next write
             continue
         total += found.st_size
         parsed = layout.parse_transcript_name(name)

@@ -171,9 +171,9 @@ class _OnSave:
             raise UnwritableError(path, f"cannot be rotated: {backup.name} is there already", advice="wait a moment") from error
         except OSError as error:
             raise refused(path, error) from error
-        found = [one for one in path.parent.iterdir() if one.name.startswith(f"{path.name}.bak.") and _BACKUP.search(one.name)]
-        for old in sorted(found, key=lambda one: int(one.name.rpartition(".")[2]))[:-BACKUPS]:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # one too many is no reason to lose a save: the next one drops it
+            found = [one for one in path.parent.iterdir() if one.name.startswith(f"{path.name}.bak.") and _BACKUP.search(one.name)]
+            for old in sorted(found, key=lambda one: int(one.name.rpartition(".")[2]))[:-BACKUPS]:
                 old.unlink()
 
     def _warn(self, sessions: Mapping[str, Member], now_ms: int) -> None:

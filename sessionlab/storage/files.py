@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -163,6 +163,12 @@ def temporary_path(target: Path) -> Path:
     import uuid  # 10 ms that a listing need not pay
 
     return target.with_name(f"{target.name}.{os.getpid()}.{uuid.uuid4()}.tmp")
+
+
+def is_temporary(name: str, *, of: Collection[str]) -> bool:
+    """Say whether a file's name is one that `temporary_path` gives for what is to become a file of one of these names."""
+    match = _TEMPORARY.match(name) if name.endswith(".tmp") else None
+    return match is not None and match["name"] in of
 
 
 def remove_leftovers(path: Path, *, of: Sequence[str]) -> None:

@@ -300,3 +300,14 @@ def test_disk_budget_that_is_kept_removes_nothing_more(tmp_path: Path, kind: Sto
     apply_plan(plan, location, root=tmp_path)
     assert content(location)
     assert plan_store(location, policy, now_ms=NOW_MS).removed == ()
+
+
+def test_what_a_killed_process_left_of_the_store_makes_no_session_go(tmp_path: Path) -> None:
+    """D.50: it goes with the next write, and is no part of the disk budget."""
+    location = made(tmp_path, "json", mixed(old=0, young=3))
+    left = location.path.with_name("sessions.json.999999999.00000000-0000-0000-0000-000000000000.tmp")
+    left.write_bytes(bytes(200_000))
+    policy = Policy(limits=MaintenanceSettings(mode="enforce", max_disk_bytes=100_000, high_water_bytes=90_000), profile="2026.4")
+    assert plan_store(location, policy, now_ms=NOW_MS).removed == ()
+    (location.sessions_dir / "large.md").write_bytes(bytes(200_000))
+    assert plan_store(location, policy, now_ms=NOW_MS).removed != ()

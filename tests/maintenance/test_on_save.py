@@ -218,3 +218,29 @@ def test_active_session_stays(tmp_path: Path) -> None:
         store.put(FRESH.format(0), entry(0, "y0", label="y"))
     assert set(content(location)) == {FRESH.format(0), STALE.format(2)}
     assert json.loads(location.path.read_text())[STALE.format(2)]["sessionId"] == "o2"
+
+
+def test_backup_that_cannot_be_dropped_makes_no_save_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D.4: the next rotation drops it."""
+    location = made(tmp_path, "json", mixed(old=0))
+    for number in range(4):
+        location.path.with_name(f"sessions.json.bak.{number}").write_text("{}")
+
+    def refuse(_folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with maintained(tmp_path, location, rotate_bytes=1) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "iterdir", refuse)
+            store.put(FRESH.format(7), entry(0, "a"))
+        assert len(list(location.sessions_dir.glob("*.bak.*"))) == 5
+    with maintained(tmp_path, location, rotate_bytes=1, clock=later()) as store:
+        store.put(FRESH.format(8), entry(0, "b"))
+    assert len(list(location.sessions_dir.glob("*.bak.*"))) == 3
+    assert {FRESH.format(7), FRESH.format(8)} <= content(location).keys()
+
+
+def later() -> Clock:
+    clock = Clock()
+    clock.now_ms += 1
+    return clock
