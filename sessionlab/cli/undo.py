@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,30 +24,31 @@ _SHOWN: Final = 20
 @click.command("undo")
 @click.argument("run")
 @state_dir_option
+@click.option("--partly", is_flag=True, help="Bring back what can be read of an archive that is damaged.")
 @json_option
-def command(*, run: str, state_dir: str | None, as_json: bool) -> None:
+def command(*, run: str, state_dir: str | None, partly: bool, as_json: bool) -> None:
     """Bring back what a maintenance removed: entries into the store, transcripts under their old names.
 
     RUN is the folder of a run, or its name in .sessionlab/runs of the state folder; 'sessionlab maintain' and 'sessionlab reap' print it.
     What is in the store by now under the same key, or lies under the same name, is left as it is; what was removed stays in the run's
     folder. Doing it twice does no harm. Files that were removed for good (archives that were too old, and what the disk budget asked for)
-    are gone.
+    are gone. In a state folder that was moved or copied, a run means the store that lies there.
 
     Exit codes: 0 everything is there again; 1 something is not, because something newer has its place or it was removed for good; 3 an
-    archived transcript is gone that nobody told us of, or the run's folder cannot be read; 10 no such run or store; 11 locked.
+    archived transcript is gone that nobody told us of, or the run's folder cannot be read, or only partly; 10 no such run or store; 11
+    locked.
     """
     from sessionlab.maintenance.undo import undo
 
     folder = asked_maintenance(run, state_dir)
     head = folder.head()
     location = _store_of(folder, head)
-    report = undo(folder, location)
-    lost = tuple(name for name in report.occupied if not os.path.lexists(location.sessions_dir / name))
+    report = undo(folder, location, partly=partly)
     if as_json:
-        echo_json(_facts(folder, head, location, report, lost))
+        echo_json(_facts(folder, head, location, report))
     else:
-        _echo(folder, head, location, report, lost)
-    code = 3 if lost else 0 if _is_whole(report) else 1
+        _echo(folder, head, location, report)
+    code = 3 if report.lost or report.unreadable else 0 if _is_whole(report) else 1
     if code:
         raise click.exceptions.Exit(code)
 
@@ -58,7 +58,7 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
 
     Raises:
         NoStoreError: It is gone.
-        UsageError: The run lies elsewhere than where it was made: in a copy of the state folder, whose original is not to be touched.
+        UsageError: The run's folder was copied alone: the store that it means lies beside the original.
         StoreError: It cannot be read, or two stores both hold sessions.
     """
     from sessionlab.migration.places import named_store
@@ -78,14 +78,13 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
 
 def _is_whole(report: UndoReport) -> bool:
     """Say whether everything that the maintenance removed is there again."""
-    return not (report.newer or report.unstorable or report.occupied or report.gone)
+    return not (report.newer or report.unstorable or report.unreadable or report.occupied or report.lost or report.gone)
 
 
-def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> None:
+def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport) -> None:
     is_whole = _is_whole(report)
     click.echo(f"{counted(report.restored, 'session')} restored" + ("" if is_whole else "; not everything came back"))
-    occupied = [name for name in report.occupied if name not in lost]
-    removed_for_good = f"{counted(report.gone, 'file')} ({format_bytes(report.gone_bytes)}) removed for good by the maintenance"
+    gone = f"{counted(report.gone, 'file')} ({format_bytes(report.gone_bytes)}) removed for good by this maintenance or a later one"
     echo_facts(
         [
             ("run", str(run.path)),
@@ -93,7 +92,7 @@ def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: Undo
             ("store", f"{location.path} (agent {head.agent_id})"),
             *([("unmarked", f"{counted(report.unmarked, 'entry')} not marked as archived any more")] if report.unmarked else []),
             ("transcripts", f"{format_count(report.renamed)} have their old names again"),
-            *([("gone", removed_for_good)] if report.gone else []),
+            *([("gone", gone)] if report.gone else []),
         ]
     )
     _echo_list(
@@ -101,8 +100,9 @@ def _echo(run: MaintenanceRun, head: Head, location: StoreLocation, report: Undo
     )
     why = "no store takes this entry, which has no session id or may not be stored for another reason; it is still in the run's folder"
     _echo_list("unstorable", [shown_key(key) for key in report.unstorable], why)
-    _echo_list("occupied", occupied, "another file has this name by now; the old one keeps the name that it was archived under")
-    _echo_list("lost", lost, "is not among the archived transcripts any more")
+    _echo_list("unreadable", report.unreadable, "so the run's archive is damaged")
+    _echo_list("occupied", report.occupied, "another file has this name by now; the old one keeps the name that it was archived under")
+    _echo_list("lost", report.lost, "is not among the archived transcripts any more")
 
 
 def _echo_list(word: str, names: list[str] | tuple[str, ...], why: str) -> None:
@@ -112,7 +112,7 @@ def _echo_list(word: str, names: list[str] | tuple[str, ...], why: str) -> None:
         click.echo(f"  {'':<12}  and {format_count(len(names) - _SHOWN)} more; all of them are in --json")
 
 
-def _facts(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport, lost: tuple[str, ...]) -> dict[str, Any]:
+def _facts(run: MaintenanceRun, head: Head, location: StoreLocation, report: UndoReport) -> dict[str, Any]:
     return {
         "success": _is_whole(report),
         "runDir": str(run.path),
@@ -123,8 +123,9 @@ def _facts(run: MaintenanceRun, head: Head, location: StoreLocation, report: Und
         "unstorable": list(report.unstorable),
         "unmarked": report.unmarked,
         "renamedFiles": report.renamed,
-        "occupied": [name for name in report.occupied if name not in lost],
-        "lost": list(lost),
+        "unreadable": list(report.unreadable),
+        "occupied": list(report.occupied),
+        "lost": list(report.lost),
         "goneFiles": report.gone,
         "goneBytes": report.gone_bytes,
     }

@@ -59,6 +59,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     before: Totals
     after: Totals
 
+    def at(self, root: str) -> Head:
+        """Return what it says where its root is called so by now: in a folder that was moved, or copied, a run means what lies there."""
+
+        def there(path: str) -> str:
+            inside = path.removeprefix(f"{self.root}/")
+            return path if inside == path else f"{root}/{inside}"
+
+        return msgspec.structs.replace(self, root=root, store_path=there(self.store_path), sessions_dir=there(self.sessions_dir))
+
     @property
     def location(self) -> StoreLocation:
         """Where the store lies, or lay."""
@@ -128,20 +137,29 @@ class MaintenanceRun(Run):
         return run
 
     def head(self) -> Head:
-        """Return what the run was for.
+        """Return what the run was for, with the paths that they are where its folder lies now.
 
         Raises:
             CorruptStoreError: That cannot be read.
         """
-        return self.decoded(PLAN, Head)
+        found, here = self.decoded(PLAN, Head), self.path.absolute()
+        return found.at(str(here.parents[2])) if here.parent.parts[-2:] == RUNS.parts else found
 
     def entries(self) -> tuple[EntryRecord, ...]:
         """Return what was decided on entries that did not simply stay, the latest update first."""
         return self._planned(MANIFEST, EntryRecord)
 
     def files(self) -> tuple[FileRecord, ...]:
-        """Return what was decided on files, by name."""
-        return self._planned(FILES, FileRecord)
+        """Return what was decided on files, by name.
+
+        Raises:
+            CorruptStoreError: That cannot be read, or a name leads elsewhere.
+        """
+        found = self._planned(FILES, FileRecord)
+        for one in found:
+            if not _is_plain(one.name) or (one.renamed_to and not _is_plain(one.renamed_to)):
+                raise CorruptStoreError(self.path / FILES, f"names what is no file beside the store: {one.name[:80]!r}")
+        return found
 
     def has_ended(self) -> bool:
         """Say whether nothing more has to be done for this run: it is done, finished by a later one, or undone.
@@ -208,19 +226,41 @@ class MaintenanceRun(Run):
         Raises:
             CorruptStoreError: It cannot be read.
         """
-        path = self.path / REMOVED
+        for one in self.examined():
+            if isinstance(one, CorruptStoreError):
+                raise one
+            yield one
+
+    def examined(self) -> Iterator[tuple[str, Entry] | CorruptStoreError]:
+        """Do as `removed`, but yield what is wrong with the archive where it is, and go on; at the end, that entries are missing.
+
+        Raises:
+            CorruptStoreError: The system does not let us read it, or the run's events cannot be read.
+        """
+        path, number = self.path / REMOVED, 0
         try:
             with path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
+                for line in file:
                     if line.endswith(b"\n"):
-                        one = _REMOVED.decode(line)
-                        yield one.key, codec.decode_entry(bytes(one.entry), path=path, key=one.key, line=number)
+                        number += 1
+                        yield self._put_by(line, number)
         except FileNotFoundError:
-            return
+            pass
         except OSError as error:
             raise CorruptStoreError(path, f"cannot be read ({error.strerror})") from error
+        promised = sum(int(event.detail.split()[0]) for event in self.events() if event.act == "remove")
+        if number < promised:
+            yield CorruptStoreError(path, f"holds {number} of the {promised} entries that were removed")
+
+    def _put_by(self, line: bytes, number: int) -> tuple[str, Entry] | CorruptStoreError:
+        path = self.path / REMOVED
+        try:
+            one = _REMOVED.decode(line)
+            return one.key, codec.decode_entry(bytes(one.entry), path=path, key=one.key, line=number)
+        except CorruptStoreError as error:
+            return error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CorruptStoreError(path, f"is not what a run writes ({error})") from error
+            return CorruptStoreError(path, f"is not what a run writes in line {number} ({error})")
 
 
 def maintenance_runs(root: Path) -> list[MaintenanceRun]:
@@ -246,6 +286,11 @@ def file_records(plan: MaintenancePlan) -> Iterator[FileRecord]:
     for one in plan.files:
         renamed_to = f"{one.name}.deleted.{stamp}" if one.action == "archive" else ""
         yield FileRecord(name=one.name, bytes=one.bytes, action=one.action, key=one.key, renamed_to=renamed_to)
+
+
+def _is_plain(name: str) -> bool:
+    """Say whether a text is the name of a file, and no way to another folder."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\0"}
 
 
 def archive_stamp(now_ms: int) -> str:

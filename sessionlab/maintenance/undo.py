@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import msgspec
 
 from sessionlab import keys
 from sessionlab.entry import Entry, encode
-from sessionlab.errors import InvalidEntryError
+from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
-from sessionlab.maintenance.run_folder import MaintenanceRun
+from sessionlab.maintenance.run_folder import FileRecord, MaintenanceRun, maintenance_runs
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
 from sessionlab.stores.snapshot import Snapshot
@@ -24,13 +26,16 @@ class UndoReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_id: Of the maintenance.
         restored: Entries that are in the store again.
-        newer: Keys under which there is another entry by now; what was removed is still in the run's folder.
+        newer: Keys under which there is another entry by now; what was removed stays in the archive, and so do the transcripts of another
+            session than the one that is there.
         unstorable: Keys of entries that no store takes, as another program may have written them (without a session id); they are still
             there, too.
+        unreadable: What is wrong with the archive, where it was used all the same.
         unmarked: Entries that are not marked as archived any more.
         renamed: Transcripts that have their name back.
-        occupied: Transcripts whose name another file has by now, or that are gone from the archive.
-        gone: Files that were removed for good, and their bytes.
+        occupied: Transcripts whose name another file has by now.
+        lost: Transcripts that are gone from the archive, and nobody told us of it.
+        gone: Files that were removed for good, by this maintenance or by a later one.
         gone_bytes: The bytes of those.
     """
 
@@ -38,72 +43,108 @@ class UndoReport(msgspec.Struct, frozen=True, kw_only=True):
     restored: int
     newer: tuple[str, ...]
     unstorable: tuple[str, ...]
+    unreadable: tuple[str, ...]
     unmarked: int
     renamed: int
     occupied: tuple[str, ...]
+    lost: tuple[str, ...]
     gone: int
     gone_bytes: int
 
 
-def undo(run: MaintenanceRun, location: StoreLocation | None = None, *, timeout_ms: float = LOCK_TIMEOUT_MS) -> UndoReport:
+def undo(
+    run: MaintenanceRun, location: StoreLocation | None = None, *, partly: bool = False, timeout_ms: float = LOCK_TIMEOUT_MS
+) -> UndoReport:
     """Bring back what a maintenance removed. Doing it twice does no harm; what is there already is left as it is.
 
     Args:
         run: The run's folder. One that was stopped on the way can be undone as well.
         location: Where the store lies now, if not where the maintenance found it.
+        partly: Bring back what can be read of an archive that is damaged.
         timeout_ms: How long to wait for the store's lock.
 
     Raises:
-        CorruptStoreError: The run's folder, or the store, cannot be read.
+        CorruptStoreError: The run's folder, or the store, cannot be read; nothing was changed.
         StoreLockedError: Somebody else writes the store all the time; nothing was changed.
         UnwritableError: The system refuses.
     """
     head = run.head()
     place = location or head.location
-    removed = dict(run.removed())
+    removed: dict[str, Entry] = {}
+    wrong: list[CorruptStoreError] = []
+    for one in run.examined():
+        if isinstance(one, CorruptStoreError):
+            wrong.append(one)
+        else:
+            removed[one[0]] = one[1]  # the latest, where a store that is maintained with every save had two under one key
+    if wrong and not partly:
+        raise CorruptStoreError(wrong[0].path, wrong[0].reason, advice="'sessionlab undo --partly' brings back what can be read")
     marked = {one.key: one.updated_ms for one in run.entries() if one.action == "archive"}
-    restored: list[str] = []
-    newer: list[str] = []
-    unstorable: list[str] = []
-    occupied: list[str] = []
-    renamed = unmarked = 0
+    files = run.files()
+    entries, renaming = _Entries(), _Renaming(Path(place.sessions_dir))
 
     def bring_back(draft: Snapshot) -> None:
-        nonlocal renamed, occupied, unmarked
-        # Before the entries: who sees one of those is to find its transcript, and not to begin another under its name.
-        renamed, occupied = _renamed_back(run, Path(place.sessions_dir))
-        taken = {keys.normalise(key) for key in draft}
-        for key, entry in removed.items():
-            if keys.normalise(key) not in taken and _is_storable(key, entry):
-                draft[key] = entry
-                taken.add(keys.normalise(key))  # of several spellings, which all went, the newest comes first
-                restored.append(key)
-            elif keys.normalise(key) not in taken:
-                unstorable.append(key)
-            elif draft.get(key) != entry:
-                newer.append(key)
-        for key, updated_ms in marked.items():
-            found: dict[str, Any] | None = draft.get(key)
-            if found is not None and found.get("archivedAt") == head.created_ms and found.get("updatedAt") == updated_ms:
-                del found["archivedAt"]
-                unmarked += 1
+        entries.bring_back(draft, removed)
+        entries.unmark(draft, marked, archived_ms=head.created_ms)
+        # Before the entries are stored: who sees one of them is to find its transcript, and not to begin another under its name.
+        renaming.do(one for one in files if one.action == "archive" and keys.normalise(one.key) in entries.there)
 
     with open_for_writing_at(place, durability="commit", timeout_ms=timeout_ms) as store:
         store.transform(bring_back)
     if not run.has_ended():
         run.end("undone")  # what it had left to do, the next maintenance need not do
-    files = [one for one in run.files() if one.action != "archive" and not os.path.lexists(place.sessions_dir / one.name)]
+    expired = _removed_later(run, {one.renamed_to for one in renaming.missing})
+    gone = [one for one in files if one.action != "archive" and not os.path.lexists(place.sessions_dir / one.name)]
+    gone += [one for one in renaming.missing if one.renamed_to in expired]
     return UndoReport(
         run_id=head.run_id,
-        restored=len(restored),
-        newer=tuple(newer),
-        unstorable=tuple(unstorable),
-        unmarked=unmarked,
-        renamed=renamed,
-        occupied=tuple(occupied),
-        gone=len(files),
-        gone_bytes=sum(one.bytes for one in files),
+        restored=len(entries.restored),
+        newer=tuple(entries.newer),
+        unstorable=tuple(entries.unstorable),
+        unreadable=tuple(error.reason for error in wrong),
+        unmarked=entries.unmarked,
+        renamed=renaming.renamed,
+        occupied=tuple(renaming.occupied),
+        lost=tuple(one.name for one in renaming.missing if one.renamed_to not in expired),
+        gone=len(gone),
+        gone_bytes=sum(one.bytes for one in gone),
     )
+
+
+@dataclass(slots=True)
+class _Entries:
+    """What becomes of the entries; `there` are the normalised keys under which the store then has the session that was removed."""
+
+    restored: list[str] = field(default_factory=list)
+    newer: list[str] = field(default_factory=list)
+    unstorable: list[str] = field(default_factory=list)
+    there: set[str] = field(default_factory=set)
+    unmarked: int = 0
+
+    def bring_back(self, draft: Snapshot, removed: dict[str, Entry]) -> None:
+        taken = {keys.normalise(key) for key in draft}
+        for key, entry in removed.items():
+            normal = keys.normalise(key)
+            if normal not in taken and _is_storable(key, entry):
+                draft[key] = entry
+                taken.add(normal)  # of several spellings, which all went, the newest comes first
+                self.restored.append(key)
+                self.there.add(normal)
+            elif normal not in taken:
+                self.unstorable.append(key)
+            else:
+                found = draft.get(key)
+                if found is not None and found.get("sessionId") == entry.get("sessionId"):
+                    self.there.add(normal)
+                if found != entry:
+                    self.newer.append(key)
+
+    def unmark(self, draft: Snapshot, marked: dict[str, int | None], *, archived_ms: int) -> None:
+        for key, updated_ms in marked.items():
+            found: dict[str, Any] | None = draft.get(key)
+            if found is not None and found.get("archivedAt") == archived_ms and found.get("updatedAt") == updated_ms:
+                del found["archivedAt"]
+                self.unmarked += 1
 
 
 def _is_storable(key: str, entry: Entry) -> bool:
@@ -114,24 +155,37 @@ def _is_storable(key: str, entry: Entry) -> bool:
     return keys.refusal(keys.normalise(key)) is None
 
 
-def _renamed_back(run: MaintenanceRun, folder: Path) -> tuple[int, list[str]]:
-    renamed, occupied = 0, []
-    for one in run.files():
-        if one.action != "archive":
-            continue
-        path, archived = folder / one.name, folder / one.renamed_to
-        if not os.path.lexists(archived):
-            if not os.path.lexists(path):
-                occupied.append(one.name)
-            continue
-        if os.path.lexists(path):
-            occupied.append(one.name)
-            continue
-        try:
-            archived.rename(path)
-        except OSError as error:
-            raise refused(archived, error) from error
-        renamed += 1
-    if renamed:
-        fsync_folder(folder, written=folder)
-    return renamed, occupied
+@dataclass(slots=True)
+class _Renaming:
+    """What becomes of the archived transcripts; `missing` are neither in the archive nor where they were."""
+
+    folder: Path
+    renamed: int = 0
+    occupied: list[str] = field(default_factory=list)
+    missing: list[FileRecord] = field(default_factory=list)
+
+    def do(self, wanted: Iterable[FileRecord]) -> None:
+        for one in wanted:
+            path, archived = self.folder / one.name, self.folder / one.renamed_to
+            is_there = os.path.lexists(path)
+            if not os.path.lexists(archived):
+                self.missing += [] if is_there else [one]
+            elif is_there:
+                self.occupied.append(one.name)
+            else:
+                try:
+                    archived.rename(path)
+                except OSError as error:
+                    raise refused(archived, error) from error
+                self.renamed += 1
+        if self.renamed:
+            fsync_folder(self.folder, written=self.folder)
+
+
+def _removed_later(run: MaintenanceRun, archives: Collection[str]) -> set[str]:
+    """Return which of these archives a later maintenance of ours removed for good: those were told of then."""
+    found: set[str] = set()
+    for later in maintenance_runs(Path(run.head().root)) if archives else ():
+        if later.path.name > run.path.name:
+            found.update(one.name for one in later.files() if one.action in ("expire", "evict") and one.name in archives)
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from sessionlab.stores import open_for_writing
 from tests.cli.in_process import Call, caller
 from tests.cli.made_states import KINDS, made_state, store_path
 from tests.cli.program import one_line_error, printed_json
-from tests.cli.test_maintain import command, content, entry, filled, key
+from tests.cli.test_maintain import NOW_MS, command, content, entry, filled, key
 from tests.fixture_states import photo
 
 RUNS = Path(".sessionlab/runs")
@@ -80,7 +80,7 @@ def test_what_was_removed_for_good_is_told_with_exit_code_one(tmp_path: Path, ca
     assert (done.returncode, found["success"], found["restored"]) == (1, False, 2)
     assert found["goneFiles"] >= 1
     assert found["goneBytes"] >= 5_000
-    assert "removed for good by the maintenance" in call("undo", run).stdout
+    assert "removed for good by this maintenance" in call("undo", run).stdout
 
 
 def test_archived_transcript_that_is_gone_is_a_loss_with_exit_code_three(tmp_path: Path, call: Call) -> None:
@@ -109,14 +109,28 @@ def test_store_that_moved_to_another_kind_since_gets_its_sessions_back(tmp_path:
     assert len(content(tmp_path, kind)) == 5
 
 
-def test_copy_of_a_state_folder_does_not_touch_the_original(tmp_path: Path, call: Call) -> None:
-    run = maintained(call, tmp_path / "state")
+@pytest.mark.parametrize("kind", KINDS)
+def test_run_in_a_state_folder_that_was_copied_or_moved_means_the_store_that_lies_there(tmp_path: Path, call: Call, kind: str) -> None:
+    run = maintained(call, tmp_path / "state", kind=kind)
     shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    before = photo(tmp_path / "state")
+    done = call("undo", tmp_path / "copy" / RUNS / run.name)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "2 sessions restored")
+    assert len(content(tmp_path / "copy", kind)) == 5
+    assert photo(tmp_path / "state") == before
+    (tmp_path / "state").rename(tmp_path / "moved")
+    assert call("undo", run.name, "--state-dir", tmp_path / "moved").returncode == 0
+    assert len(content(tmp_path / "moved", kind)) == 5
+
+
+def test_copy_of_a_run_alone_touches_no_store(tmp_path: Path, call: Call) -> None:
+    run = maintained(call, tmp_path / "state")
+    shutil.copytree(run, tmp_path / "run")
     before = photo(tmp_path)
-    assert "is a copy of the run" in one_line_error(call("undo", tmp_path / "copy" / RUNS / run.name), 2)
+    assert "is a copy of the run" in one_line_error(call("undo", tmp_path / "run"), 2)
     assert photo(tmp_path) == before
     shutil.rmtree(tmp_path / "state")
-    assert "put the store back" in one_line_error(call("undo", tmp_path / "copy" / RUNS / run.name), 10)
+    assert "put the store back" in one_line_error(call("undo", tmp_path / "run"), 10)
 
 
 def test_store_that_the_configuration_keeps_elsewhere_gets_its_sessions_back(tmp_path: Path, call: Call) -> None:
@@ -167,9 +181,55 @@ def test_of_several_spellings_of_a_key_the_newest_comes_back_and_the_others_are_
     assert "older" in (run / "removed.jsonl").read_text()
 
 
-def test_damaged_run_is_an_error_of_its_own(tmp_path: Path, call: Call) -> None:
+@pytest.mark.parametrize(
+    ("damage", "words", "restored"),
+    [
+        (lambda data: b'{"key": 5}\n' + data.split(b"\n", 1)[1], "is not what a run writes in line 1", 1),
+        (lambda data: data.split(b"\n", 1)[1], "holds 1 of the 2 entries that were removed", 1),
+        (lambda data: data[:-5], "holds 1 of the 2 entries that were removed", 1),
+        (lambda _: None, "holds 0 of the 2 entries that were removed", 0),
+    ],
+    ids=["garbage", "line-missing", "cut", "gone"],
+)
+def test_damaged_archive_is_no_success(
+    tmp_path: Path, call: Call, damage: Callable[[bytes], bytes | None], words: str, restored: int
+) -> None:
+    """Nothing is changed before it is said; what can be read comes back when that is asked for, with another exit code than success."""
     run = maintained(call, tmp_path)
-    (run / "removed.jsonl").write_text('{"key": 5}\n')
-    before: dict[str, Any] = content(tmp_path)
-    assert "removed.jsonl: is not what a run writes" in one_line_error(call("undo", run), 3)
-    assert content(tmp_path) == before
+    archive = run / "removed.jsonl"
+    data = damage(archive.read_bytes())
+    archive.unlink()
+    if data is not None:
+        archive.write_bytes(data)
+    before = photo(store_path(tmp_path, "json").parent)
+    error = one_line_error(call("undo", run), 3)
+    assert words in error
+    assert "undo --partly" in error
+    assert photo(store_path(tmp_path, "json").parent) == before
+    done = call("undo", run, "--partly", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["success"], found["restored"]) == (3, False, restored)
+    assert words in found["unreadable"][0]
+    assert len(content(tmp_path)) == 3 + restored
+
+
+def test_name_that_leads_elsewhere_moves_nothing(tmp_path: Path, call: Call) -> None:
+    run = maintained(call, tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_text("mine\n")
+    files = run / "files.jsonl"
+    lines = files.read_text().splitlines()
+    lines[0] = json.dumps(json.loads(lines[0]) | {"renamed_to": "../../../victim"})
+    files.write_text("\n".join(lines) + "\n")
+    before = content(tmp_path)
+    assert "names what is no file beside the store" in one_line_error(call("undo", run), 3)
+    assert (victim.read_text(), content(tmp_path)) == ("mine\n", before)
+
+
+def test_archive_that_a_later_maintenance_removed_for_good_is_no_loss_that_nobody_told_of(tmp_path: Path, call: Call) -> None:
+    run = maintained(call, tmp_path)
+    late = ("--now-ms", str(NOW_MS + 60 * 86_400_000), "--profile", "2026.3")
+    assert call("maintain", tmp_path, "--enforce", *late).returncode == 0
+    done = call("undo", run)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "2 sessions restored; not everything came back")
+    assert "1 file (20 B) removed for good by this maintenance or a later one" in done.stdout
