@@ -10,17 +10,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
 from sessionlab.maintenance.planning import plan_store
-from sessionlab.maintenance.policy import PROFILES, Policy, Profile
+from sessionlab.maintenance.policy import Policy, Profile
 from sessionlab.maintenance.run_folder import MaintenanceRun, archive_stamp, maintenance_runs
-from sessionlab.maintenance.undo import UndoReport, undo
+from sessionlab.maintenance.undo import undo
 from sessionlab.migration.resuming import unfinished
 from sessionlab.settings import MaintenanceSettings, StoreType
 from sessionlab.stores import locate, open_for_writing, open_store
@@ -242,32 +240,6 @@ def test_run_that_was_killed_while_it_put_entries_by_can_be_undone(tmp_path: Pat
     undone = undo(run)
     assert (undone.restored, undone.newer) == (0, ())
     assert content(location) == mixed()
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-@every_kind
-def test_undo_of_a_maintenance_gives_the_store_back(tmp_path_factory: pytest.TempPathFactory, kind: StoreType, data: st.DataObject) -> None:
-    """Whatever the entries and the policy are."""
-    ages = data.draw(st.dictionaries(st.integers(0, 99), st.one_of(st.none(), st.integers(0, 60)), max_size=8))
-    entries = {f"agent:main:k:{name}": entry(days or 0, f"s{name % 5}") for name, days in ages.items()}
-    for key, days in zip(entries, ages.values(), strict=True):
-        if days is None:
-            del entries[key]["updatedAt"]
-    state = tmp_path_factory.mktemp("state")
-    location = made(state, kind, entries, transcripts=("s0", "s1", "s2")) if entries else None
-    if location is None:
-        return
-    before = content(location), {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
-    profile = data.draw(st.sampled_from(list(PROFILES)))
-    plan = planned(
-        location, profile=profile, prune_after_ms=data.draw(st.integers(0, 60)) * MS_PER_DAY, max_entries=data.draw(st.integers(1, 8))
-    )
-    _, run = carried_out(state, location, plan, allow_empty=True)
-    assert content(location).keys() == {one.key for one in plan.entries if not one.is_removed}
-    assert isinstance(undo(run), UndoReport)
-    after = content(location), {path.name: path.read_bytes() for path in location.sessions_dir.glob("*.jsonl")}
-    assert after == before
 
 
 @every_kind
