@@ -1,4 +1,4 @@
-"""`./run torture`: every point of every operation on every store, and of every move, and a table of what came of it.
+"""`./run torture`: every point of every operation on every store, of every move and every maintenance, and a table of what came of it.
 
 Exit code 1 when anything went wrong.
 """
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from tests.torture.all_maintenance import add_maintenance
 from tests.torture.all_moves import add_moves
 from tests.torture.backends import DIRECTORY, JSON, Backend, available
 from tests.torture.failing import fail_everywhere
@@ -25,7 +26,8 @@ from tests.torture.rows import Rows, Work, worded
 from tests.torture.size import many_sessions
 
 MOVES: Final = "moves"
-"""The name that stands for the torture of moves among the names of stores."""
+MAINTENANCE: Final = "maintenance"
+"""The names that stand for the torture of moves and of maintenance among the names of stores."""
 
 _RACES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("8 processes x 500", {"processes": 8, "times": 500}),
@@ -36,12 +38,12 @@ _MANY: Final = 100_000
 
 
 def main(names: list[str]) -> int:
-    """Run everything for the named backends and the moves, or for all of them.
+    """Run everything for the named backends, the moves and maintenance, or for all of them.
 
     Returns:
         The exit code.
     """
-    known = (*(backend.name for backend in available()), MOVES)
+    known = (*(backend.name for backend in available()), MOVES, MAINTENANCE)
     unknown = set(names) - {*known}
     console = Console(stderr=True)
     if unknown:
@@ -54,6 +56,8 @@ def main(names: list[str]) -> int:
             add_backend(backend, rows, console)
     if not names or MOVES in names:
         add_moves(rows)
+    if not names or MAINTENANCE in names:
+        add_maintenance(rows)
     Console().print(rows.table())
     for row in rows:
         for failure in row.failures:

@@ -13,7 +13,8 @@ from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
 from tests.torture import tracing
 from tests.torture.backends import program_paths
-from tests.torture.moves import content, program
+from tests.torture.command_line import program
+from tests.torture.moves import content
 from tests.torture.tracing import REAL_PYTHON, Outcome
 from tests.torture.trips import SOURCE, TARGET
 

@@ -5,14 +5,8 @@ What is run is the command line itself, as by a person, and run again after the 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -24,8 +18,8 @@ from sessionlab.migration.resuming import unfinished
 from sessionlab.migration.run_folder import runs
 from sessionlab.runs import RUNS
 from sessionlab.stores import locate, open_for_writing, open_store
-from tests.torture.backends import program_paths
-from tests.torture.tracing import ACKNOWLEDGED, REAL_PYTHON, Outcome
+from tests.torture.command_line import copy_of, program, refuse_findings, relocated, tried
+from tests.torture.tracing import Outcome
 from tests.torture.trips import BORN, ENTRY, LATER, SOURCE, TARGET, TWINS, Trip, make, place
 
 SET_ASIDE: Final = r"\.(bak|orphan)\.\*"
@@ -43,24 +37,6 @@ UNREMOVED: Final = rf"{LOGS}|\.(lock|tmp)$"
 _TIME: Final = re.compile(r"\.(bak|orphan)\.\d+")
 _RUN: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+Z-(migrate|rollback)-[0-9a-f]{8}")
 _CHANCE: Final = re.compile(r"\d+\.[0-9a-f-]{36}|staging-\d+-\d+")
-_PROGRAM: Final = """\
-import os, sys
-sys.path[:0] = {paths!r}
-os.environ["TMPDIR"] = {temporary!r}
-state = sys.argv[1]
-{prelude}
-from sessionlab.cli import main
-sys.argv = ["sessionlab", *(part.replace("STATE", state) for part in {arguments!r})]
-code = None
-try:
-    main()
-except SystemExit as end:
-    code = end.code
-if code:
-    sys.exit(code)
-print({acknowledged!r}, flush=True)
-"""
-
 # Somebody else writes, once, between the plan and the lock.
 _BUSY: Final = f"""\
 from pathlib import Path
@@ -133,20 +109,13 @@ class Scene:
         """Give a state folder to make the trip in; it goes afterwards."""
         return self.copy_of(self._original)
 
-    @contextlib.contextmanager
-    def copy_of(self, state: Path) -> Iterator[Path]:
+    def copy_of(self, state: Path) -> AbstractContextManager[Path]:
         """Give a copy of a state folder; it goes afterwards."""
-        folder = Path(tempfile.mkdtemp(prefix="copy-", dir=self._folder))
-        try:
-            yield relocated(state, folder / "state")
-        finally:
-            shutil.rmtree(folder)
+        return copy_of(state, self._folder)
 
     def tried(self, state: Path) -> Outcome:
         """Make the trip, and say how that ended."""
-        command = [REAL_PYTHON, "-B", "-S", "-I", str(self.program), str(state)]
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, timeout=120)
-        return Outcome(None, done.returncode, done.stdout, done.stderr)
+        return tried(self.program, state)
 
     def judged(self, state: Path, outcome: Outcome, *, may_leave_stage: bool = False) -> str:
         """Look at a state folder after a trip during which something failed.
@@ -220,20 +189,6 @@ class Scene:
         assert not left, f"left over: {sorted(left)}"
 
 
-def program(arguments: list[str], *, temporary: Path, prelude: str = "") -> str:
-    """Return a program that runs the command line: on the state folder that its first argument names, where STATE stands for it."""
-    return _PROGRAM.format(paths=program_paths(), temporary=str(temporary), prelude=prelude, arguments=arguments, acknowledged=ACKNOWLEDGED)
-
-
-def relocated(state: Path, to: Path) -> Path:
-    """Copy a state folder, so that the runs in the copy tell of the copy."""
-    shutil.copytree(state, to, symlinks=True)
-    for path in (to / RUNS).rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes().replace(os.fsencode(state), os.fsencode(to)))
-    return to
-
-
 def content(state: Path) -> tuple[str, dict[str, Entry]]:
     """Return the kind of the store that counts, and what it holds.
 
@@ -242,8 +197,7 @@ def content(state: Path) -> tuple[str, dict[str, Entry]]:
     """
     try:
         with open_store(state) as store:
-            errors = [problem.message for problem in store.check() if problem.severity == "error"]
-            assert not errors, f"check finds {errors}"
+            refuse_findings(store)
             return store.kind, dict(store.items())
     except SessionLabError as error:
         raise AssertionError(f"no store counts: {type(error).__name__}: {error}") from error

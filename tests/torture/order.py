@@ -19,6 +19,8 @@ _NAME: Final = re.compile(r'(?:<([^>]*)>, )?"([^"]*)"')
 _MADE: Final = re.compile(r"\.staging-|/\.sessionlab/|/promotion\.json")
 """What the mover itself writes; what lies in the old store, its backend forces to disk as it needs."""
 
+_OF_RUN: Final = "/.sessionlab/"
+
 _LOG: Final = re.compile(r"-(wal|shm)$")
 """A database's log, which goes with the database."""
 
@@ -55,3 +57,37 @@ def _path(point: Point) -> str:
         return point.line.rpartition("<")[2].rpartition(">")[0]
     found = _DESCRIPTOR.search(point.line)
     return found[1] if found is not None else ""
+
+
+def unsafe_removals(points: Iterable[Point]) -> list[str]:
+    """Return what became of a store or of the files beside it before a run's folder was on the disk as far as it was written.
+
+    Whatever a loss of power leaves, what is gone is in the run's archive, and what has another name stands in its list of files. Renames
+    of transcripts, too, are on the disk when the program ends.
+    """
+    waiting: set[str] = set()
+    renamed: set[str] = set()
+    found = []
+    for point in points:
+        if " = -1 " in point.line:
+            continue
+        path = _path(point)
+        if point.name in tracing.SYNCS:
+            waiting.discard(path)
+            renamed.discard(path)
+        elif point.name in tracing.RENAMES:
+            old, new = (os.path.join(folder, name) for folder, name in _NAME.findall(point.line))  # noqa: PTH118 - texts of strace's
+            if _OF_RUN in new:
+                found += [f"{old} was not on the disk before {point}"] if old in waiting else []
+                waiting = {file for file in waiting if file != old} | {os.path.dirname(new)}  # noqa: PTH120
+            else:
+                found += [f"{file} was not on the disk before {point}" for file in sorted(waiting)]
+                renamed |= {os.path.dirname(new)} if ".jsonl" in new else set()  # noqa: PTH120
+        elif _OF_RUN in path:
+            if point.name in tracing.WRITES:
+                waiting.add(path)
+            elif point.name in tracing.OPENS and "O_CREAT" in point.line and not path.endswith(("/events.jsonl", ".tmp")):
+                waiting |= {path, os.path.dirname(path)}  # noqa: PTH120
+        elif point.name in tracing.WRITES and ".lock" not in point.line:
+            found += [f"{file} was not on the disk before {point}" for file in sorted(waiting)]
+    return found + [f"a rename in {folder} was not on the disk at the end" for folder in sorted(renamed)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.torture import tracing
+from tests.torture.command_line import changes_something, relocated
 from tests.torture.failing import ERRORS
 from tests.torture.kill import Tally, at_once, count, sampled
-from tests.torture.moves import LOGS, SET_ASIDE, UNREMOVED, Scene, appearance, relocated
+from tests.torture.moves import LOGS, SET_ASIDE, UNREMOVED, Scene, appearance
 from tests.torture.order import unsafe_renames
 from tests.torture.tracing import Point
 from tests.torture.trips import Trip
@@ -124,12 +125,6 @@ def fail_move(trip: Trip, folder: Path, *, sample: int | None = None, calls: tup
 
     count(tally, at_once(one, sampled(found, sample, seed=f"{trip} {trip.operation}")))
     return tally
-
-
-def changes_something(point: Point) -> bool:
-    """Say whether the disk is another one after this call: not after one that fails, nor after opening what is there."""
-    is_opened = point.name in tracing.OPENS and "O_CREAT" not in point.line and "O_TRUNC" not in point.line
-    return not is_opened and " = -1 " not in point.line
 
 
 def _points(scene: Scene, calls: tuple[str, ...]) -> list[Point]:

@@ -1,0 +1,45 @@
+"""T4 for maintenance: the disk fills up when it has begun. Nothing is lost; with room, the same command again ends with everything done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.torture.maintenance import UNREMOVED, Scene
+from tests.torture.small_disk import filled, on_small_disk
+from tests.torture.tended import Task
+
+
+def fill_the_disk_of_a_maintenance(task: Task, folder: Path, *, pages: tuple[int, ...]) -> dict[str, Any]:
+    """Maintain a store on a small disk of its own, each time with another number of free pages.
+
+    Args:
+        task: The maintenance.
+        folder: An empty folder.
+        pages: How many pages are free, one number for each time.
+
+    Returns:
+        `counts` ("refused", "done, with an error" and "done" -> how often), `wrong` (what should not have been).
+    """
+    return on_small_disk(fill, folder, repr(task), repr(pages))
+
+
+def fill(task: Task, pages: tuple[int, ...], *, disk: Path, temporary: Path) -> dict[str, Any]:
+    """Do that, on a disk that is there; private copies of the store lie elsewhere."""
+    counts: Counter[str] = Counter()
+    wrong = []
+    (disk / "scene").mkdir()
+    scene = Scene(task, disk / "scene", temporary=temporary / "tmp")
+    for free in pages:
+        with scene.copy() as state:
+            try:
+                with filled(disk, free):
+                    outcome = scene.tried(state)
+                counts[scene.judged(state, outcome)] += 1
+                with scene.copy_of(state) as other:
+                    scene.undone(other)
+                scene.finished(state, may_stay=UNREMOVED)
+            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure of maintenance
+                wrong.append(f"with {free} free pages: {type(error).__name__}: {error}")
+    return {"counts": counts, "wrong": wrong}
