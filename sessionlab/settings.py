@@ -35,9 +35,6 @@ _CHOICES: Final = {
     "agent.parallelSessions.isolation": "main, per-channel, per-chat or per-peer",
     "agent.parallelSessions.memory.backend": "memory, sqlite or lancedb",
 }
-# Keys of OpenClaw 2026.9 inside `session.maintenance` that steer only its own archiving: known, valid, of no use here.
-_FOREIGN_MAINTENANCE: Final = frozenset({"archiveDashboardAfter", "preserveRecent", "coldStorage"})
-
 
 _READ: Final = {
     "session": ("store", "storeType", "maintenance"),
@@ -51,16 +48,20 @@ _READ: Final = {
 class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How far a store may grow. The defaults are those OpenClaw shipped first; since 2026.4 its own mode is `enforce`.
 
-    `reset_archive_retention_ms`, `max_disk_bytes` and `high_water_bytes` are `None` when switched off.
+    What is `None` is switched off, or not known to the version whose defaults these are. The last three are of 2026.9: how long sessions of
+    the dashboard may be idle, since when a session counts as recent, and after how many days transcripts are compressed.
     """
 
     mode: MaintenanceMode = "warn"
     prune_after_ms: int = 30 * MS_PER_DAY
     max_entries: int = 500
-    rotate_bytes: int = 10 * 1024**2
+    rotate_bytes: int | None = 10 * 1024**2
     reset_archive_retention_ms: int | None = 30 * MS_PER_DAY
     max_disk_bytes: int | None = None
     high_water_bytes: int | None = None
+    archive_dashboard_after_ms: int | None = None
+    preserve_recent_ms: int | None = None
+    cold_storage_days: int | None = None
 
 
 class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -211,6 +212,11 @@ def _whole(document: object) -> dict[str, Any]:
     return document
 
 
+class _RawColdStorage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    enabled: bool = False
+    after_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+
+
 class _RawMaintenance(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """`session.maintenance` as it is written: text or number, `false` for off, `None` for absent."""
 
@@ -222,17 +228,22 @@ class _RawMaintenance(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
     reset_archive_retention: str | int | float | bool | None = None
     max_disk_bytes: str | int | float | bool | None = None
     high_water_bytes: str | int | float | None = None
+    archive_dashboard_after: str | int | float | bool | None = None
+    preserve_recent: str | int | float | bool | None = None
+    cold_storage: _RawColdStorage = _RawColdStorage()
 
 
 def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> MaintenanceSettings:
     name = "session.maintenance"
-    own = {key: value for key, value in section.items() if key not in _FOREIGN_MAINTENANCE}
-    raw: _RawMaintenance = _convert(own, _RawMaintenance, name)
+    raw: _RawMaintenance = _convert(section, _RawMaintenance, name)
     legacy_ms = raw.prune_days * MS_PER_DAY if raw.prune_days is not None else defaults.prune_after_ms
     prune_after_ms = _duration(raw.prune_after, f"{name}.pruneAfter", default_unit="d", default_ms=legacy_ms)
     given_disk = None if raw.max_disk_bytes is False else _size(raw.max_disk_bytes, f"{name}.maxDiskBytes")
     max_disk = defaults.max_disk_bytes if raw.max_disk_bytes is None else given_disk
     high_water = _size(raw.high_water_bytes, f"{name}.highWaterBytes")
+    if defaults.max_disk_bytes is not None:  # where there is a budget from the start, 0 is no budget rather than an empty one
+        max_disk = max_disk or None
+        high_water = high_water or None if max_disk is not None else None
     if max_disk is not None and high_water is None:
         high_water = max_disk * HIGH_WATER_PERCENT // 100
     if high_water is not None and (max_disk is None or high_water > max_disk):
@@ -250,6 +261,9 @@ def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> Main
         reset_archive_retention_ms=retention_ms,
         max_disk_bytes=max_disk,
         high_water_bytes=high_water,
+        archive_dashboard_after_ms=_idle(raw.archive_dashboard_after, f"{name}.archiveDashboardAfter", defaults.archive_dashboard_after_ms),
+        preserve_recent_ms=_idle(raw.preserve_recent, f"{name}.preserveRecent", defaults.preserve_recent_ms),
+        cold_storage_days=raw.cold_storage.after_days if raw.cold_storage.enabled else None,
     )
 
 
@@ -306,6 +320,11 @@ def _retention(value: object, field: str, *, default_unit: DurationUnit, default
     if value is None or value is False:
         return default_ms if value is None else None
     return _duration(value, field, default_unit=default_unit, default_ms=0)
+
+
+def _idle(value: object, field: str, default_ms: int | None) -> int | None:
+    """Read after how long something is idle; neither `false` nor 0 ever is."""
+    return _retention(value, field, default_unit="d", default_ms=default_ms) or None
 
 
 def _duration(value: object, field: str, *, default_unit: DurationUnit, default_ms: int) -> int:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from sessionlab.errors import SettingsError, UnreadableError
+from sessionlab.maintenance.policy import PROFILES
 from sessionlab.settings import MaintenanceSettings, ParallelSessionsSettings, Settings, load_settings, load_store_settings, parse_settings
 from sessionlab.units import MS_PER_DAY
 
@@ -94,9 +95,26 @@ def test_keys_of_other_owners_are_left_alone(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path, text)) == Settings()
 
 
-def test_archiving_keys_of_openclaw_2026_9_are_accepted(tmp_path: Path) -> None:
-    text = '{"session": {"maintenance": {"archiveDashboardAfter": "7d", "preserveRecent": false, "coldStorage": {"enabled": false}}}}'
-    assert load_settings(write(tmp_path, text)) == Settings()
+@pytest.mark.parametrize(
+    ("maintenance", "expected"),
+    [
+        ({"archiveDashboardAfter": "3d"}, {"archive_dashboard_after_ms": 3 * DAY}),
+        ({"archiveDashboardAfter": False}, {"archive_dashboard_after_ms": None}),
+        ({"archiveDashboardAfter": 0}, {"archive_dashboard_after_ms": None}),
+        ({"preserveRecent": "12h"}, {"preserve_recent_ms": DAY // 2}),
+        ({"preserveRecent": False}, {}),
+        ({"coldStorage": {"enabled": True, "afterDays": 9}}, {"cold_storage_days": 9}),
+        ({"coldStorage": {"enabled": True}}, {"cold_storage_days": 30}),
+        ({"coldStorage": {"afterDays": 9}}, {}),
+        ({"maxDiskBytes": 0, "highWaterBytes": "8gb"}, {"max_disk_bytes": None, "high_water_bytes": None}),
+        ({"maxDiskBytes": 1000, "highWaterBytes": 0}, {"max_disk_bytes": 1000, "high_water_bytes": 800}),
+    ],
+)
+def test_settings_of_openclaw_2026_9_are_resolved_as_it_does(maintenance: dict[str, object], expected: dict[str, int | None]) -> None:
+    """Of a disk budget of 0 it makes none, and of a high water of 0 the usual one."""
+    defaults = PROFILES["2026.9"]
+    settings = parse_settings({"session": {"maintenance": maintenance}}, maintenance=defaults)
+    assert settings.maintenance == msgspec.structs.replace(defaults, **expected)
 
 
 @pytest.mark.parametrize(

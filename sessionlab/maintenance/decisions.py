@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from sessionlab import keys
 from sessionlab.entry import SessionSummary
-from sessionlab.maintenance.policy import Policy
+from sessionlab.maintenance.policy import MODEL_RUN_MS, Policy
+from sessionlab.maintenance.protection import (
+    NO_TRAITS,
+    PLAIN,
+    Protection,
+    Traits,
+    is_archived,
+    is_dashboard,
+    is_disposable,
+    is_model_run,
+    last_active_ms,
+    protection,
+)
 
 Action = Literal["keep", "prune-missing", "prune-stale", "cap-overflow", "evict-budget", "archive"]
-"""openclaw's `sessions cleanup` (D.51); `archive` is what 2026.9 does to a stale entry: it stays, marked as archived."""
+"""openclaw's `sessions cleanup` (D.51); `archive` is what 2026.9 does to people's sessions: they stay, marked as archived."""
 
-Why = Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling"]
+ArchiveReason = Literal["age-retention", "stale-dashboard", "active-session-cap"]
+"""Why 2026.9 archives a session, as it writes it into the entry."""
+
+Why = Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling"] | ArchiveReason | Protection
 
 
 class Decision(NamedTuple):
@@ -24,7 +39,7 @@ class Decision(NamedTuple):
         session_id: Whose transcript it names.
         updated_ms: When it was last updated, epoch ms; `None` when it does not say. An entry that was updated since is left alone.
         action: See `Action`.
-        why: Why it stays although a rule would remove it; "" when none would.
+        why: Why it stays although a rule would remove it, or what it is archived for; "" when no rule is about it, or when it is removed.
     """
 
     key: str
@@ -47,10 +62,12 @@ def decide(
     active_key: str | None = None,
     missing: Collection[str] = (),
     on_save: bool = False,
+    traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> list[Decision]:
     """Decide on every entry: first those without a transcript, if asked for, then stale ones (D.1), then those beyond the cap (D.2, D.6).
 
-    Deviation (D.15): the active session is never removed, as OpenClaw's later disk budget does it; it takes a place under the cap.
+    Deviation (D.15): the active session is never removed, as OpenClaw itself does it since 2026.4; it takes a place under the cap. So do
+    those that 2026.9 never touches. Spellings of one key go together, or none of them; to OpenClaw each is a session of its own.
 
     Args:
         summaries: Of the whole store, in any order. Of entries updated at the same time those that come first are kept first.
@@ -59,31 +76,117 @@ def decide(
         active_key: The session that is being talked in, normalised.
         missing: Keys of entries whose transcript is not there, and that are to go for that.
         on_save: As for `Policy.is_over_cap`.
+        traits: Key -> what 2026.9 looks at besides.
 
     Returns:
-        A decision for each entry, latest update first, those without one last: the order in which the cap counts.
+        A decision for each entry, latest update first, those without one last: the order in which the cap counts. 2026.9 takes what was
+        last done in a session for that.
     """
-    oldest_ms = now_ms - policy.limits.prune_after_ms
-    stale: Action = "archive" if policy.archives_in_place else "prune-stale"
-    decided: list[Decision] = []
-    kept = 0
-    for one in sorted(summaries, key=_latest_first):
-        updated_ms = one.updated_ms
-        action: Action = "keep"
-        why: Why = ""
-        if one.key in missing:
-            action = "prune-missing"
-        elif one.archived and policy.archives_in_place:
-            why = "archived already"
-        elif updated_ms is not None and updated_ms < oldest_ms:
-            action = stale
-        if action != "keep" and is_active(one.key, active_key):
-            action, why = "keep", "active session"
-        kept += action == "keep" and why != "archived already"
-        decided.append(Decision(one.key, one.session_id, updated_ms, action, why))
-    if policy.is_over_cap(kept, on_save=on_save):
-        decided = list(_capped(decided, policy.limits.max_entries, active_key))
+    rules = _Rules(policy, now_ms, active_key, traits)
+    held = sorted(summaries, key=rules.latest_first)
+    if policy.archives_in_place and policy.is_over_cap(sum(not is_archived(one, traits) for one in held), on_save=on_save):
+        rules.removes_model_runs = True
+    decided = []
+    for one in held:
+        action, why = rules.by_age(one) if one.key not in missing else ("prune-missing", "")
+        if action != "keep" and (stays := rules.why_stays(one, is_missing=one.key in missing)):
+            action, why = "keep", stays
+        decided.append(Decision(one.key, one.session_id, one.updated_ms, action, why))
+    counted = sum(one.action == "keep" and one.why != "archived already" for one in decided)
+    if policy.is_over_cap(counted, on_save=on_save):
+        _cap(held, decided, rules, counted - policy.limits.max_entries)
     return with_all_spellings(decided)
+
+
+class _Rules:
+    """What a policy says about one session at a time."""
+
+    def __init__(self, policy: Policy, now_ms: int, active_key: str | None, traits: Mapping[str, Traits]) -> None:
+        self.removes_model_runs = False
+        self._policy, self._now_ms, self._active_key, self._traits = policy, now_ms, active_key, traits
+        limits = policy.limits
+        self._archives = policy.archives_in_place
+        # To 2026.9, no time at all is for ever.
+        self._stale_ms = now_ms - limits.prune_after_ms if limits.prune_after_ms or not self._archives else None
+        dashboard_ms = limits.archive_dashboard_after_ms if self._archives else None
+        self._dashboard_ms = now_ms - dashboard_ms if dashboard_ms is not None else None
+
+    def latest_first(self, one: SessionSummary) -> float:
+        """Return by what sessions are sorted."""
+        if self._archives:
+            return -last_active_ms(one, self._traits) or float("inf")
+        return -one.updated_ms if one.updated_ms is not None else float("inf")
+
+    def by_age(self, one: SessionSummary) -> tuple[Action, Why]:
+        """Return what is to become of a session for its age."""
+        updated_ms = one.updated_ms
+        if self._archives:
+            if is_archived(one, self._traits):
+                return "keep", "archived already"
+            if self._dashboard_ms is not None and 0 < last_active_ms(one, self._traits) < self._dashboard_ms and is_dashboard(one.key):
+                return "archive", "stale-dashboard"
+        if updated_ms is None:
+            return "keep", ""
+        if self._stale_ms is not None and updated_ms < self._stale_ms:
+            return ("prune-stale", "") if self.is_removed(one.key) else ("archive", "age-retention")
+        if self.removes_model_runs and updated_ms < self._now_ms - MODEL_RUN_MS and is_model_run(one.key):
+            return "prune-stale", ""
+        return "keep", ""
+
+    def is_removed(self, key: str) -> bool:
+        """Say whether a session that has to go is removed; else it is archived."""
+        return not self._archives or is_disposable(key)
+
+    def why_stays(self, one: SessionSummary, *, is_missing: bool = False) -> Why:
+        """Return why a session that has to go stays; "" when it does not."""
+        if is_active(one.key, self._active_key):
+            return "active session"
+        if is_missing or not self._archives:
+            return ""
+        return protection(one, self._policy, self._traits, now_ms=self._now_ms) or ""
+
+
+def _cap(held: list[SessionSummary], decided: list[Decision], rules: _Rules, overflow: int) -> None:
+    """Decide on what is beyond the cap: those without a time first, then the oldest (D.2), but for those that have to stay."""
+    for place in range(len(decided) - 1, -1, -1):
+        if overflow <= 0:
+            return
+        one = decided[place]
+        if one.action != "keep" or one.why == "archived already":
+            continue
+        if stays := rules.why_stays(held[place]):
+            decided[place] = one._replace(why=stays)
+            continue
+        overflow -= 1
+        action: Action = "cap-overflow" if rules.is_removed(one.key) else "archive"
+        decided[place] = one._replace(action=action, why="active-session-cap" if action == "archive" else "")
+
+
+def evictable(
+    decided: list[Decision],
+    by_key: Mapping[str, SessionSummary],
+    policy: Policy,
+    *,
+    now_ms: int,
+    active_key: str | None = None,
+    traits: Mapping[str, Traits] = NO_TRAITS,
+) -> list[int]:
+    """Return which entries the disk budget may remove, in that order, as places in `decided` (D.50).
+
+    Up to 2026.4 that is all that are left, the oldest first, the active session included: whoever evicts says that it stays. 2026.9 removes
+    only what was archived because there were too many, what has been archived longest first.
+    """
+    if not policy.archives_in_place:
+        return [place for place in range(len(decided) - 1, -1, -1) if not decided[place].is_removed]
+    rules = _Rules(policy, now_ms, active_key, traits)
+    found = []
+    for place, one in enumerate(decided):
+        own = traits.get(one.key, PLAIN)
+        is_new = one.action == "archive" and one.why == "active-session-cap"
+        if is_new or (one.action == "keep" and own.is_of_cap and not rules.why_stays(by_key[one.key])):
+            since_ms = now_ms if is_new else own.archived_ms
+            found.append((float("inf") if since_ms is None else since_ms, one.key, place))
+    return [place for _, _, place in sorted(found)]
 
 
 def is_active(key: str, active_key: str | None) -> bool:
@@ -113,24 +216,3 @@ def with_all_spellings(decided: list[Decision]) -> list[Decision]:
 
 def _age(one: Decision) -> float:
     return one.updated_ms if one.updated_ms is not None else float("-inf")
-
-
-def _capped(decided: list[Decision], most: int, active_key: str | None) -> Iterator[Decision]:
-    """Yield the decisions with what is beyond the cap removed: those without a time first, then the oldest (D.2)."""
-    places = most - any(one.action == "keep" and is_active(one.key, active_key) for one in decided)
-    is_full = False
-    for one in decided:
-        if one.action != "keep" or one.why == "archived already":
-            yield one
-        elif is_active(one.key, active_key):
-            yield one._replace(why="active session") if is_full else one
-        elif places > 0:
-            places -= 1
-            yield one
-        else:
-            is_full = True
-            yield Decision(one.key, one.session_id, one.updated_ms, "cap-overflow")
-
-
-def _latest_first(one: SessionSummary) -> float:
-    return -one.updated_ms if one.updated_ms is not None else float("inf")

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 from sessionlab import keys, layout
 from sessionlab.entry import SessionSummary
-from sessionlab.maintenance.decisions import Decision, decide, is_active
+from sessionlab.maintenance.decisions import Decision, decide, evictable, is_active
 from sessionlab.maintenance.files import OLDEST_FIRST, File, SessionFiles
 from sessionlab.maintenance.policy import Policy
+from sessionlab.maintenance.protection import NO_TRAITS, Traits, is_archived, protection
 
 FileAction = Literal["archive", "expire", "evict", "drop-backup"]
 """Renamed to `.jsonl.deleted.<time>`, because its session is removed; removed for good, because the archive is too old, because the disk
@@ -101,6 +102,7 @@ def plan_maintenance(
     active_key: str | None = None,
     missing: Collection[str] = (),
     entry_bytes: Mapping[str, int] | None = None,
+    traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> MaintenancePlan:
     """Plan a maintenance. Transcripts of removed entries are archived, unless another entry refers to them (D.17, D.20, D.21).
 
@@ -113,11 +115,20 @@ def plan_maintenance(
         active_key: The session that is being talked in, normalised; it is never removed.
         missing: Keys of entries that are to go because their transcript is not there.
         entry_bytes: Key -> bytes of its entry in the store; by default every entry is taken to be as large as the average.
+        traits: Key -> what 2026.9 looks at of an entry besides, for a policy that archives in place.
     """
     held = list(summaries)
-    decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing)
+    decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing, traits=traits)
     return plan_decided(
-        held, decided, policy, now_ms=now_ms, files=files, store_bytes=store_bytes, active_key=active_key, entry_bytes=entry_bytes
+        held,
+        decided,
+        policy,
+        now_ms=now_ms,
+        files=files,
+        store_bytes=store_bytes,
+        active_key=active_key,
+        entry_bytes=entry_bytes,
+        traits=traits,
     )
 
 
@@ -131,6 +142,7 @@ def plan_decided(
     store_bytes: int,
     active_key: str | None = None,
     entry_bytes: Mapping[str, int] | None = None,
+    traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> MaintenancePlan:
     """Plan what follows from decisions on the entries for the files beside the store, and for the disk budget.
 
@@ -143,13 +155,15 @@ def plan_decided(
         store_bytes: The size of the store's own files.
         active_key: As for `plan_maintenance`.
         entry_bytes: As for `plan_maintenance`.
+        traits: As for `plan_maintenance`.
     """
     sizes = _Sizes(entry_bytes, store_bytes // len(held) if held else 0)
     before = Totals(sessions=len(held), store_bytes=store_bytes, file_bytes=files.total_bytes)
     draft = _Draft({one.key: one for one in held}, decided, files, sizes, before)
     draft.expire(policy, now_ms)
     if policy.limits.max_disk_bytes is not None and draft.totals().bytes > policy.limits.max_disk_bytes:
-        draft.evict(policy.limits.high_water_bytes or policy.limits.max_disk_bytes, active_key)
+        places = evictable(draft.entries, draft.by_key, policy, now_ms=now_ms, active_key=active_key, traits=traits)
+        draft.evict(policy, places, active_key)
     return MaintenancePlan(
         policy=policy,
         now_ms=now_ms,
@@ -157,16 +171,23 @@ def plan_decided(
         files=draft.file_decisions(),
         before=before,
         after=draft.totals(),
-        warning=eviction_warning(held, policy, now_ms=now_ms, active_key=active_key),
+        warning=eviction_warning(held, policy, now_ms=now_ms, active_key=active_key, traits=traits),
     )
 
 
 def eviction_warning(
-    summaries: Collection[SessionSummary], policy: Policy, *, now_ms: int, active_key: str | None
+    summaries: Collection[SessionSummary],
+    policy: Policy,
+    *,
+    now_ms: int,
+    active_key: str | None,
+    traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> EvictionWarning | None:
     """Return the warning that the active session would be pruned or is beyond the cap; `None` when it would not be (D.11, D.12)."""
     active = next((one for one in summaries if is_active(one.key, active_key)), None)
     if active is None:
+        return None
+    if policy.archives_in_place and (is_archived(active, traits) or protection(active, policy, traits, now_ms=now_ms)):
         return None
     updated_ms = active.updated_ms
     would_prune = updated_ms is not None and updated_ms < now_ms - policy.limits.prune_after_ms
@@ -210,50 +231,61 @@ class _Draft:
     def __init__(
         self, by_key: dict[str, SessionSummary], entries: list[Decision], files: SessionFiles, sizes: _Sizes, before: Totals
     ) -> None:
-        self.entries = entries
-        self._by_key, self._files, self._sizes, self._before = by_key, files, sizes, before
+        self.entries, self.by_key = entries, by_key
+        self._files, self._sizes, self._before = files, sizes, before
         self._gone: dict[str, FileDecision] = {}
         self._removed = [one.key for one in entries if one.is_removed]
         self._freed = sizes.total(self._removed)
         # Most stores have one transcript for each session, so that this is asked of every one of them.
         files_of = files.of if files.transcripts else _no_files
         self._referred = Counter(file.name for one in entries if not one.is_removed for file in files_of(by_key[one.key]))
+        goes_with = files.archived_with if files.transcripts else _no_files
         for key in self._removed:
-            for file in files_of(by_key[key]):
+            for file in goes_with(by_key[key]):
                 if file.name not in self._referred:
                     self._gone[file.name] = FileDecision(file.name, file.bytes, "archive", key)
 
     def expire(self, policy: Policy, now_ms: int) -> None:
         """Remove archives that are too old (D.22), and backups beyond the newest three (D.4)."""
-        retention_ms = policy.limits.reset_archive_retention_ms
-        if retention_ms is not None:
-            for file in self._files.archives:
-                # Its name says since when it is an archive: it was last written while its session lived.
-                since_ms = layout.archived_ms(file.name)
-                if (file.written_ms if since_ms is None else since_ms) < now_ms - retention_ms:
-                    self._gone[file.name] = FileDecision(file.name, file.bytes, "expire")
-        for file in self._files.backups[:-BACKUPS]:
+        has_removed = bool(self._gone)
+        for file in self._files.archives:
+            parsed = layout.parse_transcript_name(file.name)
+            kept_ms = policy.archive_limit_ms(parsed.source, has_removed=has_removed) if parsed is not None else None
+            # Its name says since when it is an archive: it was last written while its session lived.
+            since_ms = layout.archived_ms(file.name)
+            if kept_ms is not None and (file.written_ms if since_ms is None else since_ms) < now_ms - kept_ms:
+                self._gone[file.name] = FileDecision(file.name, file.bytes, "expire")
+        for file in self._files.backups[:-BACKUPS] if policy.rotates else ():
             self._gone[file.name] = FileDecision(file.name, file.bytes, "drop-backup")
 
-    def evict(self, high_water: int, active_key: str | None) -> None:
-        """Bring everything down to the high water: archives and transcripts of nobody first, then the oldest sessions (D.50)."""
-        over = self.totals().bytes - high_water
+    def evict(self, policy: Policy, places: Iterable[int], active_key: str | None) -> None:
+        """Bring everything down to the high water: archives and transcripts of nobody first, then sessions (D.50).
+
+        Args:
+            policy: The rules. 2026.9 takes all archives before what nobody refers to, others whatever is oldest.
+            places: Which entries may go, in that order.
+            active_key: The session that stays all the same.
+        """
+        over = self.totals().bytes - (policy.limits.high_water_bytes or policy.limits.max_disk_bytes or 0)
         # What was archived a moment ago is among the orphans: nobody refers to it any more.
-        for file in sorted((*self._files.archives, *self._files.orphans(self._referred)), key=OLDEST_FIRST):
+        files = sorted((*self._files.archives, *self._files.orphans(self._referred)), key=OLDEST_FIRST)
+        if policy.archives_in_place:
+            files.sort(key=self._tier)
+        for file in files:
             if over <= 0:
                 return
             before = self._gone.get(file.name)
             if before is None or before.action == "archive":
                 self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", before.key if before is not None else "")
                 over -= file.bytes
+        # No session goes for what stays all the same: a store that was left behind, another one's files, copies of transcripts.
+        over -= self._files.total_bytes - self._files.removable_bytes
         left = Counter(keys.normalise(one.key) for one in self.entries if not one.is_removed)
         older: defaultdict[str, list[int]] = defaultdict(list)
-        for place in reversed(range(len(self.entries))):
+        for place in places:
             if over <= 0:
                 return
             one = self.entries[place]
-            if one.is_removed:
-                continue
             if is_active(one.key, active_key):
                 self.entries[place] = one._replace(why="active session")
                 continue
@@ -265,6 +297,13 @@ class _Draft:
                 continue
             over -= sum(self._evicted(which) for which in older[key])
 
+    def _tier(self, file: File) -> int:
+        """Return when it is a file's turn: archives, those made a moment ago, then what nobody refers to."""
+        parsed = layout.parse_transcript_name(file.name)
+        if parsed is not None and parsed.source != "live":
+            return 0
+        return 1 if file.name in self._gone else 2
+
     def _evicted(self, place: int) -> int:
         """Remove an entry, and its transcripts if no other refers to them; return how many bytes that frees."""
         one = self.entries[place]
@@ -272,9 +311,10 @@ class _Draft:
         size = self._sizes.of(one.key)
         self._removed.append(one.key)
         self._freed += size
-        for file in self._files.of(self._by_key[one.key]):
+        own = self._files.archived_with(self.by_key[one.key])
+        for file in self._files.of(self.by_key[one.key]):
             self._referred[file.name] -= 1
-            if not self._referred[file.name] and file.name not in self._gone:
+            if not self._referred[file.name] and file.name not in self._gone and file in own:
                 self._gone[file.name] = FileDecision(file.name, file.bytes, "evict", one.key)
                 size += file.bytes
         return size

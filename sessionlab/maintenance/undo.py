@@ -14,7 +14,7 @@ from sessionlab import keys
 from sessionlab.entry import Entry, encode
 from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
-from sessionlab.maintenance.run_folder import FileRecord, MaintenanceRun, maintenance_runs
+from sessionlab.maintenance.run_folder import EntryRecord, FileRecord, MaintenanceRun, maintenance_runs
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
 from sessionlab.stores.snapshot import Snapshot
@@ -79,7 +79,7 @@ def undo(
             removed[one[0]] = one[1]  # the latest, where a store that is maintained with every save had two under one key
     if wrong and not partly:
         raise CorruptStoreError(wrong[0].path, wrong[0].reason, advice="'sessionlab undo --partly' brings back what can be read")
-    marked = {one.key: one.updated_ms for one in run.entries() if one.action == "archive"}
+    marked = [one for one in run.entries() if one.action == "archive"]
     files = run.files()
     entries, renaming = _Entries(), _Renaming(Path(place.sessions_dir))
 
@@ -139,11 +139,13 @@ class _Entries:
                 if found != entry:
                     self.newer.append(key)
 
-    def unmark(self, draft: Snapshot, marked: dict[str, int | None], *, archived_ms: int) -> None:
-        for key, updated_ms in marked.items():
-            found: dict[str, Any] | None = draft.get(key)
-            if found is not None and found.get("archivedAt") == archived_ms and found.get("updatedAt") == updated_ms:
+    def unmark(self, draft: Snapshot, marked: Iterable[EntryRecord], *, archived_ms: int) -> None:
+        for one in marked:
+            found: dict[str, Any] | None = draft.get(one.key)
+            if found is not None and found.get("archivedAt") == archived_ms and found.get("updatedAt") == one.updated_ms:
                 del found["archivedAt"]
+                if found.get("archiveReason") == one.why:
+                    del found["archiveReason"]
                 self.unmarked += 1
 
 

@@ -70,12 +70,13 @@ def test_age(tmp_path: Path, kind: StoreType, profile: Profile, by: int) -> None
 @every_profile
 @every_side
 def test_cap(tmp_path: Path, kind: StoreType, profile: Profile, by: int) -> None:
-    """D.2: so many entries are allowed, and of one more the oldest goes."""
+    """D.2: so many entries are allowed, and of one more the oldest goes; 2026.9 marks it."""
     most = 4
     location = made(tmp_path, kind, {f"agent:main:{number}": aged(number, f"s{number}") for number in range(most + by)})
     report, _ = carried_out(tmp_path, location, planned(location, enforced(max_entries=most), profile))
-    assert report.after_count == min(most, most + by)
-    assert set(content(location)) == {f"agent:main:{number}" for number in range(min(most, most + by))}
+    left = {key for key, entry in content(location).items() if "archivedAt" not in entry}
+    assert left == {f"agent:main:{number}" for number in range(min(most, most + by))}
+    assert report.after_count == (most + by if profile == "2026.9" else min(most, most + by))
 
 
 @every_kind
@@ -111,14 +112,18 @@ def test_high_water(tmp_path: Path, kind: StoreType, by: int) -> None:
 
 
 @every_kind
+@every_profile
 @every_side
-def test_archive_retention(tmp_path: Path, kind: StoreType, by: int) -> None:
-    """D.22: strictly older goes for good."""
+def test_archive_retention(tmp_path: Path, kind: StoreType, profile: Profile, by: int) -> None:
+    """D.22: strictly older goes for good; up to 2026.4, what was removed goes by `pruneAfter`, only what a reset archived by its own."""
     location = made(tmp_path, kind, {"agent:main:a": aged(0, "a")})
-    names = [f"x.jsonl.{reason}.{archive_stamp(NOW_MS - MS_PER_DAY - by)}" for reason in ("deleted", "reset")]
+    deleted_ms = MS_PER_DAY if profile == "2026.9" else PRUNE_MS
+    ages = {"deleted": deleted_ms + by, "reset": MS_PER_DAY + by}
+    names = [f"x.jsonl.{reason}.{archive_stamp(NOW_MS - age_ms)}" for reason, age_ms in ages.items()]
     for name in names:
         (location.sessions_dir / name).write_text("{}\n")
-    report, _ = carried_out(tmp_path, location, planned(location, enforced(reset_archive_retention_ms=MS_PER_DAY)))
+    limits = enforced(prune_after_ms=PRUNE_MS, reset_archive_retention_ms=MS_PER_DAY)
+    report, _ = carried_out(tmp_path, location, planned(location, limits, profile))
     assert {path.name for path in location.sessions_dir.glob("x.jsonl.*")} == (set() if by > 0 else set(names))
     assert report.deleted == (2 if by > 0 else 0)
 

@@ -89,21 +89,31 @@ def test_each_version_follows_its_own_rules() -> None:
     summaries = [aged(40), aged(1), summary("put away", NOW_MS - 90 * MS_PER_DAY, archived=True), *(aged(2, f"n{n}") for n in range(27))]
     old, new = (decide(summaries, policy(most=20, profile=one), now_ms=NOW_MS) for one in ("2026.4", "2026.9"))
     assert Counter(one.action for one in old) == {"prune-stale": 2, "cap-overflow": 8, "keep": 20}
-    assert Counter(one.action for one in new) == {"archive": 1, "cap-overflow": 8, "keep": 21}
+    assert Counter((one.action, one.why) for one in new) == {
+        ("archive", "age-retention"): 1,
+        ("archive", "active-session-cap"): 8,
+        ("keep", ""): 20,
+        ("keep", "archived already"): 1,
+    }
     assert next(one.why for one in new if one.key == "put away") == "archived already"
 
 
 @pytest.mark.parametrize(
     ("profile", "most", "number", "is_cut"),
     [
-        ("2026.4", 500, 550, False),
-        ("2026.4", 500, 551, True),
-        ("2026.4", 10, 35, False),
-        ("2026.4", 10, 36, True),
+        ("2026.4", 501, 551, False),
+        ("2026.4", 501, 552, True),
+        ("2026.4", 500, 549, False),
+        ("2026.4", 500, 550, True),
+        ("2026.4", 50, 74, False),
+        ("2026.4", 50, 75, True),
+        ("2026.4", 49, 50, True),
+        ("2026.4", 10, 11, True),
         ("2026.3", 500, 501, True),
     ],
 )
 def test_a_save_of_2026_4_has_some_slack(profile: Profile, most: int, number: int, *, is_cut: bool) -> None:
+    """As 2026.4.29 does: none up to a cap of 49, else a tenth, rounded up, at least 25; it cuts back from there on."""
     summaries = [summary(f"k{place}", NOW_MS - place) for place in range(number)]
     found = decide(summaries, policy(most=most, profile=profile), now_ms=NOW_MS, on_save=True)
     assert sum(one.is_removed for one in found) == (number - most if is_cut else 0)

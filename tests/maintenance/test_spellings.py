@@ -77,7 +77,7 @@ def test_none_of_several_is_marked_as_archived(tmp_path: Path, old: str, new: st
     plan = maintained(tmp_path, profile="2026.9")
     assert ids(path) == {old: "old", new: "new", "agent:main:b": "b"}
     assert {key for key, one in json.loads(path.read_bytes()).items() if "archivedAt" in one} == {"agent:main:b"}
-    whys = {one.key: one.why for one in plan.entries if one.why}
+    whys = {one.key: one.why for one in plan.entries if one.why and one.action == "keep"}
     assert whys == {old: "has a newer spelling"} | ({new: "has an older spelling"} if days > 30 else {})
 
 

@@ -1,0 +1,186 @@
+"""What OpenClaw 2026.9 never touches, what it deletes, and what it archives: told from a session's key, and from rare fields of its entry.
+
+Found in the documentation of 2026.9.6 and by running its maintenance on small stores. Only its running gateway knows which sessions have
+work in hand; what of that is not in an entry as `status: running` cannot be seen here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sessionlab import keys
+from sessionlab.entry import SessionSummary
+from sessionlab.maintenance.policy import Policy
+
+Protection = Literal["main session", "conversation", "pinned", "model locked", "running", "recently active"]
+"""Why 2026.9 never touches a session."""
+
+_UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_MODEL_RUN: Final = re.compile(rf"explicit:model-run-{_UUID}\Z")
+_AUTOMATIC: Final = ("subagent:", "acp:", "acp-bridge:", "hook:", "node:")
+_HEARTBEAT: Final = re.compile(r"(?:\A|:)heartbeat\Z|:heartbeat:")
+_CONVERSATION: Final = re.compile(r"direct:.|[^:]+:(?:group|channel):.|telegram:dm:.+:topic:[^:]+\Z")
+_GROUPS: Final = frozenset({"group", "channel", "thread"})
+_PEERS: Final = frozenset({"direct", "dm", "group", "channel"})
+
+
+class Traits(msgspec.Struct, frozen=True, gc=False):
+    """What 2026.9 looks at of an entry and a summary does not hold.
+
+    Attributes:
+        active_ms: When it was last talked in, active or begun, epoch ms; 0 when it does not say. `updated_ms` counts besides.
+        is_archived: Whether it is archived, since whenever.
+        archived_ms: Since when, epoch ms.
+        is_of_cap: Whether it was archived because there were too many: the disk budget may remove such, and no others.
+        is_pinned: Whether it is pinned, and may be.
+        is_locked: Whether its model is locked.
+        is_conversation: Whether it talks to people in a chat outside, or in a group, a channel or a thread, whatever its key says.
+    """
+
+    active_ms: int = 0
+    is_archived: bool = False
+    archived_ms: int | None = None
+    is_of_cap: bool = False
+    is_pinned: bool = False
+    is_locked: bool = False
+    is_conversation: bool = False
+
+
+PLAIN: Final = Traits()
+NO_TRAITS: Final[Mapping[str, Traits]] = MappingProxyType({})
+
+
+class _Fields(msgspec.Struct, gc=False, rename="camel"):
+    """The fields of an entry that `Traits` are made from; `Any`, as one that is misspelt must not hide all others."""
+
+    last_interaction_at: Any = None
+    last_activity_at: Any = None
+    session_started_at: Any = None
+    archived_at: Any = msgspec.UNSET
+    archive_reason: Any = None
+    pinned_at: Any = msgspec.UNSET
+    spawned_by: Any = None
+    parent_session_key: Any = None
+    model_selection_locked: Any = None
+    delivery: Any = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Fields)
+
+
+def traits_of(entries: Iterable[tuple[str, bytes | memoryview | msgspec.Raw]]) -> dict[str, Traits]:
+    """Return key -> traits of the entries that have any; those without are `PLAIN`.
+
+    Args:
+        entries: Key and JSON of each entry; one that is no object has no traits.
+    """
+    found = {}
+    for key, raw in entries:
+        try:
+            traits = _traits(key, _DECODER.decode(raw))
+        except msgspec.DecodeError:
+            continue
+        if traits != PLAIN:
+            found[key] = traits
+    return found
+
+
+def last_active_ms(one: SessionSummary, traits: Mapping[str, Traits]) -> int:
+    """Return when something was last done in a session, epoch ms; 0 when it does not say."""
+    return max(one.updated_ms or 0, traits.get(one.key, PLAIN).active_ms)
+
+
+def is_archived(one: SessionSummary, traits: Mapping[str, Traits]) -> bool:
+    """Say whether a session is archived already: it is left alone, and takes no place under the cap."""
+    return one.archived or traits.get(one.key, PLAIN).is_archived
+
+
+def is_disposable(key: str) -> bool:
+    """Say whether a session is automation's: of a cron job, a subagent, a webhook, ACP, a node, a heartbeat or a model run."""
+    parsed = keys.parse(key)
+    rest = parsed.rest
+    if rest.startswith("cron:"):
+        return parsed.agent_id is not None
+    return rest.startswith(_AUTOMATIC) or _HEARTBEAT.search(rest) is not None or is_model_run(key)
+
+
+def is_model_run(key: str) -> bool:
+    """Say whether a session is one trial of a model, `agent:<id>:explicit:model-run-<uuid>`."""
+    parsed = keys.parse(key)
+    return parsed.agent_id is not None and _MODEL_RUN.match(parsed.rest) is not None
+
+
+def is_dashboard(key: str) -> bool:
+    """Say whether a session is one of the dashboard, `agent:<id>:dashboard:<id>`."""
+    parsed = keys.parse(key)
+    return parsed.agent_id is not None and parsed.rest.startswith("dashboard:")
+
+
+def protection(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits], *, now_ms: int) -> Protection | None:
+    """Return why a session that is not archived is never touched; `None` when it may be."""
+    own = traits.get(one.key, PLAIN)
+    if own.is_pinned:
+        return "pinned"
+    if own.is_locked:
+        return "model locked"
+    if one.status == "running":
+        return "running"
+    if is_disposable(one.key):
+        return None
+    if _is_main(one.key):
+        return "main session"
+    if own.is_conversation or (one.chat_type or "").lower() in _GROUPS or _is_conversation(one.key):
+        return "conversation"
+    recent_ms, active_ms = policy.limits.preserve_recent_ms, last_active_ms(one, traits)
+    return "recently active" if recent_ms is not None and active_ms and now_ms - active_ms <= recent_ms else None
+
+
+def _is_main(key: str) -> bool:
+    parsed = keys.parse(key)
+    return parsed.rest == ("main" if parsed.agent_id is not None else "global")
+
+
+def _is_conversation(key: str) -> bool:
+    """Say whether a key names people: `direct:<peer>`, `<channel>[:<account>]:direct|dm|group|channel:<peer>`, or a thread of whatever."""
+    base, marker, thread = keys.normalise(key).rpartition(":thread:")
+    if thread.strip() if marker else _CONVERSATION.match(keys.parse(key).rest):
+        return True
+    parsed = keys.parse(base if marker else key)
+    words = [word.strip() for word in parsed.rest.split(":")]
+    if parsed.agent_id is None or words[0] in ("", "agent") or len(words) < 3:
+        return False
+    if len(words) > 3 and words[2] in ("direct", "dm"):
+        return bool(words[1] and words[3])
+    return words[1] in _PEERS and bool(words[2])
+
+
+def _traits(key: str, fields: _Fields) -> Traits:
+    times = (fields.last_interaction_at, fields.last_activity_at, fields.session_started_at)
+    delivery = fields.delivery if isinstance(fields.delivery, dict) else {}
+    return Traits(
+        active_ms=max(_ms(one) or 0 for one in times),
+        is_archived=fields.archived_at is not msgspec.UNSET,
+        archived_ms=_ms(fields.archived_at),
+        is_of_cap=fields.archived_at is not msgspec.UNSET and fields.archive_reason == "active-session-cap",
+        is_pinned=fields.pinned_at is not msgspec.UNSET and _may_be_pinned(key, fields),
+        is_locked=fields.model_selection_locked is True,
+        is_conversation=delivery.get("kind") == "external",
+    )
+
+
+def _ms(value: object) -> int | None:
+    """Return a time as epoch ms; what is none that JavaScript could hold counts as absent."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 << 53 else None
+
+
+def _may_be_pinned(key: str, fields: _Fields) -> bool:
+    """Say whether a pin counts: not on a subagent, nor on what another session spawned, nor below another than the main session."""
+    parsed = keys.parse(key)
+    parent = fields.parent_session_key.strip() if isinstance(fields.parent_session_key, str) else ""
+    is_spawned = isinstance(fields.spawned_by, str) and bool(fields.spawned_by.strip())
+    return not (parsed.rest.startswith("subagent:") or is_spawned) and parent in ("", f"agent:{parsed.agent_id}:main")
