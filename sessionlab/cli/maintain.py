@@ -1,7 +1,7 @@
 """`sessionlab maintain`: a store is kept in bounds, after it was said what goes and why (openclaw `sessions cleanup`, D.50 and D.51).
 
-Deviations: a profile is only looked at unless it is enforced by name, the active session is never removed, and what is removed can be
-brought back.
+Deviations: nothing is removed unless the command line says so, whatever the configuration says; the active session is never removed; and
+what is removed can be brought back.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import click
 
 from sessionlab import keys
+from sessionlab.cli.active_key import active_keys
 from sessionlab.cli.asked import asked_place, end_with, on_one_line, path_argument
-from sessionlab.cli.careful import echo_warnings
 from sessionlab.cli.maintaining import (
     Watched,
     echo_plan,
@@ -29,7 +29,8 @@ from sessionlab.cli.maintaining import (
     totals_facts,
     would_empty,
 )
-from sessionlab.cli.moving import counted, echo_facts, shown_key
+from sessionlab.cli.moving import counted, echo_facts
+from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, now_option, state_dir_option
 from sessionlab.errors import SessionLabError, SettingsError, UsageError
 from sessionlab.lab.clock import clock_of
@@ -42,9 +43,7 @@ if TYPE_CHECKING:
     from sessionlab.maintenance.apply import MaintenanceReport
     from sessionlab.maintenance.finishing import Finished
     from sessionlab.maintenance.plan import MaintenancePlan, Totals
-
-DEFAULT_PROFILE: Final[Profile] = "2026.3"
-"""Its mode is `warn`: what nobody has configured to enforce is only looked at."""
+    from sessionlab.maintenance.policy import Policy
 
 OPENCLAW_ONLY: Final = "is OpenClaw's own database, which is only read; OpenClaw maintains it itself"
 _OFF: Final = ("off", "false")
@@ -56,21 +55,23 @@ class _Asked:
     """How to go about it, whatever the store."""
 
     over: Mapping[str, object]
-    profile: Profile
-    is_preview: bool
+    profile: Profile | None
+    is_enforced: bool
     is_dry_run: bool
     allow_empty: bool
     fix_missing: bool
-    active_key: str | None
+    active_keys: Mapping[StoreLocation, str]
+    skip_openclaw: bool
     now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What came of one store: without a `report` it is as it was."""
+    """What came of one store: without a `report` it is as it was. `told` is how it is known whose rules count."""
 
     location: StoreLocation
     plan: MaintenancePlan | None = None
+    told: str = ""
     report: MaintenanceReport | None = None
     run_dir: Path | None = None
     after: Totals | None = None
@@ -95,11 +96,11 @@ class _Way:
 @agent_option
 @click.option("--all-agents", is_flag=True, help="The stores of all agents; one that fails keeps no other back.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, entry by entry, and write nothing at all.")
-@click.option("--enforce", is_flag=True, help="Do it, though the configuration only warns.")
+@click.option("--enforce", is_flag=True, help="Do it. Without this nothing is changed, whatever openclaw.json says.")
 @click.option(
     "--profile",
     type=click.Choice(get_args(Profile)),
-    help=f"The rules and defaults of this OpenClaw version; alone a preview. Default: {DEFAULT_PROFILE}, which only warns.",
+    help="The rules and defaults of this OpenClaw version. Default: the one that openclaw.json, or what lies beside the store, tells of.",
 )
 @click.option("--prune-after", metavar="TIME", help="Entries not updated for so long go: 30d (or 30), 12h.")
 @click.option("--max-entries", type=click.IntRange(min=1), metavar="N", help="At most N entries stay, the newest.")
@@ -107,7 +108,7 @@ class _Way:
 @click.option("--high-water", metavar="SIZE", help="How far to come down when they take more. Default: 80 % of it.")
 @click.option("--archive-retention", metavar="TIME", help="How long archived transcripts are kept, or off. Default: --prune-after.")
 @click.option("--fix-missing", is_flag=True, help="Entries whose transcript is not there go, too.")
-@click.option("--active-key", metavar="KEY", help="The session that is being talked in: it is never removed.")
+@click.option("--active-key", metavar="KEY", help="The session that is being talked in, which has to be there: it is never removed.")
 @click.option("--allow-empty", is_flag=True, help="Remove even all entries of a store.")
 @now_option
 @json_option
@@ -135,15 +136,17 @@ def command(
 ) -> None:
     """Say which sessions a store could do without, and why; with --enforce, remove them so that they can be brought back.
 
-    PATH is a store, an agent's folder or a state folder. The rules are those of session.maintenance in openclaw.json; options win over
-    them. Nothing is changed unless --enforce is given or the configuration itself says enforce; with --profile, which shows what another
-    OpenClaw version would do, only if --enforce is given. Stale entries go first, then those beyond the cap, then what the disk budget asks
-    for. Removed entries are kept in a folder in .sessionlab/runs of the state folder, their transcripts are renamed to
-    NAME.jsonl.deleted.TIME, and 'sessionlab undo' brings both back. Archives that are too old, and what the disk budget removes of files,
-    are removed for good.
+    PATH is a store, an agent's folder or a state folder. The rules are those of session.maintenance in openclaw.json, with the defaults of
+    the OpenClaw version that is told of there or by what lies beside the store, else of 2026.3; --profile names another one, and options
+    win over them all. Nothing is changed unless --enforce is given here: what openclaw.json says of the mode is what OpenClaw does by
+    itself. Stale entries go first, then those beyond the cap, then what the disk budget asks for. Removed entries are kept in a folder in
+    .sessionlab/runs of the state folder, their transcripts are renamed to NAME.jsonl.deleted.TIME, and 'sessionlab undo' brings both back.
+    Archives that are too old, and files that the disk budget takes, are removed for good. A key for --active-key may be spelled in any
+    case, and without agent:ID: it is one of the store's agent.
 
-    Exit codes: 0 done, only looked at, or nothing to do; 2 it would empty a store, without --allow-empty; 3 a store cannot be read; 4 two
-    stores disagree; 10 no store; 11 locked; 1 any other failure.
+    Exit codes: 0 done, only looked at, or nothing to do; 2 it would empty a store, without --allow-empty, there is no session of
+    --active-key, or it is OpenClaw's own database, which --all-agents skips; 3 a store cannot be read; 4 two stores disagree; 10 no store;
+    11 locked; 1 any other failure.
     """
     if agent is not None and all_agents:
         raise UsageError("give only one of --agent and --all-agents")
@@ -153,12 +156,13 @@ def command(
     meant = found if all_agents else (_one(found, place, agent),)
     asked = _Asked(
         over=over,
-        profile=profile or DEFAULT_PROFILE,
-        is_preview=profile is not None and not enforce,
+        profile=profile,
+        is_enforced=enforce and not dry_run,
         is_dry_run=dry_run,
         allow_empty=allow_empty,
         fix_missing=fix_missing,
-        active_key=keys.normalise(active_key) if active_key is not None else None,
+        active_keys=active_keys(meant, active_key) if active_key is not None else {},
+        skip_openclaw=all_agents,
         now_ms=clock_of(place, now_ms).now_ms,
     )
     others = [one.agent_id for one in found if agent is None and one not in meant]
@@ -171,7 +175,7 @@ def _carry_out(meant: Sequence[StoreLocation], asked: _Asked, show: Callable[[Se
     try:
         for location in meant:
             try:
-                ways.append(_maintained(location, asked, is_only=len(meant) == 1))
+                ways.append(_maintained(location, asked))
             except SessionLabError as error:
                 if len(meant) == 1:
                     raise
@@ -186,45 +190,44 @@ def _carry_out(meant: Sequence[StoreLocation], asked: _Asked, show: Callable[[Se
         end_with(errors)
 
 
-def _maintained(location: StoreLocation, asked: _Asked, *, is_only: bool) -> _Way:
+def _maintained(location: StoreLocation, asked: _Asked) -> _Way:
     from sessionlab.maintenance.apply import apply_plan
     from sessionlab.maintenance.finishing import finish_stopped
-    from sessionlab.maintenance.planning import configured_policy, plan_store, totals_of
+    from sessionlab.maintenance.planning import plan_store, totals_of
     from sessionlab.runs import RUNS
 
-    if location.kind == "openclaw" and not is_only:
+    if location.kind == "openclaw" and asked.skip_openclaw:
         return _Way(location, skipped=OPENCLAW_ONLY)
-    root = root_folder(location)
-    try:
-        policy = configured_policy(root, asked.profile, over=asked.over)
-    except SettingsError as error:
-        if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
-            raise UsageError("--high-water: must not be above the disk budget; give --max-disk, too, or lower it") from error
-        raise
-    is_enforced = _is_enforced(root, asked)
-    finished = finish_stopped(location, root=root) if is_enforced else ()
-    plan = plan_store(location, policy, now_ms=asked.now_ms, active_key=asked.active_key, fix_missing=asked.fix_missing)
-    if not is_enforced or not has_work(plan):
-        return _Way(location, plan, finished=finished)
+    root, active_key = root_folder(location), asked.active_keys.get(location)
+    policy, told = _policy(location, root, asked)
+    finished = finish_stopped(location, root=root) if asked.is_enforced else ()
+    plan = plan_store(location, policy, now_ms=asked.now_ms, active_key=active_key, fix_missing=asked.fix_missing)
+    if not asked.is_enforced or not has_work(plan):
+        return _Way(location, plan, told, finished=finished)
     if would_empty(plan) and not asked.allow_empty:
         number = counted(plan.before.sessions, "session")
         raise UsageError(f"{location.path}: this would remove all of its {number}; if that is meant, add --allow-empty")
     watched = Watched(root, location)
     try:
-        report = apply_plan(plan, location, root=root, active_key=asked.active_key, allow_empty=asked.allow_empty)
+        report = apply_plan(plan, location, root=root, active_key=active_key, allow_empty=asked.allow_empty)
     except BaseException:
         watched.tell()
         raise
-    return _Way(location, plan, report, root / RUNS / report.run_id, totals_of(location), finished=finished)
+    return _Way(location, plan, told, report, root / RUNS / report.run_id, totals_of(location), finished=finished)
 
 
-def _is_enforced(root: Path, asked: _Asked) -> bool:
-    """Say whether anything may be changed: that is said here or in the file, never merely by what an OpenClaw version does of itself."""
-    from sessionlab.settings import load_settings
+def _policy(location: StoreLocation, root: Path, asked: _Asked) -> tuple[Policy, str]:
+    """Return the rules for a store, and how it is known whose they are."""
+    from sessionlab.maintenance.planning import configured_policy
+    from sessionlab.maintenance.version import Told, profile_of
 
-    if asked.is_dry_run or asked.is_preview:
-        return False
-    return load_settings(root, over=asked.over).maintenance.mode == "enforce"
+    told = Told(asked.profile, "as --profile says") if asked.profile is not None else profile_of(location, root)
+    try:
+        return configured_policy(root, told.profile, over=asked.over), told.why
+    except SettingsError as error:
+        if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
+            raise UsageError("--high-water: must not be above the disk budget; give --max-disk, too, or lower it") from error
+        raise
 
 
 def _over(
@@ -284,6 +287,7 @@ def _echo(ways: Sequence[_Way], *, others: Sequence[str], again: Sequence[str], 
             {
                 "success": all(way.error is None for way in ways),
                 "dryRun": asked.is_dry_run,
+                "enforced": asked.is_enforced,
                 "applied": any(way.report is not None for way in ways),
                 "results": [_facts(way) for way in ways],
                 "otherAgents": list(others),
@@ -292,18 +296,12 @@ def _echo(ways: Sequence[_Way], *, others: Sequence[str], again: Sequence[str], 
         return
     for way in ways:
         _echo_way(way)
-    if asked.active_key is not None and not any(asked.active_key in _keys(way) for way in ways):
-        echo_warnings([f"--active-key {shown_key(asked.active_key)}: there is no such session here"])
     if others:
         click.echo(f"Other agents were left alone: {', '.join(others)}. --all-agents looks after theirs, too.")
     if any(way.status == "planned" for way in ways):
-        why = "that was asked for" if asked.is_dry_run else "this is a preview" if asked.is_preview else "maintenance is warn-only"
+        why = "that was asked for" if asked.is_dry_run else "that takes --enforce"
         more = ["--allow-empty"] if not asked.allow_empty and any(way.plan is not None and would_empty(way.plan) for way in ways) else []
         click.echo(f"Nothing was changed: {why}. To do it: {command_line(*again, *more)}")
-
-
-def _keys(way: _Way) -> set[str]:
-    return {one.key for one in way.plan.entries} if way.plan is not None else set()
 
 
 def _echo_way(way: _Way) -> None:
@@ -313,7 +311,7 @@ def _echo_way(way: _Way) -> None:
             click.echo(on_one_line(f"{head}: skipped, {way.skipped}"))
         return
     click.echo(on_one_line(f"{head}: {_verdict(way, way.plan)}"))
-    click.echo(f"  {policy_line(way.plan.policy)}")
+    click.echo(f"  {policy_line(way.plan.policy, told=way.told)}")
     echo_plan(way.plan, after=way.after)
     for one in way.finished:
         done = f"{counted(one.renamed, 'transcript')} renamed, {counted(one.deleted, 'file')} removed for good"
@@ -335,7 +333,19 @@ def _verdict(way: _Way, plan: MaintenancePlan) -> str:
         *([f"{'marked' if way.report else 'mark'} {counted(archived, 'entry')} as archived"] if archived else []),
     ]
     line = " and ".join(acts) or ("looked after files" if way.report else "look after files")
-    return line if way.report is not None else f"would {line}"
+    if way.report is not None:
+        return line
+    if plan.policy.is_enforced:
+        return f"would {line}"
+    return f"{_who_warns(plan.policy)}: by itself it removes nothing; enforced, it would {line}"
+
+
+def _who_warns(policy: Policy) -> str:
+    """Return why the rules are not followed: it is the version's way, or what is configured."""
+    from sessionlab.maintenance.policy import PROFILES
+
+    is_own = PROFILES[policy.profile].mode == "warn"
+    return f"OpenClaw {policy.profile} only warns" if is_own else f"OpenClaw {policy.profile} only warns, as configured"
 
 
 def _facts(way: _Way) -> dict[str, Any]:
@@ -348,7 +358,7 @@ def _facts(way: _Way) -> dict[str, Any]:
         "applied": way.report is not None,
     }
     if way.plan is not None:
-        facts |= plan_facts(way.plan)
+        facts |= plan_facts(way.plan) | {"profileReason": way.told}
     elif way.skipped:
         facts["reason"] = way.skipped
     if way.report is not None and way.run_dir is not None and way.after is not None:
@@ -358,5 +368,5 @@ def _facts(way: _Way) -> dict[str, Any]:
             {"runDir": str(one.run.path), "renamedFiles": one.renamed, "deletedFiles": one.deleted} for one in way.finished
         ]
     if way.error is not None:
-        facts["error"] = {"type": type(way.error).__name__, "message": str(way.error), "exit_code": way.error.exit_code}
+        facts["error"] = {"type": type(way.error).__name__, "message": with_next_step(way.error), "exit_code": way.error.exit_code}
     return facts

@@ -50,15 +50,16 @@ def duration(ms: int) -> str:
     return f"{format_count(ms)} ms"
 
 
-def policy_line(policy: Policy) -> str:
-    """Return a policy in words."""
+def policy_line(policy: Policy, *, told: str = "") -> str:
+    """Return a policy in words; `told` is how it is known whose it is."""
     limits = policy.limits
     fate = "mark as archived" if policy.archives_in_place else "prune"
     retention_ms, most, high = limits.reset_archive_retention_ms, limits.max_disk_bytes, limits.high_water_bytes
     archives = "archives kept" if retention_ms is None else f"archives kept for {duration(retention_ms)}"
     budget = "no disk budget" if most is None else f"at most {format_bytes(most)} on disk (then down to {format_bytes(high or most)})"
     cap = f"at most {counted(limits.max_entries, 'entry')}"
-    return f"as OpenClaw {policy.profile}, {limits.mode}: {fate} after {duration(limits.prune_after_ms)}, {cap}, {archives}, {budget}"
+    version = f"{policy.profile} ({told})" if told else policy.profile
+    return f"as OpenClaw {version}, {limits.mode}: {fate} after {duration(limits.prune_after_ms)}, {cap}, {archives}, {budget}"
 
 
 def has_work(plan: MaintenancePlan) -> bool:
@@ -216,7 +217,10 @@ def way_back(run_dir: Path) -> str:
 
 
 def plan_facts(plan: MaintenancePlan) -> dict[str, Any]:
-    """Return a plan for JSON: every entry that does not simply stay, every file that does not, and how much there is."""
+    """Return a plan for JSON: every entry that does not simply stay, every file that does not, and how much there is.
+
+    All but `wouldMutate`, which is what the version does by itself, is as if the rules were enforced.
+    """
     counts = action_counts(plan)
     return {
         "mode": plan.policy.limits.mode,
@@ -231,7 +235,8 @@ def plan_facts(plan: MaintenancePlan) -> dict[str, Any]:
         "evicted": counts.get("evict-budget", 0),
         "archived": counts.get("archive", 0),
         "diskBudget": _budget_facts(plan),
-        "wouldMutate": has_work(plan),
+        "wouldMutate": plan.policy.is_enforced and has_work(plan),
+        "wouldMutateEnforced": has_work(plan),
         "needsAllowEmpty": would_empty(plan),
         "actions": counts,
         "entries": [

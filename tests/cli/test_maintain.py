@@ -75,8 +75,10 @@ def test_without_being_told_to_enforce_it_only_says_what_would_go(tmp_path: Path
     told = call(*command(tmp_path, "--max-entries", "2"))
     assert (told.returncode, told.stderr) == (0, "")
     lines = [line.split("  ") for line in told.stdout.splitlines()]
-    assert f"{store_path(tmp_path, kind)} (agent main): would remove 3 of 5 sessions" in told.stdout
-    assert "as OpenClaw 2026.3, warn: prune after 30 d, at most 2 entries, archives kept for 30 d, no disk budget" in told.stdout
+    verdict = "OpenClaw 2026.3 only warns: by itself it removes nothing; enforced, it would remove 3 of 5 sessions"
+    assert f"{store_path(tmp_path, kind)} (agent main): {verdict}\n" in told.stdout
+    assert "as OpenClaw 2026.3 (nothing tells the version; --profile does), warn: prune after 30 d, at most 2 entries," in told.stdout
+    assert "archives kept for 30 d, no disk budget" in told.stdout
     assert {line[1]: line[-1] for line in lines if line[-1].startswith("agent:")} == {
         "cap-overflow": key("silent"),
         "prune-stale": key("old-0"),
@@ -85,7 +87,7 @@ def test_without_being_told_to_enforce_it_only_says_what_would_go(tmp_path: Path
     assert "not among the 2 newest: does not say when it was updated" in told.stdout
     assert "1 cap-overflow, 2 keep, 2 prune-stale" in told.stdout
     assert "1 transcript (20 B) renamed to NAME.jsonl.deleted.TIME" in told.stdout
-    assert "Nothing was changed: maintenance is warn-only" in told.stdout
+    assert "Nothing was changed: that takes --enforce. To do it: " in told.stdout
     found = printed_json(call(*command(tmp_path, "--max-entries", "2", "--dry-run", "--enforce", "--json")))
     (result,) = found["results"]
     assert (found["dryRun"], found["applied"], result["status"], result["mode"]) == (True, False, "planned", "enforce")
@@ -126,17 +128,79 @@ def test_printed_command_does_what_was_said(tmp_path: Path, call: Call) -> None:
     assert set(content(tmp_path / "it's mine")) == {key("young-0")}
 
 
-def test_configuration_that_enforces_is_enough_and_a_profile_alone_is_never(tmp_path: Path, call: Call) -> None:
+def test_nothing_is_removed_unless_the_command_line_says_so(tmp_path: Path, call: Call) -> None:
+    """Whatever the configuration, a profile or what lies beside the store says."""
     filled(tmp_path, config={"mode": "enforce", "pruneAfter": "40d"})
     before = photo(tmp_path)
-    for profile in ("2026.3", "2026.4", "2026.9"):
-        told = call(*command(tmp_path, "--profile", profile))
-        assert (told.returncode, "Nothing was changed: this is a preview" in told.stdout) == (0, True)
+    for words in ((), *(("--profile", profile) for profile in ("2026.3", "2026.4", "2026.9"))):
+        told = call(*command(tmp_path, *words))
+        assert (told.returncode, "Nothing was changed: that takes --enforce." in told.stdout) == (0, True)
+        found = printed_json(call(*command(tmp_path, *words, "--json")))
+        assert (found["enforced"], found["applied"], found["results"][0]["wouldMutate"]) == (False, False, True)
     assert photo(tmp_path) == before
-    found = printed_json(call(*command(tmp_path, "--json")))
-    assert (found["applied"], found["results"][0]["run"]["removed"]) == (True, {"prune-stale": 1})
-    assert "--enforce" not in found["results"][0]["run"]["wayBack"]
+    found = printed_json(call(*command(tmp_path, "--enforce", "--json")))
+    assert (found["enforced"], found["applied"], found["results"][0]["run"]["removed"]) == (True, True, {"prune-stale": 1})
     assert len(content(tmp_path)) == 4
+
+
+def test_version_that_only_warns_would_remove_nothing_by_itself(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path)
+
+    def verdict(*words: str) -> tuple[str, bool, bool]:
+        line = call(*command(tmp_path, *words)).stdout.splitlines()[0].partition("(agent main): ")[2]
+        (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
+        return line, result["wouldMutate"], result["wouldMutateEnforced"]
+
+    enforced = "by itself it removes nothing; enforced, it would remove 2 of 5 sessions"
+    assert verdict("--profile", "2026.3") == (f"OpenClaw 2026.3 only warns: {enforced}", False, True)
+    assert verdict("--profile", "2026.4") == ("would remove 2 of 5 sessions", True, True)
+    assert verdict("--profile", "2026.3", "--enforce", "--dry-run") == ("would remove 2 of 5 sessions", True, True)
+    assert verdict("--profile", "2026.3", "--prune-after", "90d") == ("nothing to do for 5 sessions", False, False)
+    (tmp_path / "openclaw.json").write_text('{"session": {"maintenance": {"mode": "warn"}}}')
+    assert verdict("--profile", "2026.4") == (f"OpenClaw 2026.4 only warns, as configured: {enforced}", False, True)
+
+
+TOLD: dict[str, tuple[str, str]] = {
+    '{"meta": {"lastTouchedVersion": "2026.7.1-2"}}': ("2026.4", "openclaw.json was last written by 2026.7.1"),
+    '{"meta": {"lastTouchedVersion": "2026.3.31"}}': ("2026.3", "openclaw.json was last written by 2026.3.31"),
+    '{"meta": {"lastTouchedVersion": "2027.1"}}': ("2026.9", "openclaw.json was last written by 2027.1"),
+    '{"meta": {"lastTouchedVersion": "2026.3.1"}, "session": {"maintenance": {"preserveRecent": 5}}}': (
+        "2026.9",
+        "openclaw.json has session.maintenance.preserveRecent, which came with it",
+    ),
+    '{"meta": {"lastTouchedVersion": "soon"}}': ("2026.3", "nothing tells the version; --profile does"),
+    '{"meta": 5}': ("2026.3", "nothing tells the version; --profile does"),
+}
+
+
+@pytest.mark.parametrize(("config", "told"), TOLD.items())
+def test_version_is_that_which_the_configuration_tells_of_unless_it_is_given(
+    tmp_path: Path, call: Call, config: str, told: tuple[str, str]
+) -> None:
+    filled(tmp_path)
+    (tmp_path / "openclaw.json").write_text(config)
+    (result,) = printed_json(call(*command(tmp_path, "--json")))["results"]
+    assert (result["profile"], result["profileReason"]) == told
+    assert f"as OpenClaw {told[0]} ({told[1]}), " in call(*command(tmp_path)).stdout
+    (result,) = printed_json(call(*command(tmp_path, "--profile", "2026.4", "--json")))["results"]
+    assert (result["profile"], result["profileReason"]) == ("2026.4", "as --profile says")
+
+
+def test_version_is_that_which_the_state_tells_of(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call) -> None:
+    """OpenClaw's own database is of 2026.8 or later; prompts beside the store are of 2026.5 or later; an empty database is of nobody."""
+
+    def told(state: Path) -> tuple[str, str]:
+        (result,) = printed_json(call(*command(state, "--agent", "ops", "--json")))["results"]
+        return result["profile"], result["profileReason"]
+
+    state = filled(tmp_path / "json", agent="ops")
+    (state / "agents/main/agent").mkdir(parents=True)
+    (state / "agents/main/agent/openclaw-agent.sqlite").touch()
+    assert told(state)[0] == "2026.3"
+    (store_path(state, "json", agent="ops").parent / "skills-prompts").mkdir()
+    assert told(state) == ("2026.4", "skills-prompts lies beside the store, of 2026.5 or later")
+    own = filled(own_state("sqlite-2026.9", tmp_path_factory, tmp_path), agent="ops")
+    assert told(own) == ("2026.9", "OpenClaw's own database, of 2026.8 or later, lies in the state folder")
 
 
 def test_profile_shows_what_a_newer_openclaw_would_do(tmp_path: Path, call: Call) -> None:
@@ -228,7 +292,61 @@ def test_active_session_is_kept_and_warned_of(tmp_path: Path, call: Call) -> Non
         "wouldCap": True,
     }
     assert set(content(tmp_path)) == {key("old-0")}
-    assert "there is no such session here" in call(*command(tmp_path, "--active-key", "agent:main:nobody")).stderr
+
+
+NOBODY = {
+    key("nobody"): "--active-key agent:main:nobody: there is no such session in ",
+    "nobody": "--active-key nobody: there is no such session in ",
+    "": "--active-key '': is blank",
+    "  ": "--active-key '  ': is blank",
+    "__proto__": "is a name that JavaScript objects reserve",
+    key("old-0", "ops"): "there is no such session in ",
+}
+
+
+@pytest.mark.parametrize(("wrong", "message"), NOBODY.items())
+def test_active_session_that_is_not_there_is_a_mistake_before_anything_is_done(
+    tmp_path: Path, call: Call, wrong: str, message: str
+) -> None:
+    filled(filled(tmp_path), agent="ops")
+    before = photo(tmp_path)
+    for more in ((), ("--enforce",), ("--json",), ("--enforce", "--json")):
+        done = call(*command(tmp_path, "--agent", "main", "--active-key", wrong, *more))
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert photo(tmp_path) == before
+
+
+@every_kind
+@pytest.mark.parametrize("spelling", [key("old-0"), " Agent:Main:OLD-0 ", "old-0", "OLD-0 "])
+def test_active_session_is_found_in_any_spelling(tmp_path: Path, call: Call, kind: str, spelling: str) -> None:
+    """A key without `agent:` is one of the store's own agent."""
+    filled(tmp_path, kind)
+    (result,) = printed_json(call(*command(tmp_path, "--enforce", "--active-key", spelling, "--json")))["results"]
+    assert (actions(result), result["warning"]["activeSessionKey"]) == ({"old-0": "keep", "old-1": "prune-stale"}, key("old-0"))
+    assert key("old-0") in content(tmp_path, kind)
+    assert key("old-1") not in content(tmp_path, kind)
+
+
+def test_old_store_may_hold_the_active_session_in_two_forms_and_the_newer_is_talked_in(tmp_path: Path, call: Call) -> None:
+    """As do keys that are of no agent: `global` is not completed."""
+    made_state(tmp_path, "json", {"old": entry(50, "a"), key("old"): entry(40, "b"), "global": entry(60, "c"), key("young"): entry(1, "d")})
+    for given, kept in (("old", key("old")), ("global", "global"), (key("old"), key("old"))):
+        (result,) = printed_json(call(*command(tmp_path, "--active-key", given, "--json")))["results"]
+        assert [one["key"] for one in result["entries"] if one["action"] == "keep"] == [kept]
+
+
+def test_every_agents_own_session_of_that_name_is_active_where_all_are_looked_after(tmp_path: Path, call: Call) -> None:
+    filled(filled(tmp_path), agent="ops")
+    call(*command(tmp_path, "--all-agents", "--enforce", "--active-key", "old-1"))
+    assert key("old-1") in content(tmp_path)
+    assert key("old-1", "ops") in content(tmp_path, agent="ops")
+    broken = store_path(tmp_path, "json")
+    broken.write_text('{"a": 1')
+    words = command(tmp_path, "--all-agents")
+    assert "truncated" in call(*words, "--active-key", "nobody").stderr  # it may be that one's
+    assert "(agent ops): nothing to do" in call(*words, "--active-key", key("old-1", "ops")).stdout
 
 
 def test_entries_without_a_transcript_go_when_that_is_asked_for(tmp_path: Path, call: Call) -> None:
@@ -322,4 +440,6 @@ def test_openclaws_own_database_is_left_to_openclaw(tmp_path: Path, tmp_path_fac
     filled(state, agent="ops")
     done = call(*command(state, "--enforce", "--all-agents"))
     assert (done.returncode, "skipped, is OpenClaw's own database" in done.stdout) == (0, True)
-    assert len(content(state, agent="ops")) == 3
+    assert sum("archivedAt" in one for one in content(state, agent="ops").values()) == 2
+    alone = own_state("sqlite-2026.9", tmp_path_factory, tmp_path / "alone")
+    assert "skipped, is OpenClaw's own database" in call(*command(alone, "--all-agents")).stdout

@@ -138,7 +138,7 @@ def test_store_that_the_configuration_keeps_elsewhere_gets_its_sessions_back(tmp
     (tmp_path / "state/agents/ops/sessions").mkdir(parents=True)
     store = store_path(tmp_path / "files", "json", agent="{agentId}")
     (tmp_path / "state/openclaw.json").write_text(json.dumps({"session": {"store": str(store), "maintenance": {"mode": "enforce"}}}))
-    run = Path(printed_json(call(*command(tmp_path / "state", "--json")))["results"][0]["run"]["runDir"])
+    run = Path(printed_json(call(*command(tmp_path / "state", "--enforce", "--json")))["results"][0]["run"]["runDir"])
     assert run.parent == tmp_path / "state" / RUNS
     undone = printed_json(call("undo", run.name, "--state-dir", tmp_path / "state", "--json"))
     assert (undone["success"], undone["restored"], undone["agentId"]) == (True, 1, "ops")
