@@ -15,9 +15,9 @@ from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.lab.what_if_outcome import Ledger, Outcome, outcome_of
 from sessionlab.lab.what_if_policy import PROFILES, Rules, checked_profile, rules_of
-from sessionlab.maintenance.files import File, SessionFiles, session_files
+from sessionlab.maintenance.files import File, SessionFiles
+from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
-from sessionlab.maintenance.planning import own_names
 from sessionlab.maintenance.policy import Policy, Profile
 from sessionlab.migration.places import root_of
 from sessionlab.stores.authority import refuse_split
@@ -235,7 +235,7 @@ def _read(location: StoreLocation) -> Held:
     with open_at(location) as store:
         # In the order in which the rules take them, so that no plan has to sort them.
         summaries = tuple(sorted(store.summaries(), key=lambda one: float("inf") if one.updated_ms is None else -one.updated_ms))
-        files = session_files(location.sessions_dir, store_names=own_names(location))
+        files = files_beside(location)
         sizes = {key: len(raw) for key, raw in store.raw_items()}
         known = _KnownFiles(
             folder=files.folder,
@@ -243,6 +243,7 @@ def _read(location: StoreLocation) -> Held:
             archives=files.archives,
             backups=files.backups,
             total_bytes=files.total_bytes,
+            of_others=files.of_others,
             by_key={one.key: files.of(one) for one in summaries},
         )
         return Held(location, summaries, known, store.stats().store_bytes, sizes)

@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from sessionlab.entry import Entry, SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.layout import parse_transcript_name
 from sessionlab.maintenance.files import file_name, plain_names
+from sessionlab.maintenance.neighbours import summaries_beside
 from sessionlab.maintenance.plan import FileDecision, MaintenancePlan
 from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import fsync_folder, refused
@@ -218,20 +220,21 @@ class _Maintenance:
 
     def _look_after_files(self, gone: tuple[str, ...]) -> None:
         if self._plan.files:
-            self._files.look_after(self._plan.files, frozenset(gone), self._store.summaries())
+            self._files.look_after(self._plan.files, frozenset(gone), chain(self._store.summaries(), summaries_beside(self._location)))
 
     def _mark_archived(self) -> int:
-        """Mark stale entries as archived, those that were not updated since, in one step."""
-        wanted = {one.key: one.updated_ms for one in self._plan.entries if one.action == "archive"}
+        """Mark entries as archived, with the reason, those that were not updated since, in one step."""
+        wanted = {one.key: one for one in self._plan.entries if one.action == "archive"}
         marked = 0
 
         def mark(draft: Snapshot) -> None:
             nonlocal marked
-            for key, updated_ms in wanted.items():
+            for key, one in wanted.items():
                 with contextlib.suppress(KeyError):
                     entry = draft[key]
-                    if entry.get("updatedAt") == updated_ms and "archivedAt" not in entry:
+                    if entry.get("updatedAt") == one.updated_ms and "archivedAt" not in entry:
                         entry["archivedAt"] = self._plan.now_ms
+                        entry.setdefault("archiveReason", one.why)  # what the disk budget goes by later
                         marked += 1
 
         if wanted:

@@ -10,7 +10,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,7 @@ class SessionFiles:
         archives: Archived transcripts, oldest first.
         backups: Backups of `sessions.json`, oldest first.
         total_bytes: Of all files in the folder, those of the store left out.
+        of_others: Live transcripts that sessions of another store refer to, whose files lie in the same folder.
     """
 
     folder: Path
@@ -52,6 +53,13 @@ class SessionFiles:
     archives: tuple[File, ...]
     backups: tuple[File, ...]
     total_bytes: int
+    of_others: frozenset[str] = field(default=frozenset(), kw_only=True)
+
+    @property
+    def removable_bytes(self) -> int:
+        """Of what maintenance may remove: transcripts and archives. What is left is none of a session's doing."""
+        live = sum(file.bytes for files in self.transcripts.values() for file in files if file.name not in self.of_others)
+        return live + sum(file.bytes for file in self.archives)
 
     def of(self, one: SessionSummary) -> tuple[File, ...]:
         """Return the transcripts of a session (D.18): those of its id, and that which its entry names, if it lies here."""
@@ -63,19 +71,27 @@ class SessionFiles:
         others = self.transcripts.get(parsed.session_id, ()) if parsed is not None else ()
         return (*own, *(file for file in others if file.name == name))
 
+    def archived_with(self, one: SessionSummary) -> tuple[File, ...]:
+        """Return those of its transcripts that go with a session: not what only has the name of a file in another folder (F.20)."""
+        folder = (one.session_file or "").replace("\\", "/").rpartition("/")[0]
+        # A store that was copied from another machine names the folder as it is called there.
+        is_here = folder in ("", ".", str(self.folder)) or tuple(folder.split("/")[-2:]) == self.folder.parts[-2:]
+        return tuple(file for file in self.of(one) if file.name not in self.of_others and (is_here or file.session_id == one.session_id))
+
     def orphans(self, referred: Iterable[str]) -> tuple[File, ...]:
-        """Return the live transcripts that none of these files' names are, oldest first."""
-        names = set(referred)
+        """Return the live transcripts that no session refers to, oldest first; `referred` are the names that one of this store does."""
+        names = {*referred, *self.of_others}
         found = (file for files in self.transcripts.values() for file in files if file.name not in names)
         return tuple(sorted(found, key=OLDEST_FIRST))
 
 
-def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
+def session_files(folder: Path, *, store_names: Iterable[str], others: Iterable[SessionSummary] = ()) -> SessionFiles:
     """Look at the files beside a store.
 
     Args:
         folder: The sessions folder; one that is not there has no files.
         store_names: Names that belong to the store itself.
+        others: The sessions of other stores in the folder.
 
     Raises:
         UnreadableError: The system does not let us look.
@@ -85,25 +101,27 @@ def session_files(folder: Path, *, store_names: Iterable[str]) -> SessionFiles:
     backups: list[File] = []
     own = set(store_names)
     total = 0
-    for name, found in _plain_files(folder):
+    for name, status in _plain_files(folder):
         if name in own or is_temporary(name, of=own):  # what a killed process left of the store goes with the next write
             continue
-        total += found.st_size
+        total += status.st_size
         parsed = layout.parse_transcript_name(name)
-        file = File(name, found.st_size, found.st_mtime_ns // 1_000_000, parsed.session_id if parsed is not None else "")
+        file = File(name, status.st_size, status.st_mtime_ns // 1_000_000, parsed.session_id if parsed is not None else "")
         if parsed is not None and parsed.source == "live":
             transcripts[parsed.session_id].append(file)
         elif parsed is not None:
             archives.append(file)
         elif layout.part_of(name) == "store backups":
             backups.append(file)
-    return SessionFiles(
+    found = SessionFiles(
         folder=folder,
         transcripts={session_id: tuple(sorted(files, key=lambda file: file.name)) for session_id, files in transcripts.items()},
         archives=tuple(sorted(archives, key=OLDEST_FIRST)),
         backups=tuple(sorted(backups, key=lambda file: file.name)),
         total_bytes=total,
     )
+    of_others = frozenset(file.name for one in others for file in found.of(one))
+    return replace(found, of_others=of_others) if of_others else found
 
 
 def file_name(path: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS, Caretaker
+from sessionlab.maintenance.neighbours import summaries_beside
 from sessionlab.maintenance.plan import FileDecision
 from sessionlab.maintenance.run_folder import REMOVED, MaintenanceRun, maintenance_runs
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
@@ -84,6 +85,6 @@ def _finished(run: MaintenanceRun, location: StoreLocation, store: WritableStore
     gone = {key for key, entry in run.removed() if key not in session_ids or session_ids[key] != entry.get("sessionId")}
     left = [FileDecision(one.name, one.bytes, one.action, one.key) for one in run.files() if one.key in gone]
     caretaker = Caretaker(location.sessions_dir, run)
-    caretaker.look_after(left, gone, summaries)
+    caretaker.look_after(left, gone, (*summaries, *summaries_beside(location)))
     run.end("finished", detail=f"{caretaker.renamed + caretaker.deleted} files")
     return Finished(run=run, renamed=caretaker.renamed, deleted=caretaker.deleted)

@@ -20,8 +20,8 @@ import msgspec
 
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
-from sessionlab.maintenance.files import SessionFiles, session_files
-from sessionlab.maintenance.planning import own_names
+from sessionlab.maintenance.files import SessionFiles
+from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.location import StoreLocation, open_at
 from sessionlab.units import MS_PER_DAY, format_bytes, format_count, parse_duration_ms
@@ -149,7 +149,7 @@ def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int)
         summaries = list(store.summaries())
         store_bytes = store.stats().store_bytes
         sizes = {key: len(raw) for key, raw in store.raw_items()} if limits.growth is not None else {}
-    files = session_files(location.sessions_dir, store_names=own_names(location))
+    files = files_beside(location)
     return measure(
         location.agent_id,
         summaries,

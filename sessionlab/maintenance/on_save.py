@@ -26,9 +26,10 @@ from sessionlab.entry import Entry, IndexFields, SessionSummary, summarise, summ
 from sessionlab.errors import SessionLabError, UnwritableError
 from sessionlab.maintenance.apply import Caretaker
 from sessionlab.maintenance.decisions import decide
-from sessionlab.maintenance.files import session_files
+from sessionlab.maintenance.neighbours import files_beside, summaries_beside
 from sessionlab.maintenance.plan import BACKUPS, EvictionWarning, MaintenancePlan, eviction_warning, plan_decided
 from sessionlab.maintenance.policy import Policy
+from sessionlab.maintenance.protection import NO_TRAITS, traits_of
 from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import refused
 from sessionlab.stores.json_state import Member
@@ -94,17 +95,17 @@ class _OnSave:
         if self._is_in_bounds(len(sessions), changed, now_ms, is_own=is_own):
             return frozenset()
         held = [_summary(key, raw) for key, raw in sessions.items()]
+        traits = traits_of((key, memoryview(raw)) for key, raw in sessions.items()) if self._policy.archives_in_place else NO_TRAITS
         decided = [
-            one._replace(action="keep") if one.action == "archive" else one
-            for one in decide(held, self._policy, now_ms=now_ms, active_key=self._active_key, on_save=True)
+            one._replace(action="keep", why="") if one.action == "archive" else one
+            for one in decide(held, self._policy, now_ms=now_ms, active_key=self._active_key, on_save=True, traits=traits)
         ]
         removed = {one.key for one in decided if one.is_removed}
         never_stale = removed | {self._active_key}
         self._oldest_ms = min((one.updated_ms for one in held if one.updated_ms is not None and one.key not in never_stale), default=now_ms)
         if not removed:
             return frozenset()
-        folder = self._location.sessions_dir
-        files = session_files(folder, store_names=[self._location.path.name])
+        files = files_beside(self._location)
         sizes = {key: len(memoryview(raw)) for key, raw in sessions.items()}
         plan = plan_decided(
             held,
@@ -115,6 +116,7 @@ class _OnSave:
             store_bytes=sum(sizes.values()),
             active_key=self._active_key,
             entry_bytes=sizes,
+            traits=traits,
         )
         removed |= {one.key for one in plan.removed}  # the disk budget may ask for more
         self._put_by(plan, sessions)
@@ -128,7 +130,7 @@ class _OnSave:
         self._waiting = None
         caretaker = Caretaker(self._location.sessions_dir, self._run)
         try:
-            caretaker.look_after(plan.files, removed, left)
+            caretaker.look_after(plan.files, removed, (*left, *summaries_beside(self._location)))
             self._run.note("done", seconds=0.0)
         except SessionLabError as error:  # it is saved by now, and the next maintenance by hand does the rest (D.22)
             _LOGGER.warning("transcripts of removed sessions were not archived: %s", error)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from sessionlab import layout
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
-from sessionlab.maintenance.files import SessionFiles, session_files
+from sessionlab.maintenance.files import SessionFiles
+from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenance
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
+from sessionlab.maintenance.protection import NO_TRAITS, traits_of
 from sessionlab.settings import load_settings
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
@@ -36,7 +40,8 @@ def plan_store(
 ) -> MaintenancePlan:
     """Plan the maintenance of a store. Reads only: its summaries, and of the files beside it the names, sizes and times.
 
-    Entries themselves are read only when there is more than the disk budget allows: then it has to be known how large each is.
+    Entries themselves are read only when there is more than the disk budget allows, as it then has to be known how large each is, and for
+    a policy that archives in place, which goes by fields that are in no summary.
 
     Args:
         location: The store that counts.
@@ -56,11 +61,12 @@ def plan_store(
     with open_at(location) as store:
         summaries = list(store.summaries())
         store_bytes = _used_bytes(store)
-        files = session_files(location.sessions_dir, store_names=own_names(location))
+        files = files_beside(location)
         most = policy.limits.max_disk_bytes
         sizes = None
         if most is not None and store_bytes + files.total_bytes > most:
             sizes = {key: len(raw) for key, raw in store.raw_items()}
+        traits = traits_of(store.raw_items()) if policy.archives_in_place else NO_TRAITS
     return plan_maintenance(
         summaries,
         policy,
@@ -70,6 +76,7 @@ def plan_store(
         active_key=active_key,
         missing=_missing(summaries, files) if fix_missing else (),
         entry_bytes=sizes,
+        traits=traits,
     )
 
 
@@ -80,7 +87,7 @@ def totals_of(location: StoreLocation) -> Totals:
         StoreError: As for `plan_store`.
     """
     with open_at(location) as store:
-        files = session_files(location.sessions_dir, store_names=own_names(location))
+        files = files_beside(location)
         return Totals(sessions=store.count(), store_bytes=_used_bytes(store), file_bytes=files.total_bytes)
 
 
@@ -90,21 +97,18 @@ def _used_bytes(store: SessionStore) -> int:
     return stats.store_bytes - stats.free_bytes
 
 
-def own_names(location: StoreLocation) -> tuple[str, ...]:
-    """Return the names of the files in the sessions folder that belong to the store itself."""
-    name = location.path.name
-    return (name, f"{name}-wal", f"{name}-shm", f"{name}.lock")
-
-
 def _missing(summaries: list[SessionSummary], files: SessionFiles) -> set[str]:
     """Return the keys of entries that name a transcript which is not there, wherever it would be.
 
-    An entry without a session id, or whose transcript lies in another folder, misses nothing.
+    An entry without a session id misses nothing.
     """
-    found = set()
-    for one in summaries:
-        elsewhere = Path(one.session_file) if one.session_file else None
-        is_elsewhere = elsewhere is not None and elsewhere.is_absolute() and elsewhere.parent != files.folder and elsewhere.exists()
-        if one.session_id and not files.of(one) and not is_elsewhere:
-            found.add(one.key)
-    return found
+    return {one.key for one in summaries if one.session_id and not files.of(one) and not _is_somewhere(one, files.folder)}
+
+
+def _is_somewhere(one: SessionSummary, folder: Path) -> bool:
+    """Say whether there is a transcript that is no plain file of the folder: in another one, compressed, or a link."""
+    names = layout.transcript_candidates(one.session_id, session_file=one.session_file, thread_id=one.thread_id)
+    places = [folder / f"{name}{suffix}" for name in names for suffix in ("", ".zst")]
+    if one.session_file and "\0" not in one.session_file:
+        places.append(folder / one.session_file)
+    return any(os.path.lexists(place) for place in places)

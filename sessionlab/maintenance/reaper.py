@@ -17,7 +17,7 @@ from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.decisions import Decision, with_all_spellings
-from sessionlab.maintenance.files import session_files
+from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.plan import MaintenancePlan, plan_decided
 from sessionlab.maintenance.policy import Policy, Swept, swept_as
@@ -125,8 +125,7 @@ def plan_sweep(
             decision = decision._replace(why="active session") if one.key == active_key else decision._replace(action="prune-stale")
         decided.append(decision)
     policy = Policy(limits=MaintenanceSettings(mode="enforce", reset_archive_retention_ms=None), retention_ms=retention)
-    files = session_files(location.sessions_dir, store_names=[location.path.name])
-    files = replace(files, archives=(), backups=())  # these are no business of the reaper's
+    files = replace(files_beside(location), archives=(), backups=())  # these are no business of the reaper's
     return plan_decided(summaries, with_all_spellings(decided), policy, now_ms=now_ms, files=files, store_bytes=store_bytes)
 
 

@@ -197,7 +197,7 @@ def test_budget_is_kept_by_a_save_that_removes_something(tmp_path: Path) -> None
     location = made(tmp_path, "json", entries, transcripts=("o0", "y0", "y1", "y2", "y3", "nobody"))
     (location.sessions_dir / f"x.jsonl.deleted.{archive_stamp(NOW_MS - 40 * MS_PER_DAY)}").write_text("x" * 50)
     (location.sessions_dir / f"y.jsonl.deleted.{archive_stamp(NOW_MS - 20 * MS_PER_DAY)}").write_text("y" * 50)
-    with maintained(tmp_path, location, active_key=FRESH.format(3), max_disk_bytes=500, high_water_bytes=350) as store:
+    with maintained(tmp_path, location, active_key=FRESH.format(3), max_disk_bytes=400, high_water_bytes=250) as store:
         store.put(FRESH.format(0), entry(0, "y0", label="x"))
     left = set(content(location))
     assert left == {FRESH.format(0), FRESH.format(3)}

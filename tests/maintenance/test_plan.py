@@ -46,15 +46,17 @@ def fates(plan: MaintenancePlan) -> dict[str, str]:
 
 def test_transcripts_of_removed_entries_are_archived(tmp_path: Path) -> None:
     """D.17, D.18, D.20: of stale and of capped entries, each topic and fork that has the session's id, and what the entry names."""
+    folder = tmp_path / "main/sessions"
+    folder.mkdir(parents=True)
     for name in ("old.jsonl", "old-topic-7.jsonl", "named.jsonl", "young.jsonl", "capped.jsonl", STORE):
-        file(tmp_path, name)
+        file(folder, name)
     entries = [
         entry("old", 40, session_file="/home/claw/.openclaw/agents/main/sessions/named.jsonl"),
         entry("young", 1),
         entry("capped", 2),
         entry("lost", 50),
     ]
-    plan = planned(tmp_path, entries, max_entries=1)
+    plan = planned(folder, entries, max_entries=1)
     assert fates(plan) == dict.fromkeys(["old.jsonl", "old-topic-7.jsonl", "named.jsonl", "capped.jsonl"], "archive")
     assert {one.key for one in plan.files} == {"old", "capped"}
     assert (plan.before.sessions, plan.after.sessions) == (4, 1)

@@ -1,0 +1,64 @@
+"""Stores of other agents that lie in the same folder: what their sessions refer to is theirs, whoever maintains the folder's files.
+
+In a state folder as OpenClaw lays it out there are none: every agent has a folder of its own. Where `session.store` is a place such as
+`~/stores/{agentId}.json`, all of them share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessionlab.entry import SessionSummary
+from sessionlab.errors import NoStoreError
+from sessionlab.maintenance.files import SessionFiles, session_files
+from sessionlab.stores.locating import locate, places
+from sessionlab.stores.location import KIND_OF_SUFFIX, StoreLocation, open_at
+
+
+def neighbours(location: StoreLocation) -> tuple[StoreLocation, ...]:
+    """Return the stores of other agents in the folder of a store's transcripts.
+
+    Raises:
+        StoreError: One of them cannot be read: nobody knows then which files are its.
+    """
+    folder = location.sessions_dir
+    if location.root is not None and folder == location.root / "sessions":
+        return ()
+    own = {path.name for path in places(location).values()}
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in KIND_OF_SUFFIX) if folder.is_dir() else []
+    found: list[StoreLocation] = []
+    for name in names:
+        if name in own or name.startswith("."):
+            continue
+        try:
+            found += locate(folder / name)
+        except NoStoreError:  # a file of another kind
+            continue
+    return tuple(found)
+
+
+def summaries_beside(location: StoreLocation) -> Iterator[SessionSummary]:
+    """Yield the sessions of the other stores in a store's folder.
+
+    Raises:
+        StoreError: As for `neighbours`.
+    """
+    for one in neighbours(location):
+        with open_at(one) as store:
+            yield from store.summaries()
+
+
+def files_beside(location: StoreLocation) -> SessionFiles:
+    """Look at the files beside a store, and whose they are.
+
+    Raises:
+        StoreError: As for `neighbours`.
+        UnreadableError: The system does not let us look.
+    """
+    return session_files(location.sessions_dir, store_names=own_names(location), others=summaries_beside(location))
+
+
+def own_names(location: StoreLocation) -> tuple[str, ...]:
+    """Return the names of the files in the sessions folder that belong to the store itself."""
+    name = location.path.name
+    return (name, f"{name}-wal", f"{name}-shm", f"{name}.lock")
