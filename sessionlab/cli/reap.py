@@ -19,7 +19,7 @@ from sessionlab.cli.maintaining import Watched, duration, echo_plan, echo_report
 from sessionlab.cli.moving import counted
 from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import JSON_SCHEMA_VERSION, agent_option, command_line, echo_json, json_option, now_option, state_dir_option
-from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.errors import NoStoreError, SessionLabError, UsageError
 from sessionlab.lab.clock import clock_of
 from sessionlab.stores.location import StoreLocation
 from sessionlab.units import MS_PER_SECOND, DurationUnit, format_ms_utc, parse_duration_ms
@@ -86,7 +86,7 @@ class _Way:
     help="Keep what a webhook left so long: 1h (or 1), 7d; or off. Default: hooks.sessionRetention, off.",
 )
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C; only says what it does.")
-@click.option("--every", default="5m", show_default=True, metavar="TIME", help="How often to look, with --watch.")
+@click.option("--every", default="5m", show_default=True, metavar="TIME", help="How often to look, with --watch; less only with --force.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and write nothing at all.")
 @click.option("--force", is_flag=True, help="With --watch: look at a store more often than once in five minutes.")
 @now_option
@@ -110,22 +110,23 @@ def command(
     PATH is a store, an agent's folder or a state folder. Only sessions agent:ID:cron:JOB:run:UUID are taken, never the job's own, and
     agent:ID:hook:UUID, unless their retention is off. What is removed is kept in .sessionlab/runs of the state folder, transcripts are
     renamed to NAME.jsonl.deleted.TIME, and 'sessionlab undo' brings both back. With --watch and --json every sweep that did something is
-    one line of JSON.
+    one line of JSON; a place, an agent or a configuration that is wrong at the start ends it with its exit code, and so does, with 0, that
+    there is nothing to sweep there: retention is off, or OpenClaw keeps the sessions in its own database.
 
     Exit codes: 0 done, or nothing to do; 3 a store cannot be read; 4 two stores disagree; 10 no store; 11 locked; 130 Ctrl-C; of several
     the highest.
     """
     if watch and (dry_run or now_ms):
         raise UsageError("--watch goes by the real clock and removes for real: leave --dry-run and --now-ms out")
-    every_ms = _every_ms(every)
+    every_ms = _every_ms(every, force=force) if watch else 0
     _given_ms("--retention", retention)
     _given_ms("--hook-retention", hook_retention)
     # A sweep that fails is told below, in one line like every other error.
     logging.getLogger("sessions/reaper").addHandler(logging.NullHandler())
     asked = _Asked(asked_place(path, state_dir), agent, retention, hook_retention, now_ms, is_dry_run=dry_run, force=force)
-    if watch:
-        _watch(asked, every_ms, as_json=as_json)
     ways = _round(asked)
+    if watch and _is_worth_watching(ways):
+        _watch(asked, ways, every_ms, as_json=as_json)
     if len(ways) == 1 and ways[0].error is not None:
         raise ways[0].error
     if as_json:
@@ -174,17 +175,18 @@ def _swept(location: StoreLocation, asked: _Asked, now_ms: int) -> _Way:
     return _Way(location, cron_ms, hook_ms, sweep=sweep, error=sweep.error)
 
 
-def _watch(asked: _Asked, every_ms: int, *, as_json: bool) -> NoReturn:
-    """Sweep until somebody interrupts. What goes wrong is said when it begins, and tried again."""
+def _is_worth_watching(ways: Sequence[_Way]) -> bool:
+    """Say whether a further look may find more: not where nothing is swept, or what was asked for is wrong and stays so."""
+    return any(not way.skipped and not isinstance(way.error, UsageError | NoStoreError) for way in ways)
+
+
+def _watch(asked: _Asked, ways: Sequence[_Way], every_ms: int, *, as_json: bool) -> NoReturn:
+    """Sweep until somebody interrupts, after a first round. What goes wrong is said when it begins, and tried again."""
     said: set[str] = set()
+    errors = {with_next_step(way.error) for way in ways if way.error is not None}
     if not as_json:
         click.echo(f"{_clock()} looking at {on_one_line(str(asked.place))} every {duration(every_ms)}; Ctrl-C ends it")
     while True:
-        try:
-            ways = _round(asked)
-            errors = {with_next_step(way.error) for way in ways if way.error is not None}
-        except SessionLabError as error:
-            ways, errors = [], {with_next_step(error)}
         for way in ways:
             if way.run_dir is not None and way.sweep is not None:
                 _say(way, way.run_dir, way.sweep, as_json=as_json)
@@ -192,6 +194,11 @@ def _watch(asked: _Asked, every_ms: int, *, as_json: bool) -> NoReturn:
             click.echo(f"sessionlab: {_clock()} {as_called(text)}", err=True)
         said = errors
         time.sleep(every_ms / MS_PER_SECOND)
+        try:
+            ways = _round(asked)
+            errors = {with_next_step(way.error) for way in ways if way.error is not None}
+        except SessionLabError as error:
+            ways, errors = [], {with_next_step(error)}
 
 
 def _say(way: _Way, run_dir: Path, sweep: Sweep, *, as_json: bool) -> None:
@@ -207,10 +214,15 @@ def _clock() -> str:
     return format_ms_utc(time.time_ns() // 1_000_000)
 
 
-def _every_ms(text: str) -> int:
+def _every_ms(text: str, *, force: bool) -> int:
+    from sessionlab.maintenance.reaper import SWEEP_EVERY_MS
+
     every_ms = _parsed("--every", text, "m")
     if every_ms < _LEAST_EVERY_MS:
         raise UsageError(f"--every {text!r}: give one second or more")
+    if every_ms < SWEEP_EVERY_MS and not force:
+        least = duration(SWEEP_EVERY_MS)
+        raise UsageError(f"--every {text!r}: a store is looked at once in {least} at most; give as much, or add --force")
     return every_ms
 
 
@@ -260,7 +272,12 @@ def _echo_head(way: _Way, text: str) -> None:
 
 def _echo_closing(ways: Sequence[_Way], asked: _Asked) -> None:
     if any(way.plan is not None and way.plan.removed for way in ways):
-        options = (("--agent", asked.agent), ("--retention", asked.retention), ("--hook-retention", asked.hook_retention))
+        options = (
+            ("--agent", asked.agent),
+            ("--retention", asked.retention),
+            ("--hook-retention", asked.hook_retention),
+            ("--now-ms", str(asked.now_ms or "")),
+        )
         again = [word for name, value in options if value for word in (name, value)]
         click.echo(f"Nothing was changed: that was asked for. To do it: {command_line('reap', asked.place, *again)}")
 

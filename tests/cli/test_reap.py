@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -154,8 +155,9 @@ def test_dry_run_says_each_kinds_own_limit_and_the_same_words_do_it(tmp_path: Pa
     assert "cron runs kept for 24 h, hook sessions kept for 2 h): would remove 3 sessions" in told
     limits = {line.split()[-1]: line.partition("limit ")[2].split()[:2] for line in told.splitlines() if "limit " in line}
     assert limits == {cron("old"): ["24", "h"], "agent:main:hook:middle": ["2", "h"], "agent:main:hook:old": ["2", "h"]}
-    assert told.splitlines()[-1].endswith("--hook-retention 2h")
-    (found,) = printed_json(call(*command(tmp_path, "--hook-retention", "2h", "--json")))["results"]
+    again = shlex.split(told.splitlines()[-1].partition("To do it: ")[2])
+    assert again[1:] == ["reap", str(tmp_path), "--hook-retention", "2h", "--now-ms", str(NOW_MS)]
+    (found,) = printed_json(call(*again[1:], "--json"))["results"]
     assert (found["retentionMs"], found["hookRetentionMs"], found["pruned"]) == (86_400_000, 7_200_000, 3)
 
 
@@ -204,8 +206,34 @@ def test_mistakes_are_named(tmp_path: Path, call: Call) -> None:
     assert "--retention: '1w' is not a duration" in one_line_error(call(*command(tmp_path, "--retention", "1w")), 2)
     assert "--hook-retention: '1w' is not a duration" in one_line_error(call(*command(tmp_path, "--hook-retention", "1w")), 2)
     assert "--every '0': give one second or more" in one_line_error(call("reap", tmp_path, "--watch", "--every", "0"), 2)
+    for every in ("1s", "4m59s"):
+        error = one_line_error(call("reap", tmp_path, "--watch", "--every", every), 2)
+        assert f"--every '{every}': a store is looked at once in 5 min at most; give as much, or add --force" in error
     assert "leave --dry-run and --now-ms out" in one_line_error(call("reap", tmp_path, "--watch", "--dry-run"), 2)
     assert len(content(tmp_path)) == 4
+
+
+def test_watch_ends_where_there_is_nothing_to_watch(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once waited for ever on a place that is not there, an agent that is unknown, and with the retention off."""
+
+    def wait(_seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(time, "sleep", wait)
+    state = filled(tmp_path / "state", config='{"cron": {"sessionRetention": false}}')
+    assert "no such file or folder" in one_line_error(call("reap", tmp_path / "none", "--watch"), 10)
+    assert "no store of agent 'nobody'" in one_line_error(call("reap", state, "--watch", "--agent", "nobody"), 10)
+    for words in ((state,), (own_state("sqlite-2026.9", tmp_path_factory, tmp_path),)):
+        ended = call("reap", *words, "--watch")
+        assert (ended.returncode, ended.stderr, "skipped, " in ended.stdout) == (0, "", True)
+        assert printed_json(call("reap", *words, "--watch", "--json"))["results"][0]["swept"] is False
+    (state / "openclaw.json").write_text('{"cron": {"sessionRetention": "soon"}}')
+    assert "cron.sessionRetention: 'soon' is not a duration" in one_line_error(call("reap", state, "--watch"), 2)
+    (state / "openclaw.json").unlink()
+    with pytest.raises(AssertionError, match="it waits"):
+        call("reap", state, "--watch")
 
 
 def test_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
