@@ -133,7 +133,7 @@ class _Entries:
             elif normal not in taken:
                 self.unstorable.append(key)
             else:
-                found = draft.get(key)
+                found = _stored(draft, key)
                 if found is not None and found.get("sessionId") == entry.get("sessionId"):
                     self.there.add(normal)
                 if found != entry:
@@ -141,12 +141,17 @@ class _Entries:
 
     def unmark(self, draft: Snapshot, marked: Iterable[EntryRecord], *, archived_ms: int) -> None:
         for one in marked:
-            found: dict[str, Any] | None = draft.get(one.key)
+            found: dict[str, Any] | None = _stored(draft, one.key)
             if found is not None and found.get("archivedAt") == archived_ms and found.get("updatedAt") == one.updated_ms:
                 del found["archivedAt"]
                 if found.get("archiveReason") == one.why:
                     del found["archiveReason"]
                 self.unmarked += 1
+
+
+def _stored(draft: Snapshot, key: str) -> Entry | None:
+    """Return what is stored under a key, or under the spelling that a write has given it since."""
+    return draft[key] if key in draft else draft.get(keys.normalise(key))
 
 
 def _is_storable(key: str, entry: Entry) -> bool:

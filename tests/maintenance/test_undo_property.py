@@ -100,11 +100,27 @@ def check_nothing_is_lost(plan: MaintenancePlan, state: State, found: dict[str, 
     gone = {one.key for one in plan.removed}
     marked = {one.key for one in plan.entries if one.action == "archive"}
     assert put_by == {key: entry for key, entry in state.entries.items() if key in gone}
-    assert found.keys() == state.entries.keys() - gone
-    for key, entry in found.items():
-        mark = {field: entry[field] for field in ("archivedAt", "archiveReason") if field in entry and field not in state.entries[key]}
-        assert entry == state.entries[key] | mark
-        assert mark.get("archivedAt") == (NOW_MS if key in marked and "archivedAt" not in state.entries[key] else None)
+    # What is marked is written, and whatever is written gets the plain spelling.
+    left = {keys.normalise(key) if key in marked else key: (key, entry) for key, entry in state.entries.items() if key not in gone}
+    assert found.keys() == left.keys()
+    for stored, (key, before) in left.items():
+        mark = {field: value for field, value in found[stored].items() if field in ("archivedAt", "archiveReason") and field not in before}
+        assert found[stored] == before | mark
+        assert mark.get("archivedAt") == (NOW_MS if key in marked and "archivedAt" not in before else None)
+
+
+def test_what_was_marked_in_another_spelling_is_unmarked(tmp_path: Path) -> None:
+    """Marking it wrote it, under its plain key; undoing it twice finds nothing newer."""
+    old = {"updatedAt": NOW_MS - 90 * MS_PER_DAY}
+    state = State({"Agent:Main:K:1": {"sessionId": "s1", **old}, " agent:main:k:2": {"sessionId": "s2", **old}}, frozenset())
+    location = made(tmp_path, "json", state)
+    plan = plan_store(location, Policy(limits=PROFILES["2026.9"], profile="2026.9"), now_ms=NOW_MS)
+    _, run = carried_out(tmp_path, location, plan)
+    assert (set(content(location)), undo(run).unmarked) == ({"agent:main:k:1", "agent:main:k:2"}, 2)
+    assert content(location) == normalised(state.entries)
+    plan = plan_store(location, Policy(limits=MaintenanceSettings(mode="enforce")), now_ms=NOW_MS + 1)
+    _, run = carried_out(tmp_path, location, plan, allow_empty=True)
+    assert ([undo(run).restored for _ in range(2)], undo(run).newer) == ([2, 0], ())
 
 
 def check_files(plan: MaintenancePlan, before: dict[str, bytes], after: dict[str, bytes]) -> None:
