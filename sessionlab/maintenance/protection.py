@@ -24,7 +24,7 @@ _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MODEL_RUN: Final = re.compile(rf"explicit:model-run-{_UUID}\Z")
 _AUTOMATIC: Final = ("subagent:", "acp:", "acp-bridge:", "hook:", "node:")
 _HEARTBEAT: Final = re.compile(r"(?:\A|:)heartbeat\Z|:heartbeat:")
-_CONVERSATION: Final = re.compile(r"direct:.|[^:]+:(?:group|channel):.|telegram:dm:.+:topic:[^:]+\Z")
+_CONVERSATION: Final = re.compile(r"direct:.|[^:]+:(?:group|channel):.|telegram:(?:direct|dm):.+:topic:[^:]+\Z")
 _GROUPS: Final = frozenset({"group", "channel", "thread"})
 _PEERS: Final = frozenset({"direct", "dm", "group", "channel"})
 
