@@ -240,14 +240,21 @@ def _over(
     if max_entries is not None:
         over["maxEntries"] = max_entries
     if max_disk is not None:
-        over["maxDiskBytes"] = False if _is_off(max_disk) else _valid("--max-disk", max_disk, parse_size_bytes)
+        over["maxDiskBytes"] = False if _is_off(max_disk) else _valid("--max-disk", max_disk, _some_bytes)
         over["highWaterBytes"] = None  # that of the file belongs to its own budget
     if high_water is not None:
-        over["highWaterBytes"] = _valid("--high-water", high_water, parse_size_bytes)
+        over["highWaterBytes"] = _valid("--high-water", high_water, _some_bytes)
     if archive_retention is not None:
         parse = partial(parse_duration_ms, default_unit="d")
         over["resetArchiveRetention"] = False if _is_off(archive_retention) else _valid("--archive-retention", archive_retention, parse)
     return over
+
+
+def _some_bytes(text: str) -> int:
+    size = parse_size_bytes(text)
+    if not size:
+        raise UsageError(f"{text!r} would leave nothing; give more than nothing, or --max-disk off for no disk budget")
+    return size
 
 
 def _is_off(text: str) -> bool:

@@ -54,9 +54,11 @@ class Rules:
         over: dict[str, object] = {"pruneAfter": duration_text(limits.prune_after_ms), "maxEntries": limits.max_entries}
         words = ["--profile", policy.profile, "--prune-after", str(over["pruneAfter"]), "--max-entries", str(limits.max_entries)]
         said = configured_policy(self.state_dir, policy.profile, over=over).limits
-        if limits.max_disk_bytes != said.max_disk_bytes:
-            size = OFF if limits.max_disk_bytes is None else size_text(limits.max_disk_bytes)
-            words += ["--max-disk", size]
+        most, high_water = limits.max_disk_bytes, limits.high_water_bytes
+        if (most, high_water) != (said.max_disk_bytes, said.high_water_bytes):
+            words += ["--max-disk", OFF if most is None else size_text(most)]  # which brings the usual high water with it
+            if most is not None and high_water is not None and high_water != most * HIGH_WATER_PERCENT // 100:
+                words += ["--high-water", size_text(high_water)]
         if limits.reset_archive_retention_ms != said.reset_archive_retention_ms:
             kept_ms = limits.reset_archive_retention_ms
             words += ["--archive-retention", OFF if kept_ms is None else duration_text(kept_ms)]

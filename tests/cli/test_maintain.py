@@ -241,6 +241,8 @@ MISTAKES = {
     ("--prune-after", "soon"): "--prune-after: 'soon' is not a duration",
     ("--archive-retention", "1w"): "--archive-retention: '1w' is not a duration",
     ("--max-disk", "10 pb"): "--max-disk: '10 pb' is not a size",
+    ("--max-disk", "0"): "--max-disk: '0' would leave nothing; give more than nothing, or --max-disk off for no disk budget",
+    ("--max-disk", "1mb", "--high-water", "0 kb"): "--high-water: '0 kb' would leave nothing",
     ("--high-water", "10mb"): "--high-water: must not be above the disk budget",
     ("--max-disk", "5mb", "--high-water", "10mb"): "--high-water: must not be above the disk budget",
     ("--max-entries", "0"): "0 is not in the range x>=1",

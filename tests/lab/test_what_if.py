@@ -203,9 +203,27 @@ def test_options_of_a_policy_give_the_policy(tmp_path: Path, configured: dict[st
     said = dict(zip(words[::2], words[1::2], strict=True))
     over: dict[str, object] = {"pruneAfter": said["--prune-after"], "maxEntries": int(said["--max-entries"])}
     if "--max-disk" in said:
-        over |= {"maxDiskBytes": False if said["--max-disk"] == "off" else said["--max-disk"], "highWaterBytes": None}
+        over |= {"maxDiskBytes": False if said["--max-disk"] == "off" else said["--max-disk"], "highWaterBytes": said.get("--high-water")}
     assert said["--profile"] == profile
     assert configured_policy(tmp_path, profile, over=over) == policy
+
+
+@pytest.mark.parametrize("max_disk", ["", "3mb", "2mb", "1mb", "off"])
+@pytest.mark.parametrize("moved", [None, 0, 1 << 20, 3 << 20, 4 << 20])
+def test_command_has_the_high_water_that_was_shown(
+    tmp_path: Path, max_disk: str, moved: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where one is configured, a budget of the same size that was asked for comes with another one."""
+    write_store(tmp_path, "main", {})
+    config = {"session": {"maintenance": {"maxDiskBytes": "3mb", "highWaterBytes": "1mb"}}}
+    (tmp_path / "openclaw.json").write_text(json.dumps(config), encoding="utf-8")
+    rules = rules_of(tmp_path, "2026.4", max_disk=max_disk)
+    limits, policy = rules.policy.limits, rules.policy
+    if moved is not None:
+        policy = rules.limited(prune_after_ms=limits.prune_after_ms, max_entries=limits.max_entries, max_disk_bytes=moved or None)
+    done = caller(capsys)("maintain", tmp_path, "--json", *rules.options(policy))
+    shown = json.loads(done.stdout)["results"][0]["policy"]
+    assert (shown["maxDiskBytes"], shown["highWaterBytes"]) == (policy.limits.max_disk_bytes, policy.limits.high_water_bytes)
 
 
 @pytest.mark.parametrize(("profile", "limits"), LIMITS)
