@@ -132,7 +132,7 @@ def check_files(plan: MaintenancePlan, before: dict[str, bytes], after: dict[str
 
 # What fails is small enough to be read as it is; making it smaller takes minutes.
 @settings(
-    max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 @every_kind
