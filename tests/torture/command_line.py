@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -90,6 +90,12 @@ def refuse_findings(store: SessionStore) -> None:
     """
     errors = [problem.message for problem in store.check() if problem.severity == "error"]
     assert not errors, f"check finds {errors}"
+
+
+def difference(wanted: Mapping[str, object], found: Mapping[str, object]) -> str:
+    """Return in words which names have something else, or nothing, or should have nothing."""
+    changed = [key for key in found if key in wanted and found[key] != wanted[key]]
+    return f"changed {changed}; more {[key for key in found if key not in wanted]}; missing {[key for key in wanted if key not in found]}"
 
 
 def changes_something(point: Point) -> bool:

@@ -36,6 +36,13 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally, *, after: str) -> None:
+        """Count what came of further accidents, which had this before them."""
+        self.points += other.points
+        for what, times in other.counts.items():
+            self.counts[what] = self.counts.get(what, 0) + times
+        self.failures += [f"{after}: {failure}" for failure in other.failures]
+
 
 def kill_everywhere(
     backend: Backend, operation: Operation, folder: Path, *, sample: int | None = None, original: Path | None = None

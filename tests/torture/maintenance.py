@@ -19,7 +19,7 @@ from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.run_folder import maintenance_runs
 from sessionlab.maintenance.undo import undo
 from sessionlab.stores import locate, open_for_writing, open_store
-from tests.torture.command_line import copy_of, program, refuse_findings, relocated, tried
+from tests.torture.command_line import copy_of, difference, program, refuse_findings, relocated, tried
 from tests.torture.tended import LATER, NEWER, PAST, RECENT, SAVED, SAVING, Task, make, make_undoable, stamp_days_ago, undoing
 from tests.torture.tracing import Outcome
 from tests.torture.trips import place
@@ -36,6 +36,7 @@ _STAMP: Final = re.compile(r"(\.jsonl\.deleted\.)(?!{})[-0-9T.]+Z".format("|".jo
 
 _PASSING: Final = re.compile(r"\.(tmp|lock)$|-(wal|shm)$")
 _BACKUPS: Final = 3
+_MARKS: Final = ("archivedAt", "archiveReason")
 _EXIT_CODES: Final = frozenset({1, 3, 10, 11})
 """Of what the system refuses, as the commands' help has them."""
 
@@ -205,7 +206,7 @@ class Scene:
             AssertionError: Something of that is not so; or the task was acknowledged, and not everything is done.
         """
         found = holding(state, self.task)
-        assert found.entries in (self.old.entries, self.new.entries), f"holds neither: {_difference(self.old.entries, found.entries)}"
+        assert found.entries in (self.old.entries, self.new.entries), f"holds neither: {difference(self.old.entries, found.entries)}"
         is_new = found.entries == self.new.entries
         put_by: defaultdict[str, list[Entry]] = defaultdict(list)
         for run in maintenance_runs(state):
@@ -214,17 +215,17 @@ class Scene:
         nowhere = [key for key, entry in self.entries.items() if not _is_there(entry, found.entries.get(key)) and entry not in put_by[key]]
         assert not nowhere, f"neither in the store nor in an archive: {nowhere}"
         self._look_at_files(found, is_new=is_new)
-        assert found.rest == self.old.rest, f"changed what is not its own: {_difference(self.old.rest, found.rest)}"
+        assert found.rest == self.old.rest, f"changed what is not its own: {difference(self.old.rest, found.rest)}"
         if acknowledged:
             assert is_new, "acknowledged, and not done"
-            assert found.files == self.new.files, f"acknowledged, and not all files: {_difference(self.new.files, found.files)}"
+            assert found.files == self.new.files, f"acknowledged, and not all files: {difference(self.new.files, found.files)}"
         return "new" if is_new else "old"
 
     def _look_at_files(self, found: Holding, *, is_new: bool) -> None:
         if self.task.deed == "undo" and is_new:
-            assert found.files == self.new.files, f"entries came before their files: {_difference(self.new.files, found.files)}"
+            assert found.files == self.new.files, f"entries came before their files: {difference(self.new.files, found.files)}"
         if self.task.deed not in ("undo", "mark as archived") and not is_new:  # the latter leaves the entries where they are
-            assert found.files == self.old.files, f"files changed before the entries: {_difference(self.old.files, found.files)}"
+            assert found.files == self.old.files, f"files changed before the entries: {difference(self.old.files, found.files)}"
         for name, data in self.old.files.items():
             moved = self.moves.get(name)
             is_kept = found.files.get(name) == data or (moved is not None and found.files.get(moved) == data)
@@ -281,9 +282,9 @@ class Scene:
                 assert not times or not (report.restored or report.renamed or report.unmarked), f"undone twice, it does more: {report}"
                 assert not report.unstorable, f"does not bring back {report.unstorable}"
         after = holding(state, self.task)
-        assert after.entries == wanted, f"undone, it holds something else: {_difference(wanted, after.entries)}"
-        assert after.files == files, f"undone, there are other files: {_difference(files, after.files)}"
-        assert after.rest == self.old.rest, f"undone, something else has changed: {_difference(self.old.rest, after.rest)}"
+        assert after.entries == wanted, f"undone, it holds something else: {difference(wanted, after.entries)}"
+        assert after.files == files, f"undone, there are other files: {difference(files, after.files)}"
+        assert after.rest == self.old.rest, f"undone, something else has changed: {difference(self.old.rest, after.rest)}"
 
     def finished(self, state: Path, *, is_written: bool = False, may_stay: str = "") -> None:
         """Do the task again after an accident, look whether everything is in its place then, and undo it.
@@ -306,10 +307,10 @@ class Scene:
             (location,) = locate(state)
             finish_stopped(location, root=state)
         found = holding(state, self.task)
-        assert found.entries == wanted, f"after the next run it holds something else: {_difference(wanted, found.entries)}"
+        assert found.entries == wanted, f"after the next run it holds something else: {difference(wanted, found.entries)}"
         files = {name: data for name, data in found.files.items() if name in self.new.files or not self._may_stay(name)}
-        assert files == self.new.files, f"after the next run there are other files: {_difference(self.new.files, files)}"
-        assert found.rest == self.old.rest, f"after the next run something else has changed: {_difference(self.old.rest, found.rest)}"
+        assert files == self.new.files, f"after the next run there are other files: {difference(self.new.files, files)}"
+        assert found.rest == self.old.rest, f"after the next run something else has changed: {difference(self.old.rest, found.rest)}"
         wrong = looked_through(self, state, may_stay=may_stay)
         assert not wrong, wrong
         if not is_written:
@@ -396,10 +397,4 @@ def _session_id(name: str) -> str:
 
 def _is_there(entry: Entry, found: Entry | None) -> bool:
     """Say whether an entry is in the store as it was, but that it may be marked as archived."""
-    return found is not None and (found == entry or {key: value for key, value in found.items() if key != "archivedAt"} == entry)
-
-
-def _difference(wanted: dict[str, object] | dict[str, Entry] | dict[str, bytes] | dict[str, tuple[int, bytes]], found: object) -> str:
-    assert isinstance(found, dict)
-    changed = [key for key in found if key in wanted and found[key] != wanted[key]]
-    return f"changed {changed}; more {[key for key in found if key not in wanted]}; missing {[key for key in wanted if key not in found]}"
+    return found is not None and (found == entry or {key: value for key, value in found.items() if key not in _MARKS} == entry)

@@ -18,7 +18,7 @@ from sessionlab.migration.resuming import unfinished
 from sessionlab.migration.run_folder import runs
 from sessionlab.runs import RUNS
 from sessionlab.stores import locate, open_for_writing, open_store
-from tests.torture.command_line import copy_of, program, refuse_findings, relocated, tried
+from tests.torture.command_line import copy_of, difference, program, refuse_findings, relocated, tried
 from tests.torture.tracing import Outcome
 from tests.torture.trips import BORN, ENTRY, LATER, SOURCE, TARGET, TWINS, Trip, make, place
 
@@ -147,7 +147,7 @@ class Scene:
         kind, found = content(state)
         assert kind in (self.trip.old, self.trip.new), f"a store of type {kind} counts"
         wanted = (self.new,) if kind == self.trip.new else self.old
-        assert found in wanted, f"the {kind} store counts, and holds something else: {_difference(wanted[0], found)}"
+        assert found in wanted, f"the {kind} store counts, and holds something else: {difference(wanted[0], found)}"
         is_moved = kind == self.trip.new
         assert is_moved or not acknowledged, "acknowledged, and not moved"
         assert is_moved or not self._is_moved, "was moved before the accident, and is not after it"
@@ -175,7 +175,7 @@ class Scene:
         self._run(state)
         kind, found = content(state)
         assert kind == self.trip.new, f"after the next run a store of type {kind} counts"
-        assert found == wanted, f"after the next run it holds something else: {_difference(wanted, found)}"
+        assert found == wanted, f"after the next run it holds something else: {difference(wanted, found)}"
         (location,) = locate(state)
         assert unfinished(location) == (), "a run is still unfinished"
         last = next(run for run in reversed([*runs(state)]) if run.events()[-1].act == "done")
@@ -230,8 +230,3 @@ def bytes_of(store: Path) -> dict[str, str]:
         for path in files
         if path.name not in ("lock", "promotion.json") and not path.name.endswith(".tmp")
     }
-
-
-def _difference(wanted: dict[str, Entry], found: dict[str, Entry]) -> str:
-    changed = [key for key in found if key in wanted and found[key] != wanted[key]]
-    return f"changed {changed}; more {[key for key in found if key not in wanted]}; missing {[key for key in wanted if key not in found]}"

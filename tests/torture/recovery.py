@@ -57,10 +57,7 @@ def kill_recovery(
         place.mkdir()
         again = Operation(name=f"recovery of {operation.name}", body=CLEAN_UP, before=crash.content)
         tally = kill_everywhere(backend, again, place, sample=sample, original=crash.folder)
-        total.points += tally.points
-        for what, count in tally.counts.items():
-            total.counts[what] = total.counts.get(what, 0) + count
-        total.failures += [f"after a kill before {crash.point}: {failure}" for failure in tally.failures]
+        total.add(tally, after=f"after a kill before {crash.point}")
     return len(chosen), total
 
 

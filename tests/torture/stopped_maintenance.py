@@ -94,10 +94,7 @@ def kill_next_maintenance(
         second = folder / f"second-{number}"
         second.mkdir()
         tally = kill_maintenance(task, second, sample=sample, original=kept, first=scene)
-        total.points += tally.points
-        for what, times in tally.counts.items():
-            total.counts[what] = total.counts.get(what, 0) + times
-        total.failures += [f"after a kill before {point}: {failure}" for failure in tally.failures]
+        total.add(tally, after=f"after a kill before {point}")
     return len(chosen), total
 
 

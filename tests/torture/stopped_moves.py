@@ -95,10 +95,7 @@ def kill_next_move(
         second = folder / f"second-{number}"
         second.mkdir()
         tally = kill_move(trip, second, sample=sample, original=kept, is_moved=is_moved)
-        total.points += tally.points
-        for what, times in tally.counts.items():
-            total.counts[what] = total.counts.get(what, 0) + times
-        total.failures += [f"after a kill before {point}: {failure}" for failure in tally.failures]
+        total.add(tally, after=f"after a kill before {point}")
     return len(chosen), total
 
 

@@ -78,8 +78,8 @@ class Task:
 
 
 KINDS: Final[tuple[StoreType, ...]] = ("json", "sqlite", "directory")
-_DEEDS: Final[tuple[Deed, ...]] = ("maintain", "maintain, little room", "mark as archived", "reap", "undo")
-TASKS: Final = (*(Task(kind, deed) for deed in _DEEDS for kind in KINDS), Task("json", "save"))
+DEEDS: Final[tuple[Deed, ...]] = ("maintain", "maintain, little room", "mark as archived", "reap", "undo")
+TASKS: Final = (*(Task(kind, deed) for deed in DEEDS for kind in KINDS), Task("json", "save"))
 
 
 def make(task: Task, state: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from sessionlab.cli import _run
+from sessionlab.settings import StoreType
 from tests.conftest import system_program
 from tests.torture import tracing
 from tests.torture.broken_maintenance import prelude
 from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_maintenance import fill_the_disk_of_a_maintenance
 from tests.torture.stopped_maintenance import fail_maintenance, kill_maintenance, kill_next_maintenance
-from tests.torture.tended import Task
+from tests.torture.tended import DEEDS, KINDS, Task, make
 
 
 def named(task: Task) -> str:
@@ -70,6 +73,21 @@ def test_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
 
 
 # -- the torture itself
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_reason_to_remove_something_is_met(kind: StoreType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else, what is put to the torture would be less than it seems, when the rules change."""
+    seen: dict[str, set[str]] = {}
+    for deed in DEEDS[:3]:
+        task, state = Task(kind, deed), tmp_path / deed
+        make(task, state)
+        assert _run([part.replace("STATE", str(state)) for part in [*task.arguments, "--dry-run", "--json"]]) == 0
+        (way,) = json.loads(capsys.readouterr().out)["results"]
+        seen[deed] = {*way["actions"]} | {one["action"] for one in way["files"]}
+    assert seen["maintain"] >= {"keep", "prune-stale", "cap-overflow", "prune-missing", "archive", "expire", "evict"}
+    assert seen["maintain, little room"] >= {"keep", "prune-stale", "cap-overflow", "evict-budget", "evict"}
+    assert seen["mark as archived"] >= {"keep", "archive"}
 
 
 @pytest.mark.parametrize(
