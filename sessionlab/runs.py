@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -162,20 +162,18 @@ def run_name(now_ms: int, operation: str) -> str:
     return f"{moment:%Y-%m-%dT%H-%M-%S}.{now_ms % 1000:03d}Z-{operation}-{secrets.token_hex(4)}"
 
 
-def run_folders(root: Path, operations: Collection[str]) -> list[Path]:
-    """Return the folders of the runs for these operations below a state folder or a sessions folder, the oldest first.
+def run_folders(root: Path) -> list[Path]:
+    """Return the folders of the runs below a state folder or a sessions folder, the oldest first.
 
     Raises:
         UnreadableError: The system does not let us look.
-        CorruptStoreError: A plan cannot be read.
     """
     folder = root / RUNS
     try:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        found = [folder / name for name in names if (folder / name / PLAN).is_file()]
+        return [folder / name for name in names if (folder / name / PLAN).is_file()]
     except OSError as error:
         raise UnreadableError(folder, f"cannot be read ({error.strerror})") from error
-    return [path for path in found if Run(path).operation() in operations]
 
 
 def remove_unborn(folder: Path) -> None:

@@ -201,7 +201,7 @@ def _maintained(location: StoreLocation, asked: _Asked) -> _Way:
     root, active_key = root_folder(location), asked.active_keys.get(location)
     policy, told = _policy(location, root, asked)
     finished = finish_stopped(location, root=root) if asked.is_enforced else ()
-    plan = plan_store(location, policy, now_ms=asked.now_ms, active_key=active_key, fix_missing=asked.fix_missing)
+    plan = plan_store(location, policy, now_ms=asked.now_ms, active_key=active_key, fix_missing=asked.fix_missing, root=root)
     if not asked.is_enforced or not has_work(plan):
         return _Way(location, plan, told, finished=finished)
     if would_empty(plan) and not asked.allow_empty:

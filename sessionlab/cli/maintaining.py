@@ -64,7 +64,7 @@ def policy_line(policy: Policy, *, told: str = "") -> str:
 
 def has_work(plan: MaintenancePlan) -> bool:
     """Say whether a plan changes anything at all."""
-    return bool(plan.files) or any(one.action != "keep" for one in plan.entries)
+    return bool(plan.files or plan.old_runs) or any(one.action != "keep" for one in plan.entries)
 
 
 def would_empty(plan: MaintenancePlan) -> bool:
@@ -148,6 +148,9 @@ def _file_lines(plan: MaintenancePlan) -> list[str]:
         sizes = [one.bytes for one in plan.files if one.action == action]
         if sizes:
             lines.append(f"{counted(len(sizes), noun)} ({format_bytes(sum(sizes))}) {fate}")
+    if plan.old_runs:
+        size = format_bytes(sum(size for _, size in plan.old_runs))
+        lines.append(f"{counted(len(plan.old_runs), 'archive')} of earlier maintenances ({size}) removed for good: too old to be undone")
     gone = [one for one in plan.files if one.action != "archive"]
     lines += [f"{one.action} {one.name} ({format_bytes(one.bytes)})" for one in gone[:_SHOWN]]
     if len(gone) > _SHOWN:
@@ -250,6 +253,7 @@ def plan_facts(plan: MaintenancePlan) -> dict[str, Any]:
             for one in not_simply_kept(plan)
         ],
         "files": [{"name": one.name, "bytes": one.bytes, "action": one.action, "key": one.key or None} for one in plan.files],
+        "oldRuns": [{"name": name, "bytes": size} for name, size in plan.old_runs],
         "before": totals_facts(plan.before),
         "after": totals_facts(plan.after),
         "warning": _warning_facts(plan),
@@ -278,6 +282,7 @@ def report_facts(report: MaintenanceReport, run_dir: Path) -> dict[str, Any]:
         "deletedFiles": report.deleted,
         "freedBytes": report.freed_bytes,
         "leftAlone": list(report.left_alone),
+        "forgottenRuns": report.forgotten,
         "seconds": report.seconds,
     }
 

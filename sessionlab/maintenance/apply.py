@@ -22,6 +22,7 @@ from sessionlab.errors import UsageError
 from sessionlab.layout import parse_transcript_name
 from sessionlab.maintenance.files import file_name, plain_names
 from sessionlab.maintenance.neighbours import summaries_beside
+from sessionlab.maintenance.old_runs import OldRun, forget
 from sessionlab.maintenance.plan import FileDecision, MaintenancePlan
 from sessionlab.maintenance.run_folder import MaintenanceRun
 from sessionlab.storage.files import fsync_folder, refused
@@ -47,6 +48,7 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
         deleted: Files that were removed for good.
         freed_bytes: Of those.
         left_alone: Files that stay because something has changed since.
+        forgotten: Archives of earlier maintenances that were removed for good.
         seconds: From the lock to the end.
     """
 
@@ -61,6 +63,7 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int
     freed_bytes: int
     left_alone: tuple[str, ...]
+    forgotten: int = 0
     seconds: float
 
 
@@ -188,6 +191,7 @@ class _Maintenance:
         wanted = {one.key: one.updated_ms for one in self._plan.removed}
         gone = self._store.take_out(wanted, keep=self._put_by, then=self._look_after_files)
         archived = self._mark_archived()
+        forgotten = self._forget_old_runs()
         report = MaintenanceReport(
             run_id=self._run.path.name,
             agent_id=self._location.agent_id,
@@ -200,6 +204,7 @@ class _Maintenance:
             deleted=self._files.deleted,
             freed_bytes=self._files.freed_bytes,
             left_alone=tuple(self._files.left_alone),
+            forgotten=forgotten,
             seconds=round(time.monotonic() - self._started, 3),
         )
         self._run.write_report(msgspec.json.format(msgspec.json.encode(report), indent=2))
@@ -241,6 +246,12 @@ class _Maintenance:
             self._note("mark as archived", f"{len(wanted)} entries")
             self._store.transform(mark)
         return marked
+
+    def _forget_old_runs(self) -> int:
+        old = [OldRun(*one) for one in self._plan.old_runs]
+        if old:
+            self._note("forget", f"{len(old)} earlier runs")
+        return forget(old, root=self._run.path.parents[2])
 
     def _note(self, act: str, detail: str = "") -> None:
         self._run.note(act, seconds=time.monotonic() - self._started, detail=detail)

@@ -30,19 +30,18 @@ class Finished:
 def stopped_runs(location: StoreLocation, *, root: Path) -> list[MaintenanceRun]:
     """Return the maintenances of a store that have no end, the oldest first. One of them may be going on right now. Reads only.
 
+    One that cannot be read is none of them: it is no reason to keep others back, and what it archived is where it was.
+
     Args:
         location: The store that counts.
         root: As for `apply_plan`.
-
-    Raises:
-        CorruptStoreError: The plan of one cannot be read. What else cannot be read of a run is no reason to keep others back.
     """
-    return [run for run in maintenance_runs(root) if run.head().store_path == str(location.path) and _is_stopped(run)]
+    return [run for run in maintenance_runs(root) if _is_stopped(run, str(location.path))]
 
 
-def _is_stopped(run: MaintenanceRun) -> bool:
+def _is_stopped(run: MaintenanceRun, store_path: str) -> bool:
     try:
-        return not run.has_ended()
+        return run.head().store_path == store_path and not run.has_ended()
     except CorruptStoreError:
         return False
 

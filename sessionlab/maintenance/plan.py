@@ -70,6 +70,7 @@ class MaintenancePlan:
         before: What there is.
         after: What there would be.
         warning: That the active session would be removed, if it would.
+        old_runs: (name, bytes) of the folders of earlier maintenances that are removed for good.
     """
 
     policy: Policy
@@ -79,6 +80,7 @@ class MaintenancePlan:
     before: Totals
     after: Totals
     warning: EvictionWarning | None = None
+    old_runs: tuple[tuple[str, int], ...] = ()
 
     @property
     def removed(self) -> tuple[Decision, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sessionlab import layout
@@ -11,6 +12,7 @@ from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.maintenance.files import SessionFiles
 from sessionlab.maintenance.neighbours import files_beside
+from sessionlab.maintenance.old_runs import old_runs
 from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenance
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.protection import NO_TRAITS, traits_of
@@ -36,7 +38,13 @@ def configured_policy(state_dir: Path, profile: Profile, *, over: Mapping[str, o
 
 
 def plan_store(
-    location: StoreLocation, policy: Policy, *, now_ms: int, active_key: str | None = None, fix_missing: bool = False
+    location: StoreLocation,
+    policy: Policy,
+    *,
+    now_ms: int,
+    active_key: str | None = None,
+    fix_missing: bool = False,
+    root: Path | None = None,
 ) -> MaintenancePlan:
     """Plan the maintenance of a store. Reads only: its summaries, and of the files beside it the names, sizes and times.
 
@@ -49,6 +57,7 @@ def plan_store(
         now_ms: The clock, epoch ms.
         active_key: The session that is being talked in, normalised.
         fix_missing: Remove entries whose transcript is not there.
+        root: As for `apply_plan`; with it, archives of earlier maintenances that are too old are part of the plan.
 
     Raises:
         UsageError: It is OpenClaw's own database.
@@ -67,7 +76,7 @@ def plan_store(
         if most is not None and store_bytes + files.total_bytes > most:
             sizes = {key: len(raw) for key, raw in store.raw_items()}
         traits = traits_of(store.raw_items()) if policy.archives_in_place else NO_TRAITS
-    return plan_maintenance(
+    plan = plan_maintenance(
         summaries,
         policy,
         now_ms=now_ms,
@@ -78,6 +87,7 @@ def plan_store(
         entry_bytes=sizes,
         traits=traits,
     )
+    return plan if root is None else replace(plan, old_runs=old_runs(location, policy, root=root, now_ms=now_ms))
 
 
 def totals_of(location: StoreLocation) -> Totals:

@@ -20,7 +20,7 @@ from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.decisions import Action, Why
 from sessionlab.maintenance.plan import FileAction, MaintenancePlan, Totals
 from sessionlab.maintenance.policy import Policy
-from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, RUNS, Run, remove_unborn, run_folders, run_name
+from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, REPORT, RUNS, Run, remove_unborn, run_folders, run_name
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
 from sessionlab.stores.location import StoreKind, StoreLocation
 
@@ -199,9 +199,13 @@ class MaintenanceRun(Run):
             return
         self.remove_leftovers()
         with contextlib.suppress(OSError):
-            for name in (PLAN, MANIFEST, FILES, EVENTS):  # without its plan it is no run any more, wherever this is stopped
-                (self.path / name).unlink(missing_ok=True)
-            self.path.rmdir()
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder with all that a run writes. Raises `OSError` where there is more in it, or the system refuses."""
+        for name in (PLAN, MANIFEST, FILES, EVENTS, REMOVED, REPORT):  # without its plan it is no run any more, wherever this is stopped
+            (self.path / name).unlink(missing_ok=True)
+        self.path.rmdir()
 
     def archive(self, removed: Iterator[tuple[str, Entry]]) -> int:
         """Write down entries that are about to be removed, force them to disk, and return how many they are."""
@@ -264,13 +268,12 @@ class MaintenanceRun(Run):
 
 
 def maintenance_runs(root: Path) -> list[MaintenanceRun]:
-    """Return the maintenances below a state folder or a sessions folder, the oldest first.
+    """Return the maintenances below a state folder or a sessions folder, the oldest first; known by their names, so that they are not read.
 
     Raises:
         UnreadableError: The system does not let us look.
-        CorruptStoreError: A plan cannot be read.
     """
-    return [MaintenanceRun(path) for path in run_folders(root, (OPERATION,))]
+    return [MaintenanceRun(path) for path in run_folders(root) if f"-{OPERATION}-" in path.name]
 
 
 def entry_records(plan: MaintenancePlan) -> Iterator[EntryRecord]:

@@ -84,4 +84,4 @@ def runs(root: Path) -> list[RunFolder]:
         UnreadableError: The system does not let us look.
         CorruptStoreError: A plan cannot be read.
     """
-    return [RunFolder(path) for path in run_folders(root, _OPERATIONS)]
+    return [RunFolder(path) for path in run_folders(root) if Run(path).operation() in _OPERATIONS]
