@@ -106,7 +106,9 @@ class _Way:
 @click.option("--max-entries", type=click.IntRange(min=1), metavar="N", help="At most N entries stay, the newest.")
 @click.option("--max-disk", metavar="SIZE", help="Store and files beside it may take so much (500mb, 10gb), or off.")
 @click.option("--high-water", metavar="SIZE", help="How far to come down when they take more. Default: 80 % of it.")
-@click.option("--archive-retention", metavar="TIME", help="How long archived transcripts are kept, or off. Default: --prune-after.")
+@click.option(
+    "--archive-retention", metavar="TIME", help="How long transcripts archived by a reset are kept, with the rules of 2026.9 all, or off."
+)
 @click.option("--fix-missing", is_flag=True, help="Entries whose transcript is not there go, too.")
 @click.option("--active-key", metavar="KEY", help="The session that is being talked in, which has to be there: it is never removed.")
 @click.option("--allow-empty", is_flag=True, help="Remove even all entries of a store.")

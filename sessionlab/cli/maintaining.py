@@ -16,7 +16,7 @@ from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECO
 
 if TYPE_CHECKING:
     from sessionlab.maintenance.apply import MaintenanceReport
-    from sessionlab.maintenance.decisions import Decision
+    from sessionlab.maintenance.decisions import Decision, Why
     from sessionlab.maintenance.plan import EvictionWarning, FileAction, MaintenancePlan, Totals
     from sessionlab.maintenance.policy import Policy
     from sessionlab.maintenance.run_folder import MaintenanceRun
@@ -27,6 +27,17 @@ WARNING: Final = "session maintenance would evict active session; skipping enfor
 
 _SHOWN: Final = 20
 _UNITS: Final = ((MS_PER_DAY, "d"), (MS_PER_HOUR, "h"), (MS_PER_MINUTE, "min"), (MS_PER_SECOND, "s"))
+_WHY_KEPT: Final[dict[Why, str]] = {
+    "active session": "is the active session",
+    "has a newer spelling": "another spelling of its key stays",
+    "has an older spelling": "another spelling of its key stays",
+    "main session": "is a main session, which OpenClaw never touches",
+    "conversation": "is a conversation in a chat, which OpenClaw never touches",
+    "pinned": "is pinned",
+    "model locked": "has a locked model",
+    "running": "is running",
+    "recently active": "was active lately, as preserveRecent has it",
+}
 _OF_FILES: Final[dict[FileAction, tuple[str, str]]] = {
     "archive": ("transcript", "renamed to NAME.jsonl.deleted.TIME"),
     "expire": ("archive", "removed for good: too old"),
@@ -53,13 +64,20 @@ def duration(ms: int) -> str:
 def policy_line(policy: Policy, *, told: str = "") -> str:
     """Return a policy in words; `told` is how it is known whose it is."""
     limits = policy.limits
-    fate = "mark as archived" if policy.archives_in_place else "prune"
-    retention_ms, most, high = limits.reset_archive_retention_ms, limits.max_disk_bytes, limits.high_water_bytes
-    archives = "archives kept" if retention_ms is None else f"archives kept for {duration(retention_ms)}"
+    fate = "mark as archived or, what automation left, prune" if policy.archives_in_place else "prune"
+    most, high = limits.max_disk_bytes, limits.high_water_bytes
+    kept = {source: _kept(policy.archive_limit_ms(source, has_removed=True)) for source in ("archive-deleted", "archive-reset")}
+    archives = f"archives kept{kept['archive-deleted']}"
+    if kept["archive-reset"] != kept["archive-deleted"]:
+        archives += f", those of a reset{kept['archive-reset'] or ' for good'}"
     budget = "no disk budget" if most is None else f"at most {format_bytes(most)} on disk (then down to {format_bytes(high or most)})"
     cap = f"at most {counted(limits.max_entries, 'entry')}"
     version = f"{policy.profile} ({told})" if told else policy.profile
     return f"as OpenClaw {version}, {limits.mode}: {fate} after {duration(limits.prune_after_ms)}, {cap}, {archives}, {budget}"
+
+
+def _kept(retention_ms: int | None) -> str:
+    return "" if retention_ms is None else f" for {duration(retention_ms)}"
 
 
 def has_work(plan: MaintenancePlan) -> bool:
@@ -83,23 +101,30 @@ def reason(one: Decision, plan: MaintenancePlan) -> str:
     is_silent = "does not say when it was updated"
     age = is_silent
     if one.updated_ms is not None:
-        age = f"not updated for {format_age_ms(plan.now_ms - one.updated_ms)}, limit {duration(plan.policy.limit_ms(one.key))}"
+        age_ms, limit_ms = plan.now_ms - one.updated_ms, plan.policy.limit_ms(one.key)
+        if one.action == "prune-stale" and age_ms <= limit_ms:  # a model run, of which there are too many
+            limit_ms = plan.policy.model_run_ms
+        age = f"not updated for {format_age_ms(age_ms)}, limit {duration(limit_ms)}"
     match one.action:
         case "prune-missing":
             return "its transcript is not there"
         case "prune-stale":
             return age
         case "archive":
-            return f"{age}; stays, marked as archived"
+            return f"{_why_archived(one, age, plan)}; stays, marked as archived"
         case "cap-overflow":
             return f"not among the {format_count(limits.max_entries)} newest" + (f": {is_silent}" if one.updated_ms is None else "")
         case "evict-budget":
             return f"to come down to {format_bytes(limits.high_water_bytes or limits.max_disk_bytes or 0)}"
         case _:
-            stays = "another spelling of its key stays"
-            return {"active session": "is the active session", "has a newer spelling": stays, "has an older spelling": stays}.get(
-                one.why, ""
-            )
+            return _WHY_KEPT.get(one.why, "")
+
+
+def _why_archived(one: Decision, age: str, plan: MaintenancePlan) -> str:
+    limits = plan.policy.limits
+    if one.why == "stale-dashboard":
+        return f"of the dashboard, nothing done in it for longer than {duration(limits.archive_dashboard_after_ms or 0)}"
+    return f"not among the {format_count(limits.max_entries)} last active" if one.why == "active-session-cap" else age
 
 
 def not_simply_kept(plan: MaintenancePlan) -> list[Decision]:
@@ -124,6 +149,7 @@ def echo_plan(plan: MaintenancePlan, *, after: Totals | None = None) -> None:
             ("after", totals_line(after) if after is not None else f"{totals_line(plan.after)}, as expected"),
             *([("over budget", f"more than {format_bytes(budget)} all the same")] if budget is not None and plan.is_over_budget else []),
             *([("warning", warning_line(plan.warning, plan))] if plan.warning is not None else []),
+            *(("note", note) for note in plan.policy.notes),
         ]
     )
 
@@ -229,6 +255,7 @@ def plan_facts(plan: MaintenancePlan) -> dict[str, Any]:
         "mode": plan.policy.limits.mode,
         "profile": plan.policy.profile,
         "policy": _policy_facts(plan.policy),
+        "notes": list(plan.policy.notes),
         "nowMs": plan.now_ms,
         "beforeCount": plan.before.sessions,
         "afterCount": plan.after.sessions,
@@ -295,6 +322,8 @@ def _policy_facts(policy: Policy) -> dict[str, Any]:
         "resetArchiveRetentionMs": limits.reset_archive_retention_ms,
         "maxDiskBytes": limits.max_disk_bytes,
         "highWaterBytes": limits.high_water_bytes,
+        "archiveDashboardAfterMs": limits.archive_dashboard_after_ms,
+        "preserveRecentMs": limits.preserve_recent_ms,
     }
 
 

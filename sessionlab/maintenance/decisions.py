@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from sessionlab import keys
 from sessionlab.entry import SessionSummary
-from sessionlab.maintenance.policy import MODEL_RUN_MS, Policy
+from sessionlab.maintenance.policy import Policy
 from sessionlab.maintenance.protection import (
     NO_TRAITS,
     PLAIN,
@@ -129,7 +129,7 @@ class _Rules:
             return "keep", ""
         if self._stale_ms is not None and updated_ms < self._stale_ms:
             return ("prune-stale", "") if self.is_removed(one.key) else ("archive", "age-retention")
-        if self.removes_model_runs and updated_ms < self._now_ms - MODEL_RUN_MS and is_model_run(one.key):
+        if self.removes_model_runs and updated_ms < self._now_ms - self._policy.model_run_ms and is_model_run(one.key):
             return "prune-stale", ""
         return "keep", ""
 

@@ -45,9 +45,6 @@ PROFILES: Final[Mapping[Profile, MaintenanceSettings]] = {
 }
 """What each version goes by where the configuration says nothing."""
 
-MODEL_RUN_MS: Final = MS_PER_DAY
-"""How long 2026.9 keeps the trial of a model, once there are too many sessions; it cannot be set."""
-
 _LARGEST_STRICT_CAP: Final = 49
 _LEAST_SLACK: Final = 25
 _SLACK_PART: Final = 10
@@ -85,6 +82,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def rotates(self) -> bool:
         """Whether there are backups of `sessions.json`, of which the oldest go."""
         return self.profile == "2026.3"
+
+    @property
+    def model_run_ms(self) -> int:
+        """How long 2026.9 keeps the trial of a model, once there are too many sessions, ms; it cannot be set."""
+        return MS_PER_DAY
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -226,7 +226,7 @@ def test_options_win_over_the_file_and_bring_their_companions(tmp_path: Path, ca
 
     def policy(*words: str) -> list[Any]:
         (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
-        return list(result["policy"].values())
+        return list(result["policy"].values())[:5]
 
     day, mb = MS_PER_DAY, 1 << 20
     assert policy() == [3 * day, 9, 3 * day, 1024 * mb, 900 * mb]
