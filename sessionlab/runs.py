@@ -7,6 +7,7 @@ written last. What else there is, the kinds of runs say.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,10 @@ class Run:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
             try:
-                os.write(descriptor, line)
+                written = os.write(descriptor, line)
+                if written < len(line):  # a disk that is nearly full; half a line would spoil the one after it
+                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
