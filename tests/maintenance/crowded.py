@@ -33,14 +33,19 @@ SHARED: Final = "agent:main:shared"
 """The session that everybody counts up, or begins anew where maintenance has removed it."""
 
 KINDS: Final[tuple[StoreType, ...]] = ("json", "sqlite", "directory")
-POLICY: Final = Policy(limits=MaintenanceSettings(mode="enforce", prune_after_ms=40, max_entries=30))
+PRUNE_AFTER_MS: Final = 40
+MOST: Final = 30
+POLICY: Final = Policy(limits=MaintenanceSettings(mode="enforce", prune_after_ms=PRUNE_AFTER_MS, max_entries=MOST))
 
 # Only this process writes its own sessions, so that it knows what each has to hold; one that maintenance removed is begun anew.
 _WRITER: Final = """\
 import contextlib, time, uuid
 from collections import Counter
-from sessionlab.stores import open_for_writing
-own, *kinds = sys.argv[2].split()
+from sessionlab.maintenance.on_save import maintain_on_save
+from sessionlab.maintenance.policy import Policy
+from sessionlab.settings import MaintenanceSettings
+from sessionlab.stores import locate, open_for_writing
+own, how, *kinds = sys.argv[2].split()
 acknowledged, counted, number = {kind: {} for kind in kinds}, Counter(), 0
 
 def now():
@@ -56,6 +61,11 @@ def count_up(draft):
 
 with contextlib.ExitStack() as opened:
     stores = {kind: opened.enter_context(open_for_writing(state / kind)) for kind in kinds}
+    if how == "on-save":
+        limits = MaintenanceSettings(mode="enforce", prune_after_ms=PRUNE_AFTER_MS, max_entries=MOST)
+        for kind, store in stores.items():
+            (place,) = locate(state / kind)
+            maintain_on_save(store, place, Policy(limits=limits), clock=now, root=state / kind, active_key="agent:main:all")
     while not is_over():
         number += 1
         for kind, store in stores.items():
@@ -80,7 +90,7 @@ print(json.dumps({
 
 
 def maintain_among_writers(
-    folder: Path, *, kinds: Sequence[StoreType] = KINDS, writers: int = 10, seconds: float = 1.5
+    folder: Path, *, kinds: Sequence[StoreType] = KINDS, writers: int = 10, seconds: float = 1.5, on_save: bool = False
 ) -> tuple[dict[str, int], list[str]]:
     """Maintain stores while others write into them; every second maintenance is undone at once, the others at the end.
 
@@ -89,17 +99,23 @@ def maintain_among_writers(
         kinds: A store of each.
         writers: How many processes write, each into all of them.
         seconds: How long it goes on.
+        on_save: Whether the writers themselves maintain the stores, with each of their saves; only a JSON store can be.
 
     Returns:
         How many "maintenances" there were, entries "removed" and "restored", acknowledged "writes", and writes to sessions that had to be
         begun "again"; and what went wrong.
     """
     places = {kind: _made(folder / kind, kind) for kind in kinds}
-    others = [started(folder, _WRITER, " ".join([f"writer-{number}", *kinds])) for number in range(writers)]
+    how = "on-save" if on_save else "plainly"
+    writer = f"PRUNE_AFTER_MS, MOST = {PRUNE_AFTER_MS}, {MOST}\n{_WRITER}"
+    others = [started(folder, writer, " ".join([f"writer-{number}", how, *kinds])) for number in range(writers)]
     counts = Counter[str]()
     kept: defaultdict[str, list[MaintenanceRun]] = defaultdict(list)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while (left := end - time.monotonic()) > 0:
+        if on_save:
+            time.sleep(left)
+            break
         for kind, place in places.items():
             plan = plan_store(place, POLICY, now_ms=time.time_ns() // 1_000_000, active_key=ALL)
             report = apply_plan(plan, place, root=folder / kind, active_key=ALL)
@@ -118,7 +134,9 @@ def maintain_among_writers(
     if failures:
         return dict(counts), failures
     for kind, place in places.items():
-        failures += _found_wrong(place, folder / kind, kept[kind], said)
+        failures += _found_wrong(place, folder / kind, kept[kind] if not on_save else None, said)
+    if on_save:
+        counts["removed"] = sum(1 for kind in kinds for run in maintenance_runs(folder / kind) for _ in run.removed())
     counts["writes"] = sum(one["rounds"] for one in said) * len(places)
     counts["again"] = sum(one["again"] for one in said)
     return dict(counts), failures
@@ -132,8 +150,11 @@ def _made(state: Path, kind: StoreType) -> StoreLocation:
     return location
 
 
-def _found_wrong(place: StoreLocation, state: Path, kept: list[MaintenanceRun], said: list[dict[str, Any]]) -> list[str]:
-    """Compare a store, and what its runs put by, with what was acknowledged; then undo all runs, the latest first, and compare again."""
+def _found_wrong(place: StoreLocation, state: Path, kept: list[MaintenanceRun] | None, said: list[dict[str, Any]]) -> list[str]:
+    """Compare a store, and what its runs put by, with what was acknowledged; then undo all runs, the latest first, and compare again.
+
+    Runs that go on at the same time, as those of several processes do, have no latest one (`kept` is None): they are not undone.
+    """
     kind = place.kind
     acknowledged = {key: counter for one in said for key, counter in one["acknowledged"][kind].items()}
     failures = [] if acknowledged else [f"{kind}: nobody has written anything"]
@@ -158,6 +179,8 @@ def _found_wrong(place: StoreLocation, state: Path, kept: list[MaintenanceRun], 
     for key, counted in ((ALL, found.get(ALL)), (SHARED, sum(lives.values()))):
         if counted != times[key]:
             failures.append(f"{kind}: {key} was counted up {times[key]} times, it is at {counted}")
+    if kept is None:
+        return failures
     for run in reversed(kept):
         undo(run)
     after = _counters(place)

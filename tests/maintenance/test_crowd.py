@@ -13,3 +13,10 @@ def test_ten_writers_lose_nothing_to_a_maintenance(tmp_path: Path) -> None:
     assert failures == []
     assert counts["maintenances"] >= 6
     assert min(counts["removed"], counts["restored"], counts["again"]) > 0, counts
+
+
+def test_writers_that_maintain_a_json_store_with_each_save_lose_nothing(tmp_path: Path) -> None:
+    """D.7: each of them has a run of its own."""
+    counts, failures = maintain_among_writers(tmp_path, kinds=["json"], writers=6, on_save=True, seconds=1)
+    assert failures == []
+    assert min(counts["removed"], counts["again"]) > 0, counts
