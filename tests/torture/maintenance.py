@@ -8,35 +8,24 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sessionlab.entry import Entry
-from sessionlab.errors import SessionLabError
-from sessionlab.layout import parse_transcript_name
 from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.run_folder import maintenance_runs
 from sessionlab.maintenance.undo import undo
-from sessionlab.stores import locate, open_for_writing, open_store
-from tests.torture.command_line import copy_of, difference, program, refuse_findings, relocated, tried
-from tests.torture.tended import LATER, NEWER, PAST, RECENT, SAVED, SAVING, Task, make, make_undoable, stamp_days_ago, undoing
+from sessionlab.stores import locate, open_for_writing
+from tests.torture.command_line import copy_of, difference, program, relocated, tried
+from tests.torture.holding import Holding, holding, is_there, names, session_of, stamped, write
+from tests.torture.tended import LATER, NEWER, SAVED, SAVING, Task, make, make_undoable, undoing
 from tests.torture.tracing import Outcome
 from tests.torture.trips import place
 
 UNREMOVED: Final = r"\.(lock|tmp)$|-(wal|shm)$"
 """What a call was to remove that failed."""
 
-_RUN: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+Z-maintain-[0-9a-f]{8}")
-_BACKUP: Final = re.compile(r"sessions\.json\.bak\.\d+")
-_ENTRY: Final = re.compile(r"session-[\w-]*\.json\Z")
-_CHANCE: Final = re.compile(r"\d+\.[0-9a-f-]{36}|sessions-[0-9a-z_]{8}")
-_STAMP: Final = re.compile(r"(\.jsonl\.deleted\.)(?!{})[-0-9T.]+Z".format("|".join(map(stamp_days_ago, (PAST, RECENT)))))
-"""Of what was archived just now; a save goes by the clock."""
-
-_PASSING: Final = re.compile(r"\.(tmp|lock)$|-(wal|shm)$")
 _BACKUPS: Final = 3
-_MARKS: Final = ("archivedAt", "archiveReason")
 _EXIT_CODES: Final = frozenset({1, 3, 10, 11})
 """Of what the system refuses, as the commands' help has them."""
 
@@ -51,16 +40,6 @@ def watched(*arguments, **options):
 way.undo = watched
 """
 _JUDGE: Final = "if code == 1 and said: code = 0\n"
-
-
-@dataclass(frozen=True)
-class Holding:
-    """What there is: entries in the store, plain files beside it and their bytes, backups of it, and all the rest of the state folder."""
-
-    entries: dict[str, Entry]
-    files: dict[str, bytes]
-    backups: dict[str, bytes]
-    rest: dict[str, tuple[int, bytes]]
 
 
 class Scene:
@@ -129,7 +108,7 @@ class Scene:
             self.for_good = {one.name for run in maintenance_runs(calm) for one in run.files() if one.action != "archive"}
             self._names = names(calm)
             if not prelude:
-                assert looked_through(self, calm) == ""
+                assert self._left_over(calm) == ""
                 self._undo(calm, is_written=False)
 
     def _moves(self, calm: Path) -> dict[str, str]:
@@ -142,7 +121,7 @@ class Scene:
 
     def _shown(self, name: str) -> str:
         """Return a file's name as it is the same in every run."""
-        return _stamped(name) if self.task.deed == "save" else name
+        return stamped(name) if self.task.deed == "save" else name
 
     def _program(self, prelude: str) -> str:
         """Return the program that does the task in the state folder named by its first argument."""
@@ -212,7 +191,7 @@ class Scene:
         for run in maintenance_runs(state):
             for key, entry in run.removed():
                 put_by[key].append(entry)
-        nowhere = [key for key, entry in self.entries.items() if not _is_there(entry, found.entries.get(key)) and entry not in put_by[key]]
+        nowhere = [key for key, entry in self.entries.items() if not is_there(entry, found.entries.get(key)) and entry not in put_by[key]]
         assert not nowhere, f"neither in the store nor in an archive: {nowhere}"
         self._look_at_files(found, is_new=is_new)
         assert found.rest == self.old.rest, f"changed what is not its own: {difference(self.old.rest, found.rest)}"
@@ -231,7 +210,7 @@ class Scene:
             is_kept = found.files.get(name) == data or (moved is not None and found.files.get(moved) == data)
             assert is_kept or name in self.for_good, f"lost: {name}"
         in_use = {entry["sessionId"] for entry in found.entries.values()}
-        taken = [name for name in self.old.files if _session_id(name) in in_use and name not in found.files]
+        taken = [name for name in self.old.files if session_of(name) in in_use and name not in found.files]
         assert not taken, f"took transcripts away that are in use: {taken}"
         more = found.files.keys() - self.old.files.keys() - {*self.moves.values()}
         assert not more, f"made files: {sorted(more)}"
@@ -311,90 +290,15 @@ class Scene:
         files = {name: data for name, data in found.files.items() if name in self.new.files or not self._may_stay(name)}
         assert files == self.new.files, f"after the next run there are other files: {difference(self.new.files, files)}"
         assert found.rest == self.old.rest, f"after the next run something else has changed: {difference(self.old.rest, found.rest)}"
-        wrong = looked_through(self, state, may_stay=may_stay)
+        wrong = self._left_over(state, may_stay=may_stay)
         assert not wrong, wrong
         if not is_written:
             self._undo(state, is_written=False)
 
-
-def looked_through(scene: Scene, state: Path, *, may_stay: str = "") -> str:
-    """Say what a task that is done has left over, or ""."""
-    unfinished = [run.path.name for run in maintenance_runs(state) if not run.has_ended()]
-    left = {name for name in names(state) - scene._names if not scene._may_stay(Path(name).name)}
-    if may_stay:
-        left = {name for name in left if not re.search(may_stay, name)}
-    return f"a run is still unfinished: {unfinished}" if unfinished else f"left over: {sorted(left)}" if left else ""
-
-
-def holding(state: Path, task: Task) -> Holding:
-    """Look at what there is, and change nothing.
-
-    Raises:
-        AssertionError: The store cannot be read, or has errors.
-    """
-    store_path = place(state, task.kind)
-    folder = store_path.parent
-    try:
-        with open_store(store_path) as store:
-            refuse_findings(store)
-            entries = dict(store.items())
-    except SessionLabError as error:
-        raise AssertionError(f"the store cannot be read: {type(error).__name__}: {error}") from error
-    files: dict[str, bytes] = {}
-    backups: dict[str, bytes] = {}
-    rest: dict[str, tuple[int, bytes]] = {}
-    for path in state.rglob("*"):
-        name = str(path.relative_to(state))
-        is_own = path == store_path or store_path in path.parents or name.split("/", 1)[0] == ".sessionlab"
-        if is_own or (path.parent == folder and path.is_file() and not path.is_symlink() and _PASSING.search(name)):
-            continue
-        if path.is_symlink():
-            rest[name] = (0, bytes(path.readlink()))
-        elif path.is_dir():
-            rest[name] = (path.stat().st_mode, b"")
-        elif path.parent != folder:
-            rest[name] = (path.stat().st_mode, path.read_bytes())
-        elif task.deed == "save" and _BACKUP.fullmatch(path.name):
-            backups[path.name] = path.read_bytes()
-        else:
-            files[_stamped(path.name) if task.deed == "save" else path.name] = path.read_bytes()
-    return Holding(entries, files, backups, rest)
-
-
-def write(state: Path, task: Task) -> dict[str, Entry]:
-    """Let a session be born, and one that was removed, or is to be, be used anew; return both."""
-    with open_for_writing(state) as store:
-        store.put(LATER, NEWER)
-        store.put(task.again, NEWER)
-    return {LATER: NEWER, task.again: NEWER}
-
-
-def names(state: Path) -> set[str]:
-    """Return the names of everything in a state folder, as they are when nothing is told of times and runs; of each run once.
-
-    Entries have none, in whatever kind of store.
-    """
-    found = (str(path.relative_to(state)) for path in state.rglob("*") if not _ENTRY.match(path.name))
-    return {_RUN.sub("RUN", _BACKUP.sub("sessions.json.bak.*", _stamped(name))) for name in found}
-
-
-def appearance(state: Path) -> object:
-    """Return what tells one leaving of an accident from another: which files there are, by whatever process, and what its runs had done."""
-    acts = tuple(event.act for run in maintenance_runs(state) for event in run.events())
-    return acts, frozenset(_CHANCE.sub("*", name) for name in names(state))
-
-
-def _stamped(name: str) -> str:
-    """Return a file's name with what it tells of the clock left out."""
-    return _STAMP.sub(r"\1*", name)
-
-
-def _session_id(name: str) -> str:
-    """Return whose live transcript a file is, if it is one."""
-    parsed = parse_transcript_name(name)
-    return parsed.session_id if parsed is not None and parsed.source == "live" else ""
-
-
-def _is_there(entry: Entry, found: Entry | None) -> bool:
-    """Say whether an entry is in the store as it was, but that it may be marked as archived."""
-    return found is not None and (found == entry or {key: value for key, value in found.items() if key not in _MARKS} == entry)
+    def _left_over(self, state: Path, *, may_stay: str = "") -> str:
+        """Say what a task that is done has left over, or ""."""
+        unfinished = [run.path.name for run in maintenance_runs(state) if not run.has_ended()]
+        left = {name for name in names(state) - self._names if not self._may_stay(Path(name).name)}
+        if may_stay:
+            left = {name for name in left if not re.search(may_stay, name)}
+        return f"a run is still unfinished: {unfinished}" if unfinished else f"left over: {sorted(left)}" if left else ""

@@ -7,8 +7,9 @@ from pathlib import Path
 from tests.torture import tracing
 from tests.torture.command_line import changes_something, relocated
 from tests.torture.failing import ERRORS
+from tests.torture.holding import appearance
 from tests.torture.kill import Tally, at_once, count, sampled
-from tests.torture.maintenance import UNREMOVED, Scene, appearance
+from tests.torture.maintenance import UNREMOVED, Scene
 from tests.torture.order import unsafe_removals
 from tests.torture.tended import Task
 from tests.torture.tracing import Point
