@@ -21,7 +21,8 @@ from sessionlab.units import parse_duration_ms, parse_size_bytes
 
 if TYPE_CHECKING:
     from sessionlab.cli.gate_files import Checked
-    from sessionlab.maintenance.growth import Finding, GrowthLimits, Measured
+    from sessionlab.maintenance.growth import Finding, Measured
+    from sessionlab.maintenance.growth_limits import GrowthLimits
     from sessionlab.stores.location import StoreLocation
 
 _Value = TypeVar("_Value")
@@ -62,7 +63,8 @@ def command(
     PATH is a store, an agent's folder or a state folder, of which every agent is checked; nothing in it is written. Growth is that of the
     last period against what there was before it. A store does not remember its past: a session is new when it began in the period, by its
     entry's own time or else by the first line of its transcript. A chat that was started anew counts as new, and what was removed meanwhile
-    does not count at all, so the figure errs upwards. Its bytes are those of its entry and its transcripts. The answer is "unknown", which
+    does not count at all, so the figure errs upwards. Its bytes are those of its entry and its transcripts, be these files or rows of
+    OpenClaw's own database, there as long as they would be as files. The answer is "unknown", which
     is no breach, where every session is new, so that there is nothing to compare with, and where sessions of which nothing says when they
     began would make the difference. What is exactly at a limit keeps it.
 
@@ -86,7 +88,7 @@ def command(
     verdict = _verdict(stores)
     for name, file in files.items():
         is_junit = name == "--junit"
-        data = gate_files.junit(stores, _names(limits), now_ms=clock_ms) if is_junit else gate_files.markdown(stores, verdict)
+        data = gate_files.junit(stores, limits.allowed(), now_ms=clock_ms) if is_junit else gate_files.markdown(stores, verdict)
         gate_files.write(file, data)
     is_breached = any(finding.verdict == "breach" for store in stores for finding in store.findings)
     if as_json:
@@ -119,7 +121,7 @@ def _limits(max_growth: str | None, max_store: str | None, max_disk: str | None,
     Raises:
         UsageError: Nothing is limited, or an option is not of its form; naming it.
     """
-    from sessionlab.maintenance.growth import GrowthLimits, parse_percent, parse_rate
+    from sessionlab.maintenance.growth_limits import GrowthLimits, parse_percent, parse_rate
 
     if all(text is None for text in (max_growth, max_store, max_disk, max_stale)):
         raise UsageError("say what to check: --max-growth, --max-store, --max-disk or --max-stale")
@@ -137,17 +139,6 @@ def _parsed(option: str, text: str | None, parse: Callable[[str], _Value]) -> _V
         return parse(text) if text is not None else None
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from error
-
-
-def _names(limits: GrowthLimits) -> tuple[str, ...]:
-    """Return the names of the limits that are set, in the order in which they are judged."""
-    given = {
-        "max-growth": limits.growth,
-        "max-store": limits.store_bytes,
-        "max-disk": limits.disk_bytes,
-        "max-stale": limits.stale_percent,
-    }
-    return tuple(name for name, value in given.items() if value is not None)
 
 
 def _verdict(stores: Sequence[Checked]) -> str:

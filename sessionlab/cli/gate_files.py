@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from sessionlab.cli.asked import on_one_line
+from sessionlab.cli.off_limits import same_file
 from sessionlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ class Checked:
     seconds: float = 0.0
 
 
-def junit(stores: Sequence[Checked], limits: Sequence[str], *, now_ms: int) -> bytes:
+def junit(stores: Sequence[Checked], limits: Mapping[str, str], *, now_ms: int) -> bytes:
     """Return one test case for each store and limit: failed where it is broken, skipped where it cannot be told.
 
     Args:
         stores: What was found, by agent.
-        limits: The names of the limits; those of a store that cannot be read are errors.
+        limits: Limit -> what is allowed; those of a store that cannot be read are errors, under the same names.
         now_ms: The clock, epoch ms.
     """
     suite = ET.Element("testsuite", name=_SUITE)
@@ -48,11 +49,10 @@ def junit(stores: Sequence[Checked], limits: Sequence[str], *, now_ms: int) -> b
     for store in stores:
         classname = f"sessionlab.check-growth.{on_one_line(store.agent_id)}"
         seconds = store.seconds / max(len(limits), 1)
-        for place, name in enumerate(limits):
+        for place, (name, allowed) in enumerate(limits.items()):
             counts["tests"] += 1
             finding = store.findings[place] if not store.error else None
-            title = f"{name} {finding.allowed}" if finding is not None else name
-            case = ET.SubElement(suite, "testcase", classname=classname, name=title, time=f"{seconds:.3f}")
+            case = ET.SubElement(suite, "testcase", classname=classname, name=f"{name} {allowed}", time=f"{seconds:.3f}")
             if finding is None:
                 counts["errors"] += 1
                 ET.SubElement(case, "error", message=on_one_line(store.error), type=store.error_type)
@@ -95,7 +95,8 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         UsageError: The system refuses.
     """
-    is_shared = os.environ.get(STEP_SUMMARY, "").strip() == str(path)
+    shared = os.environ.get(STEP_SUMMARY, "").strip()
+    is_shared = bool(shared) and same_file(path, Path(shared))
     try:
         with path.open("ab" if is_shared else "wb") as file:
             file.write(data)

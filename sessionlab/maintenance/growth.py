@@ -8,10 +8,10 @@ not known of: the figure errs upwards.
 from __future__ import annotations
 
 import datetime as dt
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
@@ -19,47 +19,18 @@ from typing import Final, Literal
 import msgspec
 
 from sessionlab.entry import SessionSummary
-from sessionlab.errors import UsageError
 from sessionlab.maintenance.files import SessionFiles
+from sessionlab.maintenance.growth_limits import GrowthLimits, Rate, percent_found, size_found
 from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.location import StoreLocation, open_at
-from sessionlab.units import MS_PER_DAY, format_bytes, format_count, parse_duration_ms
+from sessionlab.stores.transcript_store import TranscriptStore
+from sessionlab.units import MS_PER_DAY, format_bytes, format_count
 
 Verdict = Literal["ok", "breach", "unknown"]
-_PERIODS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
-_RATE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*(?:/|\bper\b)\s*(\S+)\s*", re.IGNORECASE)
-_PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%?\s*")
-_MAX_TEXT: Final = 64
 _HEADER_BYTES: Final = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many percent in a period; `text` is how it was written."""
-
-    percent: Fraction
-    period_ms: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrowthLimits:
-    """What is allowed of each store; `None` allows anything.
-
-    Attributes:
-        growth: How much the sessions, and their bytes, may have grown in the last period.
-        store_bytes: How large the store's own files may be.
-        disk_bytes: How large they and the files beside them may be.
-        stale_percent: Which part of the sessions that are not archived may be stale.
-        stale_after_ms: From which age on a session is stale: strictly older, as for pruning (D.1).
-    """
-
-    growth: Rate | None = None
-    store_bytes: int | None = None
-    disk_bytes: int | None = None
-    stale_percent: Fraction | None = None
-    stale_after_ms: int = 30 * MS_PER_DAY
+_OF_SESSIONS: Final = ("live", "cold")
+"""The transcripts in a database that a session still has; archives of deleted and reset ones are nobody's, as in files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +42,7 @@ class Measured:
         sessions: All of them.
         new: Those that began in the last period.
         undated: Those updated in it of which nothing says when they began: they are taken for older.
-        bytes: Of the sessions' entries, and of the transcript files that they refer to.
+        bytes: Of the sessions' entries, and of their transcripts: the files that they refer to, and those in OpenClaw's own database.
         new_bytes: The same of the new ones.
         undated_bytes: The same of the undated ones.
         store_bytes: Of the store's own files.
@@ -105,40 +76,10 @@ class Finding:
     detail: str
 
 
-def parse_rate(text: str) -> Rate:
-    """Read a rate such as `20%/week`, `5% per day` or `10%/90d`; a month is 30 days, a year 365.
-
-    Raises:
-        UsageError: It has another form.
-    """
-    match = _RATE.fullmatch(text) if len(text) <= _MAX_TEXT else None
-    wanted = f"{text[:_MAX_TEXT]!r} is no rate; write percent and a period, such as 20%/week, 5%/day or 10%/90d"
-    if match is None:
-        raise UsageError(wanted)
-    word = match[2].lower()
-    try:
-        period_ms = _PERIODS[word] * MS_PER_DAY if word in _PERIODS else parse_duration_ms(word, default_unit="d")
-    except UsageError as error:
-        raise UsageError(wanted) from error
-    if not period_ms:
-        raise UsageError(wanted)
-    return Rate(Fraction(match[1]), period_ms, f"{match[1]}%/{word}")
-
-
-def parse_percent(text: str) -> Fraction:
-    """Read a part of a hundred, such as `50%` or `50`.
-
-    Raises:
-        UsageError: It has another form.
-    """
-    match = _PERCENT.fullmatch(text) if len(text) <= _MAX_TEXT else None
-    if match is None:
-        raise UsageError(f"{text[:_MAX_TEXT]!r} is no percentage; write one such as 50%")
-    return Fraction(match[1])
-
-
 def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int) -> Measured:
-    """Measure one store. Of transcripts at most the first line is read, and only of sessions whose entries do not say when they began.
+    """Measure one store. Of transcript files at most the first line is read, and only where entries do not say when sessions began.
+
+    Those in OpenClaw's own database it counts itself, as long as they would be as files.
 
     Raises:
         SplitStoreError: Two stores both hold sessions.
@@ -148,7 +89,11 @@ def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int)
     with open_at(location) as store:
         summaries = list(store.summaries())
         store_bytes = store.stats().store_bytes
-        sizes = {key: len(raw) for key, raw in store.raw_items()} if limits.growth is not None else {}
+        sizes = Counter({key: len(raw) for key, raw in store.raw_items()}) if limits.growth is not None else Counter[str]()
+        if limits.growth is not None and isinstance(store, TranscriptStore):
+            for one in store.transcripts():
+                if one.session_key is not None and one.source in _OF_SESSIONS:
+                    sizes[one.session_key] += one.bytes
     files = files_beside(location)
     return measure(
         location.agent_id,
@@ -156,7 +101,7 @@ def measure_store(location: StoreLocation, limits: GrowthLimits, *, now_ms: int)
         limits,
         now_ms=now_ms,
         began_ms=dict(_began(summaries, files, now_ms - limits.growth.period_ms)) if limits.growth is not None else {},
-        sizes={one.key: sizes.get(one.key, 0) + sum(file.bytes for file in files.of(one)) for one in summaries},
+        sizes={one.key: sizes[one.key] + sum(file.bytes for file in files.of(one)) for one in summaries},
         store_bytes=store_bytes,
         file_bytes=files.total_bytes,
     )
@@ -219,19 +164,20 @@ def measure(
 def judge(found: Measured, limits: GrowthLimits) -> tuple[Finding, ...]:
     """Compare what was measured with what is allowed: one finding for each limit that is set. What is exactly at a limit keeps it."""
     findings: list[Finding] = []
+    allowed = limits.allowed()
     if limits.growth is not None:
         findings.append(_judged_growth(found, limits.growth))
     for name, most, size in (("max-store", limits.store_bytes, found.store_bytes), ("max-disk", limits.disk_bytes, found.disk_bytes)):
         if most is not None:
             what = "the store's own files" if name == "max-store" else "the store and the files beside it"
             detail = f"{what}: {format_count(size)} bytes; allowed are {format_count(most)}"
-            findings.append(_finding(found, name, format_bytes(most), format_bytes(size), detail, is_breach=size > most))
+            findings.append(_finding(found, name, allowed[name], size_found(size, most), detail, is_breach=size > most))
     if limits.stale_percent is not None:
         part = Fraction(100 * found.stale, found.active or 1)
         days = f"{Decimal(limits.stale_after_ms) / MS_PER_DAY:f}"
         detail = f"{format_count(found.stale)} of {format_count(found.active)} sessions were not updated for more than {days} days"
-        allowed = _percent(limits.stale_percent)
-        findings.append(_finding(found, "max-stale", allowed, _percent(part), detail, is_breach=part > limits.stale_percent))
+        shown = percent_found(part, limits.stale_percent)
+        findings.append(_finding(found, "max-stale", allowed["max-stale"], shown, detail, is_breach=part > limits.stale_percent))
     return tuple(findings)
 
 
@@ -250,7 +196,9 @@ def _judged_growth(found: Measured, rate: Rate) -> Finding:
         most = _growth(found.new + found.undated, found.sessions), _growth(found.new_bytes + found.undated_bytes, found.bytes)
         if verdict == "ok" and (most[0] is None or max(most[0], most[1] or most[0]) > rate.percent):
             verdict, detail = "unknown", f"{detail}, but were they new, it would be too much"
-    shown = "not known" if sessions is None else f"+{_percent(sessions)} sessions, +{_percent(size or Fraction())} bytes"
+    shown = "not known"
+    if sessions is not None:
+        shown = f"+{percent_found(sessions, rate.percent)} sessions, +{percent_found(size or Fraction(), rate.percent)} bytes"
     return Finding(agent_id=found.agent_id, limit="max-growth", allowed=rate.text, found=shown, verdict=verdict, detail=detail)
 
 
@@ -263,11 +211,6 @@ def _growth(new: int, total: int) -> Fraction | None:
 def _finding(found: Measured, limit: str, allowed: str, shown: str, detail: str, *, is_breach: bool) -> Finding:
     verdict: Verdict = "breach" if is_breach else "ok"
     return Finding(agent_id=found.agent_id, limit=limit, allowed=allowed, found=shown, verdict=verdict, detail=detail)
-
-
-def _percent(value: Fraction) -> str:
-    hundredths = Decimal(value.numerator * 100) / value.denominator
-    return f"{(hundredths.to_integral_value(ROUND_HALF_UP) / 100).normalize():f}%"
 
 
 class _Header(msgspec.Struct):

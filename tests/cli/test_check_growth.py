@@ -65,6 +65,7 @@ def test_junit_has_a_test_case_for_each_limit_and_agent(tmp_path: Path, call: Ca
         f"sessionlab.check-growth.{name}" for name in ("main", "ops", "research") for _ in ALL[::2]
     ]
     assert [case.get("name") for case in cases[:4]] == ["max-growth 20%/week", "max-store 10 B", "max-disk 3.0 GB", "max-stale 50%"]
+    assert [case.get("name") for case in cases] == [case.get("name") for case in cases[:4]] * 3  # of what cannot be read, too
     assert len({(case.get("classname"), case.get("name")) for case in cases}) == 12
     fates = [next((child.tag for child in case if child.tag != "system-out"), "passed") for case in cases]
     assert fates == ["failure", "failure", "passed", "passed", "skipped", "failure", "passed", "passed", *["error"] * 4]
@@ -106,6 +107,12 @@ def test_summary_is_a_table_and_a_steps_own_is_written_on(tmp_path: Path, call: 
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert call(*words).returncode == 1
     assert summary.read_text().splitlines() == [*lines, *lines]
+    link = tmp_path / "link.md"
+    link.symlink_to(summary)
+    assert call(*command(state, *ALL, "--summary", link)).returncode == 1
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(link))
+    assert call(*words).returncode == 1
+    assert summary.read_text().splitlines() == [*lines, *lines, *lines, *lines]
 
 
 def test_unreadable_store_hides_no_other_and_its_code_is_the_highest(tmp_path: Path, call: Call) -> None:

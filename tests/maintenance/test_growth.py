@@ -12,7 +12,8 @@ import pytest
 
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
-from sessionlab.maintenance.growth import Finding, GrowthLimits, Measured, judge, measure, measure_store, parse_percent, parse_rate
+from sessionlab.maintenance.growth import Finding, Measured, judge, measure, measure_store
+from sessionlab.maintenance.growth_limits import GrowthLimits, parse_percent, parse_rate
 from sessionlab.stores import locate
 from sessionlab.units import MS_PER_DAY
 from tests.fixture_states import STATES, own_state, photo, shared_state
@@ -68,7 +69,7 @@ WEEKLY = parse_rate("20%/week")
     [
         ({"sessions": 120, "new": 20}, "ok", "+20% sessions, +0% bytes"),
         ({"sessions": 121, "new": 21}, "breach", "+21% sessions, +0% bytes"),
-        ({"sessions": 60_001, "new": 10_001}, "breach", "+20% sessions, +0% bytes"),
+        ({"sessions": 60_001, "new": 10_001}, "breach", "+20.002% sessions, +0% bytes"),
         ({"sessions": 10, "new": 1, "bytes": 120, "new_bytes": 20}, "ok", "+11.11% sessions, +20% bytes"),
         ({"sessions": 10, "new": 1, "bytes": 121, "new_bytes": 21}, "breach", "+11.11% sessions, +21% bytes"),
         ({"sessions": 3, "new": 3}, "unknown", "not known"),
@@ -94,6 +95,30 @@ def test_sizes_may_be_what_is_allowed_and_no_more(size: int, expected: str) -> N
 @pytest.mark.parametrize(("stale", "active", "expected"), [(1, 3, "ok"), (2, 4, "ok"), (3, 5, "breach"), (0, 0, "ok")])
 def test_stale_part_may_be_what_is_allowed_and_no_more(stale: int, active: int, expected: str) -> None:
     assert verdict(measured(stale=stale, active=active), stale_percent=Fraction(50)).verdict == expected
+
+
+def test_what_is_beyond_a_limit_looks_so() -> None:
+    """50% is not more than 50%, nor are 1.0 KB more than 1.0 KB; what is at a limit, or far from it, is as short as ever."""
+
+    def stale(stale: int, active: int, limit: str) -> str:
+        finding = verdict(measured(stale=stale, active=active), stale_percent=parse_percent(limit))
+        return f"{finding.found} of {finding.allowed}"
+
+    assert stale(10_001, 20_001, "50%") == "50.002% of 50%"
+    assert stale(9_999, 20_001, "50%") == "49.99% of 50%"
+    assert stale(10_000_000_000, 20_000_000_001, "50%") == "49.999999998% of 50%"
+    assert stale(1, 2, "50") == "50% of 50%"
+    assert stale(1, 3, "33.33333%") == "33.333333% of 33.33333%"
+    assert stale(1, 3, "12.125%") == "33.33% of 12.125%"
+
+    def size(found: int, limit: int) -> str:
+        finding = verdict(measured(store_bytes=found), store_bytes=limit)
+        return f"{finding.found} of {finding.allowed}"
+
+    assert [size(1025, 1024), size(1024, 1024), size(1023, 1024)] == ["1,025 B of 1.0 KB", "1.0 KB of 1.0 KB", "1023 B of 1.0 KB"]
+    assert [size(1080, 1079), size(5000, 1079)] == ["1.1 KB of 1,079 B", "4.9 KB of 1,079 B"]
+    assert size((2 << 30) + 1, 2 << 30) == "2,147,483,649 B of 2.0 GB"
+    assert size(3 << 50, 1 << 50) == "3,072.0 TB of 1,024.0 TB"
 
 
 def test_every_limit_has_its_finding_in_a_fixed_order() -> None:
@@ -181,3 +206,8 @@ def test_real_states_grow_as_counted_by_hand(name: str, tmp_path: Path, tmp_path
     new, undated = counted_by_hand(shared_state("json-2026.3", tmp_path_factory), "2026-11-13")
     assert (found.sessions, found.active, found.stale) == (65, 65, 5)
     assert (found.new, found.undated) == (new, undated) == (27, 5)
+    # The same transcripts, wherever they lie: an import changes some words in them.
+    folder = shared_state("json-2026.3", tmp_path_factory) / "agents/main/sessions"
+    transcripts = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
+    assert 0.95 < found.bytes / (transcripts + found.store_bytes * ("json" in name)) < 1.3
+    assert found.new_bytes > 100_000
