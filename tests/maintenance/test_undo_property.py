@@ -62,7 +62,7 @@ def states(draw: st.DrawFn, *, with_spellings: bool) -> State:
             if draw(st.integers(0, 5)) == 0:
                 entry["archivedAt"] = NOW_MS - MS_PER_DAY
             entries[spelling.format(name)] = entry
-    return State(entries, draw(st.frozensets(st.sampled_from([*TRANSCRIPTS, *ARCHIVES]))))
+    return State(entries, draw(st.frozensets(st.sampled_from([*TRANSCRIPTS, *ARCHIVES]), min_size=5)))
 
 
 @st.composite
@@ -70,16 +70,16 @@ def questions(draw: st.DrawFn, *, names: list[str]) -> Asked:
     """Draw a policy of any version, with or without a disk budget, and the options of a call."""
     limits = MaintenanceSettings(
         mode="enforce",
-        prune_after_ms=draw(st.integers(0, 60)) * MS_PER_DAY,
+        prune_after_ms=draw(st.integers(5, 40)) * MS_PER_DAY,
         max_entries=draw(st.integers(1, 8)),
         reset_archive_retention_ms=draw(st.sampled_from([None, 30 * MS_PER_DAY])),
     )
-    budget = draw(st.one_of(st.none(), st.none(), st.integers(1, 3_000)))
-    if budget is not None:
+    budget = draw(st.integers(1, 2_000))
+    if draw(st.integers(0, 3)) == 0:
         limits = msgspec.structs.replace(limits, max_disk_bytes=budget, high_water_bytes=budget * 4 // 5)
     profile = draw(st.sampled_from(list(PROFILES)))
     active = draw(st.one_of(st.none(), st.sampled_from([*sorted({keys.normalise(name) for name in names}), "agent:main:nobody"])))
-    return Asked(Policy(limits=limits, profile=profile), active, draw(st.booleans()))
+    return Asked(Policy(limits=limits, profile=profile), active, draw(st.integers(0, 3)) == 0)
 
 
 def made(folder: Path, kind: StoreType, state: State) -> StoreLocation:
@@ -132,7 +132,7 @@ def check_files(plan: MaintenancePlan, before: dict[str, bytes], after: dict[str
 
 # What fails is small enough to be read as it is; making it smaller takes minutes.
 @settings(
-    max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 @every_kind
