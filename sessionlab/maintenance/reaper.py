@@ -17,8 +17,8 @@ from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.decisions import Decision, with_all_spellings
-from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.finishing import finish_stopped
+from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.plan import MaintenancePlan, plan_decided
 from sessionlab.maintenance.policy import Policy, Swept, swept_as
 from sessionlab.settings import MaintenanceSettings
