@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
-from sessionlab.maintenance.policy import Policy
+from sessionlab.maintenance.policy import PROFILES, Policy, Profile
+from sessionlab.maintenance.protection import NO_TRAITS, Traits
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.units import MS_PER_DAY
 
@@ -33,11 +35,18 @@ def entry(key: str, days: float, session_id: str | None = None, **more: Any) -> 
 
 
 def planned(
-    folder: Path, entries: list[SessionSummary], *, store_bytes: int = 1_000, active: str | None = None, **limits: Any
+    folder: Path,
+    entries: list[SessionSummary],
+    *,
+    profile: Profile = "2026.3",
+    store_bytes: int = 1_000,
+    active: str | None = None,
+    traits: Mapping[str, Traits] = NO_TRAITS,
+    **limits: Any,
 ) -> MaintenancePlan:
-    rules = Policy(limits=MaintenanceSettings(mode="enforce", **limits))
+    rules = Policy(limits=MaintenanceSettings(mode="enforce", **limits), profile=profile)
     files = session_files(folder, store_names=[STORE])
-    return plan_maintenance(entries, rules, now_ms=NOW_MS, files=files, store_bytes=store_bytes, active_key=active)
+    return plan_maintenance(entries, rules, now_ms=NOW_MS, files=files, store_bytes=store_bytes, active_key=active, traits=traits)
 
 
 def fates(plan: MaintenancePlan) -> dict[str, str]:
@@ -112,6 +121,64 @@ def test_archives_expire_and_three_backups_stay(tmp_path: Path) -> None:
     assert plan.after.file_bytes == plan.before.file_bytes - 500
     kept = planned(tmp_path, [entry("young", 1)], reset_archive_retention_ms=None)
     assert {one.action for one in kept.files} == {"drop-backup"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("retention_days", [None, 20, 60])
+@pytest.mark.parametrize("stale", [False, True])
+def test_archives_of_a_reset_have_a_retention_of_their_own(
+    tmp_path: Path, profile: Profile, retention_days: int | None, *, stale: bool
+) -> None:
+    """D.22: up to 2026.4, those of removed sessions go by `pruneAfter`, if it is on or anything is archived; in 2026.9 it is for both."""
+    for reason in ("deleted", "reset"):
+        for days in (10, 40, 70):
+            file(tmp_path, f"{reason}{days}.jsonl.{reason}.{archived(days)}")
+    file(tmp_path, "old.jsonl")
+    retention_ms = None if retention_days is None else retention_days * MS_PER_DAY
+    key = "agent:main:hook:old" if stale else "agent:main:direct:young"
+    plan = planned(tmp_path, [entry(key, 40 if stale else 1, "old")], profile=profile, reset_archive_retention_ms=retention_ms)
+    resets = {days for days in (10, 40, 70) if retention_days is not None and days > retention_days}
+    deleted = resets if profile == "2026.9" else {40, 70} if retention_days is not None or stale else set()
+    names = {f"reset{days}" for days in resets} | {f"deleted{days}" for days in deleted}
+    assert {one.name.partition(".")[0] for one in plan.files if one.action == "expire"} == names
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_backups_of_the_store_are_dropped_only_by_the_version_that_makes_them(tmp_path: Path, profile: Profile) -> None:
+    """D.4."""
+    for number in range(5):
+        file(tmp_path, f"sessions.json.bak.{1_795_000_000_000 + number}", days=90)
+    assert len(planned(tmp_path, [entry("young", 1)], profile=profile).files) == (2 if profile == "2026.3" else 0)
+
+
+def test_budget_of_2026_9_takes_archives_then_history_then_what_the_cap_archived(tmp_path: Path) -> None:
+    """D.50: and no other session, however far above the budget that leaves it."""
+    for name, days in {"orphan.jsonl": 90, "put-away.jsonl": 50, "hook.jsonl": 40, "young.jsonl": 1}.items():
+        file(tmp_path, name, days=days)
+    file(tmp_path, f"x.jsonl.deleted.{archived(2)}", days=2)
+    entries = [
+        entry("put-away", 50, archived=True),
+        entry("agent:main:hook:1", 40, "hook"),
+        entry("young", 1),
+        entry("by-hand", 9, archived=True),
+    ]
+    traits = {"put-away": Traits(is_archived=True, archived_ms=NOW_MS - MS_PER_DAY, is_of_cap=True), "by-hand": Traits(is_archived=True)}
+    steps = [[], ["x.jsonl"], ["x.jsonl", "hook.jsonl"], ["x.jsonl", "hook.jsonl", "orphan.jsonl"]]
+    steps.append([*steps[-1], "put-away.jsonl"])
+    whole = 500 + 1_000 - 250  # the hook's entry goes for its age
+    for number, gone in enumerate(steps):
+        high_water = whole - 100 * number if number < 4 else 1
+        plan = planned(
+            tmp_path,
+            entries,
+            profile="2026.9",
+            traits=traits,
+            reset_archive_retention_ms=None,
+            max_disk_bytes=whole - 1 if number else whole,
+            high_water_bytes=high_water,
+        )
+        assert {one.name.partition(".deleted")[0] for one in plan.files if one.action == "evict"} == set(gone)
+        assert {one.key for one in plan.entries if one.action == "evict-budget"} == ({"put-away"} if number == 4 else set())
 
 
 @pytest.mark.parametrize(("budget", "gone"), [(None, []), (1_500, []), (1_499, ["arch", "orphan"]), (1_300, ["arch", "orphan", "s3"])])
