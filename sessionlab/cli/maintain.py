@@ -321,7 +321,7 @@ def _echo_way(way: _Way) -> None:
         return
     click.echo(on_one_line(f"{head}: {_verdict(way, way.plan)}"))
     click.echo(f"  {policy_line(way.plan.policy, told=way.told)}")
-    echo_plan(way.plan, after=way.after)
+    echo_plan(way.plan, done=way.report, after=way.after)
     for one in way.finished:
         done = f"{counted(one.renamed, 'transcript')} renamed, {counted(one.deleted, 'file')} removed for good"
         echo_facts([("finished", f"{done}, as a run that was stopped had decided: {one.run.path}")])
@@ -343,7 +343,8 @@ def _verdict(way: _Way, plan: MaintenancePlan) -> str:
     ]
     line = " and ".join(acts) or ("looked after files" if way.report else "look after files")
     if way.report is not None:
-        return line
+        is_idle = not (acts or way.report.renamed or way.report.deleted or way.report.forgotten)
+        return "did nothing: what was to be done has changed, or was done by another program" if is_idle else line
     if plan.policy.is_enforced:
         return f"would {line}"
     return f"{_who_warns(plan.policy)}: by itself it removes nothing; enforced, it would {line}"

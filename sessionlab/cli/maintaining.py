@@ -132,19 +132,22 @@ def not_simply_kept(plan: MaintenancePlan) -> list[Decision]:
     return [one for one in plan.entries if one.action != "keep" or one.why not in ("", "archived already")]
 
 
-def echo_plan(plan: MaintenancePlan, *, after: Totals | None = None) -> None:
+def echo_plan(plan: MaintenancePlan, *, done: MaintenanceReport | None = None, after: Totals | None = None) -> None:
     """Print a plan, indented: entries that do not simply stay, counts, files, and sizes.
 
     Args:
         plan: The plan.
-        after: What there is now that it was carried out.
+        done: What came of it, when it was carried out: others may have been at work meanwhile.
+        after: What there is since.
     """
     _echo_entries(plan)
+    entries = ", ".join(f"{format_count(number)} {action}" for action, number in action_counts(plan).items()) or "none"
+    is_otherwise = done is not None and bool(done.kept_since or done.gone_since)
     budget = plan.policy.limits.max_disk_bytes
     echo_facts(
         [
-            ("entries", ", ".join(f"{format_count(number)} {action}" for action, number in action_counts(plan).items()) or "none"),
-            *(("files", line) for line in _file_lines(plan)),
+            ("entries", f"{entries}, as planned" if is_otherwise else entries),
+            *(("files", line) for line in _file_lines(plan, done)),
             ("before", totals_line(plan.before)),
             ("after", totals_line(after) if after is not None else f"{totals_line(plan.after)}, as expected"),
             *([("over budget", f"more than {format_bytes(budget)} all the same")] if budget is not None and plan.is_over_budget else []),
@@ -168,16 +171,21 @@ def _echo_entries(plan: MaintenancePlan) -> None:
         echo_table([["action", "updated (UTC)", "why", "key"], *rows], indent="  ")
 
 
-def _file_lines(plan: MaintenancePlan) -> list[str]:
+def _file_lines(plan: MaintenancePlan, done: MaintenanceReport | None) -> list[str]:
     lines = []
+    left = frozenset(done.left_alone) if done is not None else frozenset[str]()
     for action, (noun, fate) in _OF_FILES.items():
-        sizes = [one.bytes for one in plan.files if one.action == action]
-        if sizes:
-            lines.append(f"{counted(len(sizes), noun)} ({format_bytes(sum(sizes))}) {fate}")
+        planned = [one for one in plan.files if one.action == action]
+        sizes = [one.bytes for one in planned if one.name not in left]
+        if planned:
+            number = counted(len(planned), noun)
+            if len(sizes) < len(planned):
+                number = f"{format_count(len(sizes))} of {number}"
+            lines.append(f"{number} ({format_bytes(sum(sizes))}) {fate}")
     if plan.old_runs:
         size = format_bytes(sum(size for _, size in plan.old_runs))
         lines.append(f"{counted(len(plan.old_runs), 'archive')} of earlier maintenances ({size}) removed for good: too old to be undone")
-    gone = [one for one in plan.files if one.action != "archive"]
+    gone = [one for one in plan.files if one.action != "archive" and one.name not in left]
     lines += [f"{one.action} {one.name} ({format_bytes(one.bytes)})" for one in gone[:_SHOWN]]
     if len(gone) > _SHOWN:
         lines.append(f"and {format_count(len(gone) - _SHOWN)} more; all of them are in --json")
@@ -210,13 +218,24 @@ def echo_report(report: MaintenanceReport, run_dir: Path) -> None:
     echo_facts(
         [
             *([("kept since", f"{counted(report.kept_since, 'entry')} updated since the plan was made")] if report.kept_since else []),
-            *(("left alone", f"{name}: changed or referred to since") for name in left[:_SHOWN]),
+            *([("gone since", f"{counted(report.gone_since, 'entry')} removed by another program since")] if report.gone_since else []),
+            *(("left alone", f"{name}: changed, gone or referred to since") for name in left[:_SHOWN]),
             *([("", f"and {format_count(len(left) - _SHOWN)} more; all of them are in --json")] if len(left) > _SHOWN else []),
             ("time", f"{report.seconds:g} s"),
             ("run", str(run_dir)),
         ]
     )
-    click.echo(f"To undo: {way_back(run_dir)}")
+    lost = _removed_for_good(report)
+    click.echo(f"To undo, but for {lost}: {way_back(run_dir)}" if lost else f"To undo: {way_back(run_dir)}")
+
+
+def _removed_for_good(report: MaintenanceReport) -> str:
+    """Return what no undo brings back; "" for nothing."""
+    lost = [
+        *([f"{counted(report.deleted, 'file')} ({format_bytes(report.freed_bytes)})"] if report.deleted else []),
+        *([f"{counted(report.forgotten, 'archive')} of earlier maintenances"] if report.forgotten else []),
+    ]
+    return f"{' and '.join(lost)} removed for good" if lost else ""
 
 
 class Watched:
@@ -232,7 +251,8 @@ class Watched:
         for run in self._runs():
             if run.path not in self._known and run.head().store_path == self._path:
                 where = "after its end" if run.has_ended() else "on its way"
-                click.echo(f"sessionlab: stopped {where}; what was removed by then comes back with: {way_back(run.path)}", err=True)
+                some = ", but for files that are removed for good," if any(one.action != "archive" for one in run.files()) else ""
+                click.echo(f"sessionlab: stopped {where}; what was removed by then{some} comes back with: {way_back(run.path)}", err=True)
 
     def _runs(self) -> list[MaintenanceRun]:
         from sessionlab.maintenance.run_folder import maintenance_runs
@@ -305,6 +325,7 @@ def report_facts(report: MaintenanceReport, run_dir: Path) -> dict[str, Any]:
         "removed": report.removed,
         "markedArchived": report.archived,
         "keptSince": report.kept_since,
+        "goneSince": report.gone_since,
         "renamedFiles": report.renamed,
         "deletedFiles": report.deleted,
         "freedBytes": report.freed_bytes,

@@ -44,6 +44,7 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
         removed: Action -> how many entries were removed for it.
         archived: Entries that were marked as archived, and stay.
         kept_since: Entries that stay because they were updated after the plan was made.
+        gone_since: Entries that somebody else removed after the plan was made.
         renamed: Transcripts that were archived.
         deleted: Files that were removed for good.
         freed_bytes: Of those.
@@ -59,6 +60,7 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
     removed: dict[str, int]
     archived: int
     kept_since: int
+    gone_since: int = 0
     renamed: int
     deleted: int
     freed_bytes: int
@@ -192,6 +194,8 @@ class _Maintenance:
         gone = self._store.take_out(wanted, keep=self._put_by, then=self._look_after_files)
         archived = self._mark_archived()
         forgotten = self._forget_old_runs()
+        passed = wanted.keys() - gone
+        kept = passed & {one.key for one in self._store.summaries()} if passed else passed
         report = MaintenanceReport(
             run_id=self._run.path.name,
             agent_id=self._location.agent_id,
@@ -199,7 +203,8 @@ class _Maintenance:
             after_count=self._store.count(),
             removed=dict(Counter[str](actions[key] for key in gone)),
             archived=archived,
-            kept_since=len(wanted) - len(gone),
+            kept_since=len(kept),
+            gone_since=len(passed) - len(kept),
             renamed=self._files.renamed,
             deleted=self._files.deleted,
             freed_bytes=self._files.freed_bytes,

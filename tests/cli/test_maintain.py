@@ -12,7 +12,7 @@ import pytest
 
 from sessionlab.cli import _run
 from sessionlab.errors import UnwritableError
-from sessionlab.maintenance import reaper
+from sessionlab.maintenance import apply, reaper
 from sessionlab.maintenance.apply import Caretaker
 from sessionlab.stores import open_store
 from sessionlab.units import MS_PER_DAY
@@ -117,6 +117,41 @@ def test_what_is_enforced_is_done_and_can_be_undone(tmp_path: Path, call: Call, 
     assert call(*way_back[1:]).returncode == 0
     assert content(tmp_path, kind) == entries
     assert (sessions / "old-0.jsonl").is_file()
+
+
+@every_kind
+def test_two_at_once_say_what_each_of_them_did(tmp_path: Path, call: Call, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second, whose plan was made before the first was done, once said that entries were updated, and transcripts renamed."""
+    filled(tmp_path, kind)
+    real = apply.apply_plan
+
+    def late(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(apply, "apply_plan", real)
+        assert _run(["maintain", str(tmp_path), "--enforce", "--now-ms", str(NOW_MS)]) == 0
+        return real(*args, **options)
+
+    monkeypatch.setattr(apply, "apply_plan", late)
+    first, second = call(*command(tmp_path, "--enforce")).stdout.split(" (agent main): ")[1:]
+    assert first.startswith("removed 2 of 5 sessions\n")
+    assert "1 transcript (20 B) renamed" in first
+    assert "gone since" not in first
+    assert second.startswith("did nothing: what was to be done has changed, or was done by another program\n")
+    assert "2 prune-stale, as planned\n" in second
+    assert "gone since    2 entries removed by another program since\n" in second
+    assert "kept since" not in second
+    assert "0 of 1 transcript (0 B) renamed" in second
+    assert "old-0.jsonl: changed, gone or referred to since" in second
+
+
+def test_what_no_undo_brings_back_is_said_where_the_way_back_is(tmp_path: Path, call: Call) -> None:
+    filled(tmp_path)
+    sessions = store_path(tmp_path, "json").parent
+    (sessions / "past.jsonl.deleted.2026-01-01T00-00-00.000Z").write_bytes(b"x" * 2048)
+    done = call(*command(tmp_path, "--enforce")).stdout.strip().splitlines()[-1]
+    head, _, way_back = done.partition(": ")
+    assert head == "To undo, but for 1 file (2.0 KB) removed for good"
+    assert call(*shlex.split(way_back)[1:]).returncode == 1
+    assert len(content(tmp_path)) == 5
 
 
 def test_printed_command_does_what_was_said(tmp_path: Path, call: Call) -> None:

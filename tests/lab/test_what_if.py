@@ -309,7 +309,7 @@ def test_a_point_is_recomputed_in_the_time_of_a_sliders_step(lab: Lab) -> None:
     }
     files = SessionFiles(folder=Path("sessions"), transcripts=transcripts, archives=(), backups=(), total_bytes=40_000_000)
     (location, *_) = locate(lab.path)
-    held = Held(location, summaries, files, 30_000_000, dict.fromkeys((one.key for one in summaries), 3_000))
+    held = Held(location, summaries, files, 30_000_000, dict.fromkeys((one.key for one in summaries), 3_000), {})
     large = WhatIf(lab, {"main": held}, rules={name: rules_of(lab.path, name) for name in PROFILES}, profile="2026.3")
     taken = []
     for cap in (100, 5_000, 10_000) * 5:
@@ -367,6 +367,18 @@ def test_bars_add_up_and_the_frame_is_around_the_policys_own_point(what_if: What
     (frame,) = map_.layout.shapes
     column, row = round((frame.x0 + frame.x1) / 2), round((frame.y0 + frame.y1) / 2)
     assert (map_.data[0].x[column], map_.data[0].y[row], map_.data[0].z[row][column]) == ("500", "30 d", outcome.gone.sessions)
+
+
+def test_figure_without_a_cost_says_that_it_is_the_cost_that_is_missing(tmp_path: Path) -> None:
+    write_store(tmp_path, "main", {"agent:main:a": {"sessionId": "a", "updatedAt": NOW_MS}})
+    write_store(tmp_path, "empty", {})
+    alts = {}
+    for agent in ("main", "empty"):
+        with open_lab(tmp_path, agent=agent, now_ms=NOW_MS) as lab:
+            what_if = open_what_if(lab)
+            drawn = figures.what_goes(what_if.at(what_if.policy), measure="Cost")
+        alts[agent] = drawn.layout.meta["alt"]
+    assert alts == {"main": "No data: no transcript records a cost.", "empty": "No data: the stores hold no session."}
 
 
 def test_tables_are_text_and_name_what_is_lost(what_if: WhatIf) -> None:

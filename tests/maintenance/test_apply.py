@@ -110,7 +110,8 @@ def test_entry_that_was_used_since_stays_with_its_transcript(tmp_path: Path, kin
         store.update(STALE.format(0), lambda _entry: {"label": "back again"}, now_ms=NOW_MS)
         store.delete(STALE.format(2))
     report, _ = carried_out(tmp_path, location, plan)
-    assert (report.removed, report.kept_since, report.left_alone) == ({"prune-stale": 1}, 2, ("o0.jsonl",))
+    assert (report.removed, report.left_alone) == ({"prune-stale": 1}, ("o0.jsonl",))
+    assert (report.kept_since, report.gone_since) == (1, 1)  # the one that was used, and the one that somebody else removed
     assert content(location)[STALE.format(0)]["label"] == "back again"
     assert (location.sessions_dir / "o0.jsonl").exists()
 
@@ -149,9 +150,8 @@ def test_2026_9_marks_stale_entries_in_place(tmp_path: Path, kind: StoreType) ->
     report, run = carried_out(tmp_path, location, planned(location, profile="2026.9"))
     assert (report.removed, report.archived, report.after_count, report.renamed) == ({}, 3, 5, 0)
     found = content(location)
-    assert {key: value.pop("archivedAt", None) for key, value in found.items()} == {
-        key: NOW_MS if ":old:" in key else None for key in entries
-    }
+    marks = {key: (value.pop("archivedAt", None), value.pop("archiveReason", None)) for key, value in found.items()}
+    assert marks == {key: (NOW_MS, "age-retention") if ":old:" in key else (None, None) for key in entries}
     assert found == entries
     assert planned(location, profile="2026.9").entries[-1].why == "archived already"
     assert undo(run).unmarked == 3

@@ -22,6 +22,7 @@ By = Literal["kind", "agent"]
 STAY, ASIDE, GO = "stay", "put aside", "go"
 _COLOURS: Final = {STAY: style.SKY, ASIDE: style.YELLOW, GO: style.VERMILLION}
 _NOTHING: Final = "the stores hold no session"
+_NO_COST: Final = "no transcript records a cost"
 _CAPTIONS: Final[dict[Measure, str]] = {
     "Sessions": "Entries of the stores. Put aside: stays in the store, marked as archived, as OpenClaw 2026.9 does it.",
     "Bytes": "Entries and transcripts. Put aside: transcripts renamed to archives, which stay on the disk for a time, and entries marked "
@@ -46,7 +47,7 @@ def what_goes(outcome: Outcome, *, measure: Measure = "Sessions", by: By = "kind
     title = f"{measure} that would go, by {by}"
     shares = _rows(outcome.groups, by, measure)
     if not shares:
-        return style.no_data(title, _NOTHING)
+        return style.no_data(title, _NO_COST if measure == "Cost" and outcome.before.sessions else _NOTHING)
     divisor, unit = _unit(measure, [_value(measure, held) for held, _, _ in shares.values()])
     names = list(shares)
     parts = {
