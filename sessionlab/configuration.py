@@ -10,9 +10,12 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sessionlab.errors import SettingsError, UnreadableError
+
+_EXPONENT_FROM: Final = 1e21
+"""From here on JavaScript writes a number with an exponent."""
 
 
 def read_configuration(path: Path) -> object:
@@ -77,6 +80,6 @@ def _unique(pairs: Any) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | float:
-    # JavaScript has one kind of number: 5.0 is 5, and is allowed wherever an integer is.
+    # JavaScript has one kind of number: 5.0 is 5, and is allowed wherever an integer is; what it writes with an exponent is none.
     value = float(text)
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < _EXPONENT_FROM else value

@@ -246,8 +246,10 @@ def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> Main
         high_water = high_water or None if max_disk is not None else None
     if max_disk is not None and high_water is None:
         high_water = max_disk * HIGH_WATER_PERCENT // 100
-    if high_water is not None and (max_disk is None or high_water > max_disk):
-        raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: set maxDiskBytes, or lower it")
+    if high_water is not None and max_disk is None:
+        raise SettingsError(f"{name}.highWaterBytes", "is set without a disk budget to come down from: set maxDiskBytes, too, or remove it")
+    if high_water is not None and max_disk is not None and high_water > max_disk:
+        raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: lower it, or raise maxDiskBytes")
     rotate_bytes = _size(raw.rotate_bytes, f"{name}.rotateBytes")
     retention_ms = defaults.reset_archive_retention_ms
     if raw.reset_archive_retention is not None or retention_ms is not None:
@@ -350,7 +352,7 @@ def _size(value: object, field: str) -> int | None:
 def _number_text(value: object, field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise SettingsError(field, f"must be a text or a number, not {json.dumps(value)}")
-    return str(value)
+    return str(value).replace("e+", "e")  # 1e99, as people write it
 
 
 def _convert(value: object, kind: Any, field: str) -> Any:

@@ -228,7 +228,11 @@ def _policy(location: StoreLocation, root: Path, asked: _Asked) -> tuple[Policy,
         return configured_policy(root, told.profile, over=asked.over), told.why
     except SettingsError as error:
         if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
-            raise UsageError("--high-water: must not be above the disk budget; give --max-disk, too, or lower it") from error
+            is_alone = "without" in error.reason
+            above = "must not be above the disk budget; lower it, or raise --max-disk"
+            raise UsageError(
+                f"--high-water: {'there is no disk budget to come down from; give --max-disk, too' if is_alone else above}"
+            ) from error
         raise
 
 

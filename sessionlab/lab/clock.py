@@ -7,10 +7,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sessionlab import layout
 from sessionlab.errors import UsageError
 from sessionlab.units import format_ms_utc
+
+_LEAST_GIVEN_MS: Final = 978_307_200_000
+"""2001 begins. Seconds of our days, taken for milliseconds, are of January 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,13 @@ def clock_of(path: Path, now_ms: int = 0) -> Clock:
     """Return the clock for what lies at `path`: the one given, a synthetic folder's own, else now.
 
     Raises:
-        UsageError: A clock before 1970 or beyond the year 9999.
+        UsageError: A clock before 1970 or beyond the year 9999, or one before 2001, which is more likely in seconds.
     """
     if now_ms:
         if not _is_time(now_ms):
             raise UsageError(f"now_ms={now_ms} is no time between 1970 and 9999; give epoch milliseconds, such as 1795132800000")
+        if now_ms < _LEAST_GIVEN_MS:
+            raise UsageError(f"now_ms={now_ms} is before 2001; give epoch milliseconds, not seconds, such as 1795132800000")
         return Clock(now_ms, "as given")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         file = path / layout.SYNTH_MARKER

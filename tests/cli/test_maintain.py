@@ -278,7 +278,7 @@ MISTAKES = {
     ("--max-disk", "10 pb"): "--max-disk: '10 pb' is not a size",
     ("--max-disk", "0"): "--max-disk: '0' would leave nothing; give more than nothing, or --max-disk off for no disk budget",
     ("--max-disk", "1mb", "--high-water", "0 kb"): "--high-water: '0 kb' would leave nothing",
-    ("--high-water", "10mb"): "--high-water: must not be above the disk budget",
+    ("--high-water", "10mb"): "--high-water: there is no disk budget to come down from; give --max-disk, too",
     ("--max-disk", "5mb", "--high-water", "10mb"): "--high-water: must not be above the disk budget",
     ("--max-entries", "0"): "0 is not in the range x>=1",
     ("--profile", "2025.1"): "is not one of '2026.3', '2026.4', '2026.9'",
@@ -293,6 +293,14 @@ def test_mistakes_are_named_and_nothing_is_done(tmp_path: Path, call: Call, word
     before = photo(tmp_path)
     assert message in one_line_error(call(*command(tmp_path, "--enforce", *words)), 10 if "nobody" in words else 2)
     assert photo(tmp_path) == before
+
+
+def test_clock_in_seconds_is_a_mistake(tmp_path: Path, call: Call) -> None:
+    """With it every session is of the future, and nothing is stale."""
+    filled(tmp_path)
+    for name in ("maintain", "reap"):
+        error = one_line_error(call(name, tmp_path, "--now-ms", str(NOW_MS // 1000)), 2)
+        assert f"now_ms={NOW_MS // 1000} is before 2001; give epoch milliseconds, not seconds" in error
 
 
 def test_store_is_not_emptied_unless_that_is_allowed_by_name(tmp_path: Path, call: Call) -> None:
