@@ -7,6 +7,7 @@ under the store's lock, is only whether to leave something alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections import Counter, defaultdict
@@ -31,6 +32,8 @@ from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import WritableStore
 
 LOCK_TIMEOUT_MS: Final = 30_000
+_OF_ONE_FILE: Final = frozenset({errno.ENAMETOOLONG, errno.EPERM})
+"""What the system says of one file, and will say again: it stays as it is, and keeps no other back."""
 
 
 class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +167,8 @@ class Caretaker:
         except FileNotFoundError:
             return False
         except OSError as error:
+            if error.errno in _OF_ONE_FILE:
+                return False
             raise refused(Path(path), error) from error
         return True
 

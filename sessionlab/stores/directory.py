@@ -33,7 +33,7 @@ from sessionlab.stores.directory_reading import Seen, list_names, read_state
 from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
-from sessionlab.stores.directory_walk import examined, spooled
+from sessionlab.stores.directory_walk import examined, other_spellings, spooled
 from sessionlab.stores.promotion import Promotion
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import Patch, WritableStore, Written, age_ms
@@ -239,6 +239,10 @@ class DirectoryStore(WritableStore):
         """Return the session of a normalised key, as `_get` does."""
         return _newest([_Found(name, data, *self._decode_file(name, data)) for name, data in self._read(key)], spelling)
 
+    def _spellings_of(self, key: str) -> Collection[str]:
+        with self._access.opened() as folder:
+            return () if folder is None else (key, *self._spellings(folder).get(key, ()))
+
     def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
         for key in spellings:
             found = self._find(keys.normalise(key), key)
@@ -335,16 +339,7 @@ class DirectoryStore(WritableStore):
         stamp = folder.stamp()
         if self._spelled is not None and self._spelled[0] == stamp:
             return self._spelled[1]
-        found: dict[str, tuple[str, ...]] = {}
-        with folder.journal() as journal:
-            for name in sorted(list_names(folder, lock=self._access.reading_lock)):
-                key = names.decode(name)
-                if key is None:
-                    read = folder.read(name, journal)
-                    with contextlib.suppress(CorruptStoreError):  # no spelling of anything; whoever reads it says so
-                        key = documents.split(name, read[0], path=self._file(name))[0] if read is not None else None
-                if key is not None and key != keys.normalise(key):
-                    found[keys.normalise(key)] = (*found.get(keys.normalise(key), ()), key)
+        found = other_spellings(folder, lock=self._access.reading_lock)
         if stamp.is_settled:
             self._spelled = stamp, found
         return found

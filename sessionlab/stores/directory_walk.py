@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from sessionlab import keys
 from sessionlab.errors import CorruptStoreError
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
 from sessionlab.stores.directory_folder import ENTRIES, Folder
-from sessionlab.stores.directory_reading import read_state
+from sessionlab.stores.directory_reading import list_names, read_state
 from sessionlab.stores.directory_spool import Spool
 
 Lock = Callable[[], AbstractContextManager[None]] | None
@@ -28,6 +30,21 @@ def spooled(folder: Folder, spool: Spool, *, lock: Lock) -> dict[str, tuple[int,
         return key, spool.put(memoryview(raw))
 
     return dict(seen.value for seen in read_state(folder, keep, known={}, lock=lock).files.values())
+
+
+def other_spellings(folder: Folder, *, lock: Lock) -> dict[str, tuple[str, ...]]:
+    """Return normalised key -> its other spellings in a store. Reads every name, and the files whose names do not tell."""
+    found: dict[str, tuple[str, ...]] = {}
+    with folder.journal() as journal:
+        for name in sorted(list_names(folder, lock=lock)):
+            key = names.decode(name)
+            if key is None:
+                read = folder.read(name, journal)
+                with contextlib.suppress(CorruptStoreError):  # no spelling of anything; whoever reads it says so
+                    key = documents.split(name, read[0], path=folder.path / ENTRIES / name)[0] if read is not None else None
+            if key is not None and key != keys.normalise(key):
+                found[keys.normalise(key)] = (*found.get(keys.normalise(key), ()), key)
+    return found
 
 
 def examined(folder: Folder, *, lock: Lock) -> Iterator[tuple[str, bytes, CorruptStoreError | None]]:

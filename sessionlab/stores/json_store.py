@@ -200,6 +200,9 @@ class JSONStore(WritableStore):
                 newest = entry
         return newest
 
+    def _spellings_of(self, key: str) -> Collection[str]:
+        return self._state().sessions_of(key)
+
     def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
         sessions = self._state().sessions
         return ((key, self._decode(key, bytes(sessions[key]))) for key in spellings if key in sessions)

@@ -114,7 +114,8 @@ class WritableStore(SessionStore):
         """Remove sessions after what is stored of them was put by elsewhere, all under the lock: at no moment are they nowhere.
 
         Args:
-            wanted: Key, as it is stored -> the `updatedAt` that its entry has. One that says another time by now was used since, and stays.
+            wanted: Key, as it is stored -> the `updatedAt` that its entry has. One that says another time by now was used since, and stays;
+                so does one that has another spelling by now, which would go with it.
             keep: Called once, with (key, entry) of those that go. It has to take all of them, and to return only when they are safe: when
                 it raises, nothing is removed.
             then: Called with the keys that are gone, while the lock is still held.
@@ -126,7 +127,7 @@ class WritableStore(SessionStore):
 
         def going() -> Iterator[tuple[str, Entry]]:
             for key, entry in self._stored_under(wanted):
-                if entries.updated_ms_of(entry) == wanted[key]:
+                if entries.updated_ms_of(entry) == wanted[key] and not self._has_another(key, wanted):
                     taken.append(key)
                     yield key, entry
 
@@ -211,6 +212,16 @@ class WritableStore(SessionStore):
     @abstractmethod
     def _get(self, key: str, *, spelling: str = "") -> Entry | None:
         """Return the entry of a normalised key: what is stored under this very spelling if there is such, else the newest of all."""
+
+    def _has_another(self, key: str, wanted: Mapping[str, int | None]) -> bool:
+        """Say whether a spelling of a key is stored that was not thought of, or was used since: removing one removes them all."""
+        others = [spelling for spelling in self._spellings_of(keys.normalise(key)) if spelling != key]
+        found = self._stored_under(others) if others else ()
+        return any(spelling not in wanted or wanted[spelling] != entries.updated_ms_of(entry) for spelling, entry in found)
+
+    def _spellings_of(self, key: str) -> Collection[str]:
+        """Return the spellings in which a normalised key may be stored, for a backend that can hold several; under the lock."""
+        return (key,)
 
     @abstractmethod
     def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:

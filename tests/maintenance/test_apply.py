@@ -14,6 +14,7 @@ import pytest
 from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
 from sessionlab.maintenance.files import session_files
+from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
 from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import Policy, Profile
@@ -286,3 +287,16 @@ def test_what_a_killed_process_left_of_the_store_makes_no_session_go(tmp_path: P
     (location.sessions_dir / "large.md").write_bytes(bytes(200_000))
     plan = plan_store(location, policy, now_ms=NOW_MS)  # what is nobody's counts, but no session goes for it
     assert (plan.removed, plan.is_over_budget) == ((), True)
+
+
+@every_kind
+def test_transcript_that_cannot_be_renamed_keeps_no_other_back(tmp_path: Path, kind: StoreType) -> None:
+    """Its name is too long for `.deleted.TIME`: it stays as it is, and is named; so it does for the next maintenance."""
+    long = "o" * 240
+    location = made(tmp_path, kind, {STALE.format(1): entry(40, long), STALE.format(2): entry(41, "p"), FRESH.format(1): entry(1, "y")})
+    for name in (long, "p"):
+        (location.sessions_dir / f"{name}.jsonl").write_text("{}\n")
+    report, run = carried_out(tmp_path, location, planned(location))
+    assert (report.renamed, report.left_alone) == (1, (f"{long}.jsonl",))
+    assert finish_stopped(location, root=tmp_path) == ()
+    assert undo(run).restored == 2

@@ -107,3 +107,15 @@ def test_active_session_stays_in_whatever_spelling(tmp_path: Path, spelling: str
     assert next(one.why for one in plan.entries if one.key == spelling) == "active session"
     assert plan.warning is not None
     assert plan.warning.active_key == spelling
+
+
+@either_way
+def test_spelling_that_came_after_the_plan_keeps_the_others(tmp_path: Path, old: str, new: str) -> None:
+    """Removing one would remove it as well, and it was not put by."""
+    path = planted(tmp_path, {old: entry(50, "old"), "agent:main:b": entry(50, "b"), "agent:main:young": entry(1, "young")})
+    (location,) = locate(tmp_path)
+    plan = plan_store(location, Policy(limits=MaintenanceSettings(mode="enforce")), now_ms=NOW_MS)
+    assert {one.key for one in plan.removed} == {old, "agent:main:b"}
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {new: entry(0, "new")}), encoding="utf-8")
+    apply_plan(plan, location, root=tmp_path)
+    assert ids(path) == {old: "old", new: "new", "agent:main:young": "young"}
