@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from sessionlab.cli.asked import on_one_line
-from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, not_blank, progress
+from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, not_blank, progress, refuse_off_limits
 from sessionlab.migration.export import ExportPlan, plan_export
 from sessionlab.migration.export_folder import ExportReport, export_openclaw
 from sessionlab.units import format_bytes, format_count
@@ -36,6 +36,7 @@ def command(*, what: str, state_dir: str, target: str, agent: str | None, set_as
     del what  # there is only one so far
     now_ms = time.time_ns() // 1_000_000
     source, folder = Path(not_blank(state_dir, "STATE_DIR")), Path(not_blank(target, "--to"))
+    refuse_off_limits(folder.absolute(), "--to", what="folder")
     plan = plan_export(source, folder, agent=agent, now_ms=now_ms, set_aside=set_aside)
     if dry_run:
         _echo_plan(plan, as_json=as_json)

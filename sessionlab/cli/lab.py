@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from sessionlab import resources
-from sessionlab.cli.output import echo_json, json_option
+from sessionlab.cli.output import echo_json, json_option, refuse_off_limits
 from sessionlab.errors import UsageError
 
 
@@ -38,6 +38,7 @@ def _place(folder: str | None) -> Path:
     if folder is None and resources.project_root() is not None:
         return source
     place = Path(folder or "sessionlab-notebooks").absolute()
+    refuse_off_limits(place, "--dir", what="folder")
     try:
         place.mkdir(parents=True, exist_ok=True)
         for notebook in sorted(source.glob("*.ipynb")):

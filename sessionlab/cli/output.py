@@ -114,17 +114,22 @@ def output_files(*asked: tuple[str, str | None]) -> dict[str, Path]:
     return files
 
 
-def refuse_off_limits(path: Path, option: str) -> None:
+def refuse_off_limits(path: Path, option: str, *, what: str = "file") -> None:
     """Refuse to write where sessions lie.
 
+    Args:
+        path: The file or folder that is to be written, absolute.
+        option: What named it.
+        what: Which of the two it is.
+
     Raises:
-        UsageError: The file is a store, a transcript or the configuration, or would lie among those.
+        UsageError: It is a store, a transcript or the configuration, or would lie among those.
     """
     from sessionlab.cli.off_limits import off_limits
 
-    reason = off_limits(path)
+    reason = off_limits(path) or (off_limits(path / "new") if what == "folder" else "")
     if reason:
-        raise UsageError(f"{path}: {reason}; name another file with {option}")
+        raise UsageError(f"{path}: {reason}; name another {what} with {option}")
 
 
 def command_line(*words: str | Path) -> str:

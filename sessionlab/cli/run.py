@@ -46,7 +46,7 @@ def command(*, notebooks: tuple[str, ...], output_dir: str, params: tuple[str, .
         raise UsageError("two notebooks have the same file name: their executed copies would overwrite each other")
     for source in sources:
         for suffix in (".ipynb", *((".html",) if as_html else ())):
-            refuse_off_limits(folder / source.with_suffix(suffix).name, "-o")
+            refuse_off_limits(folder / source.with_suffix(suffix).name, "-o", what="folder")
     _tell_of_sample(sources, values)
     jobs = [NotebookJob(source, folder / source.name, values) for source in sources]
     with progress() as on_stage:

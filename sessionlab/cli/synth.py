@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sessionlab.cli.output import command_line, echo_json, json_option
+from sessionlab.cli.output import command_line, echo_json, json_option, refuse_off_limits
 from sessionlab.units import format_bytes, format_count
 
 
@@ -41,6 +41,7 @@ def command(
     from sessionlab.synth import write_state
 
     path = Path(folder).absolute()
+    refuse_off_limits(path, "FOLDER", what="folder")
     truth = write_state(
         path,
         seed=seed,

@@ -80,6 +80,22 @@ def test_notebooks_are_not_run_into_a_folder_of_sessions(tmp_path: Path, call: C
     assert json.loads((folder / "sessions.json").read_text())
 
 
+def test_no_folder_is_made_in_one_of_sessions(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call) -> None:
+    state = filled(tmp_path / "state")
+    source = own_state("sqlite-2026.9", tmp_path_factory, tmp_path)
+    before = photo(tmp_path)
+    for folder, reason in (
+        (state / "agents/main/sessions/new", "lies in an agent's folder of sessions"),
+        (state / ".sessionlab/x", "lies in .sessionlab"),
+    ):
+        synth, export = ("synth", folder, "--sessions", "1", "--no-flaws"), ("export", "openclaw", source, "--to", folder)
+        assert f"{folder}: {reason}" in one_line_error(call(*synth), 2)
+        assert "name another folder with --to" in one_line_error(call(*export), 2)
+        assert "name another folder with --dir" in one_line_error(call("lab", "--dir", folder, "--json"), 2)
+    assert "name another folder with --dir" in one_line_error(call("lab", "--dir", state / "agents/main/sessions", "--json"), 2)
+    assert photo(tmp_path) == before
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "directory"])
 def test_stores_of_our_own_kinds_are_known_with_all_that_belongs_to_them(tmp_path: Path, kind: str) -> None:
     store = store_path(filled(tmp_path, kind), kind)
