@@ -91,8 +91,9 @@ def test_no_folder_is_made_in_one_of_sessions(tmp_path: Path, tmp_path_factory: 
         synth, export = ("synth", folder, "--sessions", "1", "--no-flaws"), ("export", "openclaw", source, "--to", folder)
         assert f"{folder}: {reason}" in one_line_error(call(*synth), 2)
         assert "name another folder with --to" in one_line_error(call(*export), 2)
-        assert "name another folder with --dir" in one_line_error(call("lab", "--dir", folder, "--json"), 2)
-    assert "name another folder with --dir" in one_line_error(call("lab", "--dir", state / "agents/main/sessions", "--json"), 2)
+    for place in (state / "agents/main/sessions", state / "agents/main/sessions/new"):
+        lab = call("lab", "--dir", place, "--json")
+        assert (lab.returncode, "name another folder with --dir" in lab.stderr) == (2, True)
     assert photo(tmp_path) == before
 
 
