@@ -440,6 +440,7 @@ def test_agents_are_looked_after_by_name_or_all_of_them(tmp_path: Path, call: Ca
     found = json.loads(failed.stdout)
     assert (failed.returncode, found["success"], [one["status"] for one in found["results"]]) == (3, False, ["failed", "maintained"])
     assert len(failed.stderr.splitlines()) == 1
+    assert "; restore a backup: the rest is not in the file" in found["results"][0]["error"]["message"]
     assert len(content(tmp_path, agent="ops")) == 3
     assert call(*command(tmp_path, "--enforce", "--agent", "ops")).stdout.startswith(f"{store_path(tmp_path, 'json', agent='ops')}")
 
