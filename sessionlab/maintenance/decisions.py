@@ -16,10 +16,9 @@ from sessionlab.maintenance.protection import (
     Traits,
     is_archived,
     is_dashboard,
-    is_disposable,
     is_model_run,
+    judged,
     last_active_ms,
-    protection,
 )
 
 Action = Literal["keep", "prune-missing", "prune-stale", "cap-overflow", "evict-budget", "archive"]
@@ -83,16 +82,22 @@ def decide(
         last done in a session for that.
     """
     rules = _Rules(policy, now_ms, active_key, traits)
-    held = sorted(summaries, key=rules.latest_first)
-    if policy.archives_in_place and policy.is_over_cap(sum(not is_archived(one, traits) for one in held), on_save=on_save):
-        rules.removes_model_runs = True
+    held = rules.in_order(summaries)
+    put_away = {one.key for one in held if is_archived(one, traits)} if policy.archives_in_place else frozenset()
+    rules.removes_model_runs = policy.archives_in_place and policy.is_over_cap(len(held) - len(put_away), on_save=on_save)
     decided = []
+    counted = 0
     for one in held:
-        action, why = rules.by_age(one) if one.key not in missing else ("prune-missing", "")
-        if action != "keep" and (stays := rules.why_stays(one, is_missing=one.key in missing)):
-            action, why = "keep", stays
+        action: Action = "keep"
+        why: Why = ""
+        if one.key in missing:
+            action, why = ("prune-missing", "") if not is_active(one.key, active_key) else ("keep", "active session")
+        elif one.key in put_away:
+            why = "archived already"
+        elif (reason := rules.by_age(one)) is not None:
+            action, why = rules.fate(one, "prune-stale", reason)
+        counted += action == "keep" and why != "archived already"
         decided.append(Decision(one.key, one.session_id, one.updated_ms, action, why))
-    counted = sum(one.action == "keep" and one.why != "archived already" for one in decided)
     if policy.is_over_cap(counted, on_save=on_save):
         _cap(held, decided, rules, counted - policy.limits.max_entries)
     return with_all_spellings(decided)
@@ -104,46 +109,39 @@ class _Rules:
     def __init__(self, policy: Policy, now_ms: int, active_key: str | None, traits: Mapping[str, Traits]) -> None:
         self.removes_model_runs = False
         self._policy, self._now_ms, self._active_key, self._traits = policy, now_ms, active_key, traits
-        limits = policy.limits
-        self._archives = policy.archives_in_place
+        limits, archives = policy.limits, policy.archives_in_place
         # To 2026.9, no time at all is for ever.
-        self._stale_ms = now_ms - limits.prune_after_ms if limits.prune_after_ms or not self._archives else None
-        dashboard_ms = limits.archive_dashboard_after_ms if self._archives else None
-        self._dashboard_ms = now_ms - dashboard_ms if dashboard_ms is not None else None
+        self._stale_ms = now_ms - limits.prune_after_ms if limits.prune_after_ms or not archives else None
+        self._dashboard_ms = now_ms - limits.archive_dashboard_after_ms if archives and limits.archive_dashboard_after_ms else None
 
-    def latest_first(self, one: SessionSummary) -> float:
-        """Return by what sessions are sorted."""
-        if self._archives:
-            return -last_active_ms(one, self._traits) or float("inf")
-        return -one.updated_ms if one.updated_ms is not None else float("inf")
+    def in_order(self, summaries: Iterable[SessionSummary]) -> list[SessionSummary]:
+        """Return sessions, those first that are kept first."""
+        if self._traits:
+            return sorted(summaries, key=lambda one: -last_active_ms(one, self._traits) or float("inf"))
+        return sorted(summaries, key=lambda one: -one.updated_ms if one.updated_ms is not None else float("inf"))
 
-    def by_age(self, one: SessionSummary) -> tuple[Action, Why]:
-        """Return what is to become of a session for its age."""
+    def by_age(self, one: SessionSummary) -> ArchiveReason | None:
+        """Return for what a session has to go for its age; `None` when it need not."""
         updated_ms = one.updated_ms
-        if self._archives:
-            if is_archived(one, self._traits):
-                return "keep", "archived already"
-            if self._dashboard_ms is not None and 0 < last_active_ms(one, self._traits) < self._dashboard_ms and is_dashboard(one.key):
-                return "archive", "stale-dashboard"
+        if self._dashboard_ms is not None and is_dashboard(one.key) and 0 < last_active_ms(one, self._traits) < self._dashboard_ms:
+            return "stale-dashboard"
         if updated_ms is None:
-            return "keep", ""
+            return None
         if self._stale_ms is not None and updated_ms < self._stale_ms:
-            return ("prune-stale", "") if self.is_removed(one.key) else ("archive", "age-retention")
-        if self.removes_model_runs and updated_ms < self._now_ms - self._policy.model_run_ms and is_model_run(one.key):
-            return "prune-stale", ""
-        return "keep", ""
+            return "age-retention"
+        is_old_run = self.removes_model_runs and updated_ms < self._now_ms - self._policy.model_run_ms and is_model_run(one.key)
+        return "age-retention" if is_old_run else None
 
-    def is_removed(self, key: str) -> bool:
-        """Say whether a session that has to go is removed; else it is archived."""
-        return not self._archives or is_disposable(key)
-
-    def why_stays(self, one: SessionSummary, *, is_missing: bool = False) -> Why:
-        """Return why a session that has to go stays; "" when it does not."""
+    def fate(self, one: SessionSummary, removal: Action, reason: ArchiveReason) -> tuple[Action, Why]:
+        """Return what becomes of a session that has to go: it is removed, or archived, or stays all the same."""
         if is_active(one.key, self._active_key):
-            return "active session"
-        if is_missing or not self._archives:
-            return ""
-        return protection(one, self._policy, self._traits, now_ms=self._now_ms) or ""
+            return "keep", "active session"
+        if not self._policy.archives_in_place:
+            return removal, ""
+        found = judged(one, self._policy, self._traits, now_ms=self._now_ms)
+        if found == "disposable":
+            return removal, ""
+        return ("archive", reason) if found is None else ("keep", found)
 
 
 def _cap(held: list[SessionSummary], decided: list[Decision], rules: _Rules, overflow: int) -> None:
@@ -152,14 +150,10 @@ def _cap(held: list[SessionSummary], decided: list[Decision], rules: _Rules, ove
         if overflow <= 0:
             return
         one = decided[place]
-        if one.action != "keep" or one.why == "archived already":
-            continue
-        if stays := rules.why_stays(held[place]):
-            decided[place] = one._replace(why=stays)
-            continue
-        overflow -= 1
-        action: Action = "cap-overflow" if rules.is_removed(one.key) else "archive"
-        decided[place] = one._replace(action=action, why="active-session-cap" if action == "archive" else "")
+        if one.action == "keep" and not one.why:
+            action, why = rules.fate(held[place], "cap-overflow", "active-session-cap")
+            decided[place] = one._replace(action=action, why=why)
+            overflow -= action != "keep"
 
 
 def evictable(
@@ -183,7 +177,9 @@ def evictable(
     for place, one in enumerate(decided):
         own = traits.get(one.key, PLAIN)
         is_new = one.action == "archive" and one.why == "active-session-cap"
-        if is_new or (one.action == "keep" and own.is_of_cap and not rules.why_stays(by_key[one.key])):
+        if is_new or (
+            one.action == "keep" and own.is_of_cap and rules.fate(by_key[one.key], "evict-budget", "active-session-cap")[0] != "keep"
+        ):
             since_ms = now_ms if is_new else own.archived_ms
             found.append((float("inf") if since_ms is None else since_ms, one.key, place))
     return [place for _, _, place in sorted(found)]

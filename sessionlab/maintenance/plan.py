@@ -12,7 +12,7 @@ from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.decisions import Decision, decide, evictable, is_active
 from sessionlab.maintenance.files import OLDEST_FIRST, File, SessionFiles
 from sessionlab.maintenance.policy import Policy
-from sessionlab.maintenance.protection import NO_TRAITS, Traits, is_archived, protection
+from sessionlab.maintenance.protection import NO_TRAITS, Traits, is_archived, judged
 
 FileAction = Literal["archive", "expire", "evict", "drop-backup"]
 """Renamed to `.jsonl.deleted.<time>`, because its session is removed; removed for good, because the archive is too old, because the disk
@@ -189,7 +189,9 @@ def eviction_warning(
     active = next((one for one in summaries if is_active(one.key, active_key)), None)
     if active is None:
         return None
-    if policy.archives_in_place and (is_archived(active, traits) or protection(active, policy, traits, now_ms=now_ms)):
+    if policy.archives_in_place and (
+        is_archived(active, traits) or judged(active, policy, traits, now_ms=now_ms) not in (None, "disposable")
+    ):
         return None
     updated_ms = active.updated_ms
     would_prune = updated_ms is not None and updated_ms < now_ms - policy.limits.prune_after_ms

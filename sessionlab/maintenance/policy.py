@@ -8,7 +8,8 @@ The versions differ in more than their defaults (openclaw-formats: `session.main
 - 2026.9 deletes what automation left, and archives the rest in place or never touches it (`maintenance.protection`); it counts only what
   is not archived, archives sessions of the dashboard sooner, and has a disk budget from the start.
 
-2026.7 comes between the last two: it removes as 2026.4 does, but no group, channel, topic or thread. There is no profile of it.
+2026.5 to 2026.7 come between the last two: they remove as 2026.4 does, but no group, channel, topic or thread. There is no profile of them:
+what 2026.4 would remove is more than they would.
 Of 2026.9 there is not done here: cold storage, and the removal of transcripts that nobody refers to once they are older than `pruneAfter`.
 """
 

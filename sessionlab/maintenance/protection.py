@@ -19,6 +19,7 @@ from sessionlab.maintenance.policy import Policy
 
 Protection = Literal["main session", "conversation", "pinned", "model locked", "running", "recently active"]
 """Why 2026.9 never touches a session."""
+Judgement = Protection | Literal["disposable"]
 
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MODEL_RUN: Final = re.compile(rf"explicit:model-run-{_UUID}\Z")
@@ -92,37 +93,31 @@ def traits_of(entries: Iterable[tuple[str, bytes | memoryview | msgspec.Raw]]) -
 
 def last_active_ms(one: SessionSummary, traits: Mapping[str, Traits]) -> int:
     """Return when something was last done in a session, epoch ms; 0 when it does not say."""
-    return max(one.updated_ms or 0, traits.get(one.key, PLAIN).active_ms)
+    own = traits.get(one.key)
+    return max(one.updated_ms or 0, own.active_ms) if own is not None else one.updated_ms or 0
 
 
 def is_archived(one: SessionSummary, traits: Mapping[str, Traits]) -> bool:
     """Say whether a session is archived already: it is left alone, and takes no place under the cap."""
-    return one.archived or traits.get(one.key, PLAIN).is_archived
-
-
-def is_disposable(key: str) -> bool:
-    """Say whether a session is automation's: of a cron job, a subagent, a webhook, ACP, a node, a heartbeat or a model run."""
-    parsed = keys.parse(key)
-    rest = parsed.rest
-    if rest.startswith("cron:"):
-        return parsed.agent_id is not None
-    return rest.startswith(_AUTOMATIC) or _HEARTBEAT.search(rest) is not None or is_model_run(key)
+    return one.archived or (one.key in traits and traits[one.key].is_archived)
 
 
 def is_model_run(key: str) -> bool:
     """Say whether a session is one trial of a model, `agent:<id>:explicit:model-run-<uuid>`."""
-    parsed = keys.parse(key)
-    return parsed.agent_id is not None and _MODEL_RUN.match(parsed.rest) is not None
+    has_agent, rest = _parts(key)
+    return has_agent and _MODEL_RUN.match(rest) is not None
 
 
 def is_dashboard(key: str) -> bool:
     """Say whether a session is one of the dashboard, `agent:<id>:dashboard:<id>`."""
-    parsed = keys.parse(key)
-    return parsed.agent_id is not None and parsed.rest.startswith("dashboard:")
+    if ":dashboard:" not in key.lower():  # most are none
+        return False
+    has_agent, rest = _parts(key)
+    return has_agent and rest.startswith("dashboard:")
 
 
-def protection(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits], *, now_ms: int) -> Protection | None:
-    """Return why a session that is not archived is never touched; `None` when it may be."""
+def judged(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits], *, now_ms: int) -> Judgement | None:
+    """Return why a session that is not archived is never touched, or that it is automation's and is deleted; `None`: it is archived."""
     own = traits.get(one.key, PLAIN)
     if own.is_pinned:
         return "pinned"
@@ -130,29 +125,46 @@ def protection(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits]
         return "model locked"
     if one.status == "running":
         return "running"
-    if is_disposable(one.key):
-        return None
-    if _is_main(one.key):
+    has_agent, rest = _parts(one.key)
+    if _is_automatic(rest, has_agent=has_agent):
+        return "disposable"
+    if rest == ("main" if has_agent else "global"):
         return "main session"
-    if own.is_conversation or (one.chat_type or "").lower() in _GROUPS or _is_conversation(one.key):
+    if own.is_conversation or (one.chat_type or "").lower() in _GROUPS or _is_conversation(rest, has_agent=has_agent):
         return "conversation"
     recent_ms, active_ms = policy.limits.preserve_recent_ms, last_active_ms(one, traits)
     return "recently active" if recent_ms is not None and active_ms and now_ms - active_ms <= recent_ms else None
 
 
-def _is_main(key: str) -> bool:
-    parsed = keys.parse(key)
-    return parsed.rest == ("main" if parsed.agent_id is not None else "global")
+def _parts(key: str) -> tuple[bool, str]:
+    """Return whether a key names an agent, and what follows that, as `keys.parse` does; this is asked of 100,000 keys at a time."""
+    normal = keys.normalise(key)
+    if normal.startswith("agent:"):
+        agent, _, rest = normal[6:].partition(":")
+        if agent and rest and rest[0] != ":":
+            return True, rest
+    return False, normal
 
 
-def _is_conversation(key: str) -> bool:
-    """Say whether a key names people: `direct:<peer>`, `<channel>[:<account>]:direct|dm|group|channel:<peer>`, or a thread of whatever."""
-    base, marker, thread = keys.normalise(key).rpartition(":thread:")
-    if thread.strip() if marker else _CONVERSATION.match(keys.parse(key).rest):
+def _is_automatic(rest: str, *, has_agent: bool) -> bool:
+    """Say whether a session is of a cron job, a subagent, a webhook, ACP, a node, a heartbeat or a model run."""
+    if rest.startswith("cron:"):
+        return has_agent
+    if rest.startswith(_AUTOMATIC) or ("heartbeat" in rest and _HEARTBEAT.search(rest)):
         return True
-    parsed = keys.parse(base if marker else key)
-    words = [word.strip() for word in parsed.rest.split(":")]
-    if parsed.agent_id is None or words[0] in ("", "agent") or len(words) < 3:
+    return has_agent and _MODEL_RUN.match(rest) is not None
+
+
+def _is_conversation(rest: str, *, has_agent: bool) -> bool:
+    """Say whether a key names people: `direct:<peer>`, `<channel>[:<account>]:direct|dm|group|channel:<peer>`, or a thread of whatever."""
+    if "thread:" in rest:
+        _, marker, thread = f":{rest}".rpartition(":thread:") if has_agent else rest.rpartition(":thread:")
+        if marker and thread.strip():
+            return True
+    if _CONVERSATION.match(rest):
+        return True
+    words = [word.strip() for word in rest.split(":")]
+    if not has_agent or words[0] in ("", "agent") or len(words) < 3:
         return False
     if len(words) > 3 and words[2] in ("direct", "dm"):
         return bool(words[1] and words[3])
@@ -180,7 +192,9 @@ def _ms(value: object) -> int | None:
 
 def _may_be_pinned(key: str, fields: _Fields) -> bool:
     """Say whether a pin counts: not on a subagent, nor on what another session spawned, nor below another than the main session."""
-    parsed = keys.parse(key)
+    has_agent, rest = _parts(key)
     parent = fields.parent_session_key.strip() if isinstance(fields.parent_session_key, str) else ""
     is_spawned = isinstance(fields.spawned_by, str) and bool(fields.spawned_by.strip())
-    return not (parsed.rest.startswith("subagent:") or is_spawned) and parent in ("", f"agent:{parsed.agent_id}:main")
+    if rest.startswith("subagent:") or is_spawned:
+        return False
+    return not parent or (has_agent and parent == f"agent:{keys.parse(key).agent_id}:main")
