@@ -135,6 +135,17 @@ class StalePlanError(StoreError):
     exit_code = 4
 
 
+class VersionConflictError(StoreError):
+    """What was to be overwritten is not what its writer has read: somebody else has written it since; nothing was done."""
+
+    exit_code = 4
+
+    def __init__(self, path: Path, what: str, *, expected: int, found: int) -> None:
+        self.what, self.expected, self.found = what, expected, found
+        is_there = f"has version {found}" if found else "is not there"
+        super().__init__(path, f"{what} {is_there}, not version {expected}", advice="read it again, and decide anew")
+
+
 class MigrationFailedError(StoreError):
     """What a migration staged is not what it should be; nothing was promoted, and the old store counts."""
 

@@ -1,0 +1,197 @@
+"""What shared memory keeps: memories, knowledge, action items, persons, and the state of sessions that were put to sleep (A.2).
+
+Every record is frozen. `id` is `None` until it is stored; `version` is that of what was read, for a write that must not overwrite another's
+unseen, and 0 for what is not stored yet. Times are epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sessionlab.errors import UsageError
+
+MemoryType = Literal["decision", "preference", "summary", "fact", "action"]
+Status = Literal["active", "idle", "hibernated"]
+ActionStatus = Literal["open", "in_progress", "completed", "cancelled"]
+Act = Literal["written", "deleted"]
+
+MEMORY_TYPES: Final = frozenset({"decision", "preference", "summary", "fact", "action"})
+ACTION_STATUSES: Final = frozenset({"open", "in_progress", "completed", "cancelled"})
+_MOST_BYTES: Final = 1 << 20
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a session remembers for its channel; `expires_ms` is `None` for what is kept for good."""
+
+    session_key: str
+    channel_id: str
+    memory_type: MemoryType
+    content: str
+    importance: int = 5
+    created_ms: int = 0
+    expires_ms: int | None = None
+    promoted: bool = False
+    id: int | None = None
+    version: int = 0
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Say whether its time is over: at the very millisecond that it names, it is. The one rule for all that reads or removes."""
+        return self.expires_ms is not None and self.expires_ms <= now_ms
+
+
+class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that all channels know; `confidence` is 0 to 1."""
+
+    category: str
+    content: str
+    source_channel: str | None = None
+    source_session_key: str | None = None
+    confidence: float = 0.5
+    created_ms: int = 0
+    updated_ms: int = 0
+    id: int | None = None
+    version: int = 0
+
+
+class ActionItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to do."""
+
+    description: str
+    session_key: str | None = None
+    channel_id: str | None = None
+    status: ActionStatus = "open"
+    priority: int = 5
+    due_ms: int | None = None
+    created_ms: int = 0
+    completed_ms: int | None = None
+    id: int | None = None
+    version: int = 0
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whom the agent talks to, under one id on all channels. What is known of their preferences is plain JSON."""
+
+    canonical_id: str
+    display_name: str | None = None
+    relationship: str | None = None
+    notes: str | None = None
+    preferences: dict[str, Any] = msgspec.field(default_factory=dict)
+    channel_ids: tuple[str, ...] = ()
+    first_seen_ms: int = 0
+    last_seen_ms: int = 0
+    id: int | None = None
+    version: int = 0
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One chat session of an agent."""
+
+    session_key: str
+    channel_id: str
+    chat_id: str | None = None
+    peer_id: str | None = None
+    status: Status = "active"
+    created_ms: int = 0
+    last_activity_ms: int = 0
+    message_count: int = 0
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that somebody made, in whichever process; of several changes of one record only the latest is told.
+
+    Attributes:
+        seq: Its number; later changes have greater ones.
+        table: Of which table.
+        row: The record's number in it, its rowid.
+        act: Whether the record is there now, or gone.
+        at_ms: When, by the clock of the machine that made it.
+    """
+
+    seq: int
+    table: str
+    row: int
+    act: Act
+    at_ms: int
+
+
+def checked_memory(one: Memory) -> Memory:
+    """Return a memory that may be stored.
+
+    Raises:
+        UsageError: It may not: naming the field and what is wrong with it.
+    """
+    _text("session_key", one.session_key)
+    _text("channel_id", one.channel_id)
+    _text("content", one.content)
+    _choice("memory_type", one.memory_type, MEMORY_TYPES)
+    _whole("importance", one.importance, 1, 10)
+    return one
+
+
+def checked_knowledge(one: Knowledge) -> Knowledge:
+    """Return knowledge that may be stored; raises as `checked_memory`."""
+    _text("category", one.category)
+    _text("content", one.content)
+    _optional("source_channel", one.source_channel)
+    _optional("source_session_key", one.source_session_key)
+    confidence: object = one.confidence  # whoever makes a record need not keep to its types
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
+        raise UsageError(f"confidence={confidence!r}: must be a number from 0 to 1")
+    return one
+
+
+def checked_action(one: ActionItem) -> ActionItem:
+    """Return an action item that may be stored; raises as `checked_memory`."""
+    _text("description", one.description)
+    _optional("session_key", one.session_key)
+    _optional("channel_id", one.channel_id)
+    _choice("status", one.status, ACTION_STATUSES)
+    _whole("priority", one.priority, 1, 10)
+    return one
+
+
+def checked_person(one: Person) -> Person:
+    """Return a person who may be stored; raises as `checked_memory`."""
+    _text("canonical_id", one.canonical_id)
+    for name in ("display_name", "relationship", "notes"):
+        _optional(name, getattr(one, name))
+    return one
+
+
+def checked_session(one: Session) -> Session:
+    """Return a session that may be stored; raises as `checked_memory`."""
+    _text("session_key", one.session_key)
+    _text("channel_id", one.channel_id)
+    _optional("chat_id", one.chat_id)
+    _optional("peer_id", one.peer_id)
+    return one
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{name}={value!r}: must be a text that is not empty")
+    if "\0" in value:
+        raise UsageError(f"{name}: holds a NUL character, where every text of SQLite ends")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name}: holds half a surrogate pair, which is no text") from error
+    if size > _MOST_BYTES:
+        raise UsageError(f"{name}: is {size} bytes long; the most is {_MOST_BYTES}")
+
+
+def _optional(name: str, value: str | None) -> None:
+    if value is not None and value != "":
+        _text(name, value)
+
+
+def _whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"{name}={value!r}: must be a whole number from {least} to {most}")
+
+
+def _choice(name: str, value: object, known: frozenset[str]) -> None:
+    if value not in known:
+        raise UsageError(f"{name}={value!r}: must be one of {', '.join(sorted(known))}")

@@ -1,0 +1,275 @@
+"""The rows of a shared memory as records, and the statements that read and write them. Every value is bound (A.47)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from sessionlab.errors import UsageError
+from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session
+from sessionlab.parallel.schema import TABLES, part_of
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "channel_memory": (
+        *("session_key", "channel_id", "memory_type", "content"),
+        *("importance", "created_at", "expires_at", "promoted_to_global"),
+    ),
+    "global_knowledge": ("category", "content", "source_channel", "source_session_key", "confidence", "created_at", "updated_at"),
+    "action_items": ("session_key", "channel_id", "description", "status", "priority", "due_at", "created_at", "completed_at"),
+    "person_context": (
+        *("canonical_id", "display_name", "relationship", "notes"),
+        *("preferences", "first_seen_at", "last_seen_at", "channel_ids"),
+    ),
+}
+"""Of each table those that a record is made from, in its order, the id left out."""
+
+
+def _select(table: str) -> str:
+    """Return the start of a query for records: id, columns, version."""
+    version = f"(SELECT seq FROM sessionlab_changes WHERE part = {part_of(table)} AND row = {table}.id)"
+    return f"SELECT id, {', '.join(COLUMNS[table])}, {version} FROM {table}"
+
+
+MEMORIES: Final = _select("channel_memory")
+KNOWLEDGE: Final = _select("global_knowledge")
+ACTIONS: Final = _select("action_items")
+PERSONS: Final = _select("person_context")
+_SESSION: Final = "session_key, channel_id, chat_id, peer_id, status, created_at, last_activity_at, message_count, context_json"
+SESSIONS: Final = f"SELECT {_SESSION} FROM session_state"
+REPLACE_SESSION: Final = f"INSERT OR REPLACE INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+DELETE_SESSION: Final = "DELETE FROM session_state WHERE session_key = ?"
+BY_IMPORTANCE: Final = " ORDER BY importance DESC, created_at DESC, id DESC"
+BY_CONFIDENCE: Final = " ORDER BY confidence DESC, updated_at DESC, id DESC"
+BY_PRIORITY: Final = " ORDER BY priority DESC, created_at, id"
+BY_NAME: Final = " ORDER BY display_name, canonical_id"
+BY_ACTIVITY: Final = " ORDER BY last_activity_at DESC, session_key"
+COUNTS: Final = """
+    SELECT (SELECT count(*) FROM channel_memory), (SELECT count(*) FROM global_knowledge),
+        (SELECT count(*) FROM action_items WHERE status = 'open'), (SELECT count(*) FROM person_context),
+        (SELECT count(*) FROM session_state)
+"""
+_INSERT: Final = {
+    table: f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})" for table, names in COLUMNS.items()
+}
+_INSERT_AT: Final = {
+    table: f"INSERT INTO {table} (id, {', '.join(names)}) VALUES (?, {', '.join('?' * len(names))})" for table, names in COLUMNS.items()
+}
+_UPDATE: Final = {
+    table: f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?" for table, names in COLUMNS.items()
+}
+_FORGOTTEN: Final = "forgotten"
+
+
+class Where:
+    """A condition in the making: columns are ours, values are bound."""
+
+    def __init__(self) -> None:
+        """Ask for nothing yet."""
+        self._parts: list[str] = []
+        self.values: list[object] = []
+
+    @property
+    def text(self) -> str:
+        """The condition, as it stands behind the tables; "" for none."""
+        return f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
+
+    def equal(self, column: str, value: object | None) -> None:
+        """Ask for one value; for any, when it is `None`."""
+        if value is not None:
+            self.add(f"{column} = ?", value)
+
+    def at_least(self, column: str, value: float | None) -> None:
+        """Ask for no less than a value; for any, when it is `None`."""
+        if value is not None:
+            self.add(f"{column} >= ?", value)
+
+    def one_of(self, column: str, values: Collection[object] | None) -> None:
+        """Ask for one of some values; for any, when it is `None`."""
+        if values is not None:
+            self.add(f"{column} IN ({', '.join('?' * len(values))})" if values else "0", *values)
+
+    def unexpired(self, now_ms: int) -> None:
+        """Ask for what is not expired; see `Memory.is_expired`."""
+        self.add("(expires_at IS NULL OR expires_at > ?)", now_ms)
+
+    def add(self, condition: str, *values: object) -> None:
+        """Ask for something else besides."""
+        self._parts.append(condition)
+        self.values += values
+
+
+def memory(row: tuple[Any, ...]) -> Memory:
+    """Return a row of `MEMORIES` as a record."""
+    number, session_key, channel_id, memory_type, content, importance, created_ms, expires_ms, promoted, version_now = row
+    return Memory(
+        id=number,
+        session_key=session_key,
+        channel_id=channel_id,
+        memory_type=memory_type,
+        content=content,
+        importance=importance,
+        created_ms=created_ms,
+        expires_ms=expires_ms,
+        promoted=bool(promoted),
+        version=version_now or 0,
+    )
+
+
+def of_memory(one: Memory) -> tuple[Any, ...]:
+    """Return a memory as a row, its id and version left out."""
+    when = (one.created_ms, one.expires_ms, int(one.promoted))
+    return (one.session_key, one.channel_id, one.memory_type, one.content, one.importance, *when)
+
+
+def knowledge(row: tuple[Any, ...]) -> Knowledge:
+    """Return a row of `KNOWLEDGE` as a record."""
+    number, category, content, channel, session_key, confidence, created_ms, updated_ms, version_now = row
+    return Knowledge(
+        id=number,
+        category=category,
+        content=content,
+        source_channel=channel,
+        source_session_key=session_key,
+        confidence=confidence,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+        version=version_now or 0,
+    )
+
+
+def of_knowledge(one: Knowledge) -> tuple[Any, ...]:
+    """Return knowledge as a row, its id and version left out."""
+    return (one.category, one.content, one.source_channel, one.source_session_key, one.confidence, one.created_ms, one.updated_ms)
+
+
+def action(row: tuple[Any, ...]) -> ActionItem:
+    """Return a row of `ACTIONS` as a record."""
+    number, session_key, channel_id, description, status, priority, due_ms, created_ms, completed_ms, version_now = row
+    return ActionItem(
+        id=number,
+        session_key=session_key,
+        channel_id=channel_id,
+        description=description,
+        status=status,
+        priority=priority,
+        due_ms=due_ms,
+        created_ms=created_ms,
+        completed_ms=completed_ms,
+        version=version_now or 0,
+    )
+
+
+def of_action(one: ActionItem) -> tuple[Any, ...]:
+    """Return an action item as a row, its id and version left out."""
+    when = (one.due_ms, one.created_ms, one.completed_ms)
+    return (one.session_key, one.channel_id, one.description, one.status, one.priority, *when)
+
+
+def person(row: tuple[Any, ...]) -> Person:
+    """Return a row of `PERSONS` as a record."""
+    number, canonical_id, display_name, relationship, notes, preferences, first_ms, last_ms, channels, version_now = row
+    return Person(
+        id=number,
+        canonical_id=canonical_id,
+        display_name=display_name,
+        relationship=relationship,
+        notes=notes,
+        preferences=msgspec.json.decode(preferences, type=dict[str, Any]) if preferences else {},
+        channel_ids=msgspec.json.decode(channels, type=tuple[str, ...]) if channels else (),
+        first_seen_ms=first_ms,
+        last_seen_ms=last_ms,
+        version=version_now or 0,
+    )
+
+
+def of_person(one: Person) -> tuple[Any, ...]:
+    """Return a person as a row, the id and version left out."""
+    known = (as_json("preferences", one.preferences), one.first_seen_ms, one.last_seen_ms, as_json("channel_ids", one.channel_ids))
+    return (one.canonical_id, one.display_name, one.relationship, one.notes, *known)
+
+
+def session(row: tuple[Any, ...]) -> tuple[Session, dict[str, Any] | None]:
+    """Return a row of `SESSIONS` as a record, and what was stored beside it."""
+    session_key, channel_id, chat_id, peer_id, status, created_ms, last_activity_ms, message_count, context = row
+    found = Session(
+        session_key=session_key,
+        channel_id=channel_id,
+        chat_id=chat_id,
+        peer_id=peer_id,
+        status=status,
+        created_ms=created_ms,
+        last_activity_ms=last_activity_ms,
+        message_count=message_count or 0,
+    )
+    return found, msgspec.json.decode(context, type=dict[str, Any]) if context else None
+
+
+def of_session(one: Session, context: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Return a session's state as a row."""
+    when = (one.created_ms, one.last_activity_ms, one.message_count)
+    beside = as_json("context", context) if context is not None else None
+    return (one.session_key, one.channel_id, one.chat_id, one.peer_id, one.status, *when, beside)
+
+
+def as_json(name: str, value: object) -> str:
+    """Return a value as JSON.
+
+    Raises:
+        UsageError: JSON cannot hold it.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise UsageError(f"{name}: is nothing that JSON can hold ({error})") from error
+
+
+def insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int:
+    """Insert a row, under a number of one's own if that is given, and return its number."""
+    cursor = connection.execute(_INSERT[table], row) if number is None else connection.execute(_INSERT_AT[table], (number, *row))
+    return int(cursor.lastrowid or 0)
+
+
+def update(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int) -> None:
+    """Write a row anew."""
+    connection.execute(_UPDATE[table], (*row, number))
+
+
+def version(connection: sqlite3.Connection, table: str, number: int) -> int:
+    """Return the version of a record; 0 when there is none."""
+    query = "SELECT seq FROM sessionlab_changes WHERE part = ? AND row = ? AND NOT is_deleted"
+    found = connection.execute(query, (part_of(table), number)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def latest(connection: sqlite3.Connection) -> int:
+    """Return the number of the latest change that was ever made."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'sessionlab_changes'").fetchone()
+    return int(found[0]) if found else 0
+
+
+def changes(connection: sqlite3.Connection, since: int, limit: int) -> list[Change] | None:
+    """Return what was changed after a change, in order; `None` when deletions after it are forgotten."""
+    connection.execute("BEGIN")
+    try:
+        forgotten = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_FORGOTTEN,)).fetchone()
+        if forgotten and since < forgotten[0] and since > 0:
+            return None
+        query = "SELECT seq, part, row, is_deleted, at FROM sessionlab_changes WHERE seq > ? ORDER BY seq LIMIT ?"
+        found = connection.execute(query, (since, limit)).fetchall()
+    finally:
+        connection.rollback()
+    return [
+        Change(seq=seq, table=TABLES[part], row=row, act="deleted" if is_deleted else "written", at_ms=at_ms)
+        for seq, part, row, is_deleted, at_ms in found
+    ]
+
+
+def forget_deletions(connection: sqlite3.Connection, *, before_ms: int) -> None:
+    """Forget which records were deleted before a time, and note up to which change that is so."""
+    (last,) = connection.execute("SELECT max(seq) FROM sessionlab_changes WHERE is_deleted AND at < ?", (before_ms,)).fetchone()
+    if last is not None:
+        connection.execute("DELETE FROM sessionlab_changes WHERE is_deleted AND seq <= ?", (last,))
+        connection.execute("INSERT OR REPLACE INTO sessionlab_meta (name, value) VALUES (?, ?)", (_FORGOTTEN, last))

@@ -1,0 +1,160 @@
+"""The tables of a shared memory (openclaw#22962, A.3), and what sessionlab adds to them: which records changed, and where words stand.
+
+The six tables are version 1 of that schema, column for column, so that other programs that know it read and write them as well. What is
+ours has names that begin with `sessionlab_`; triggers keep the list of changes true whoever writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
+
+VERSION: Final = 1
+TABLES: Final = ("channel_memory", "global_knowledge", "action_items", "person_context", "session_state")
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS channel_memory (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_key TEXT NOT NULL,
+    channel_id TEXT NOT NULL,
+    memory_type TEXT NOT NULL CHECK (memory_type IN ('decision', 'preference', 'summary', 'fact', 'action')),
+    content TEXT NOT NULL,
+    importance INTEGER DEFAULT 5 CHECK (importance BETWEEN 1 AND 10),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    promoted_to_global INTEGER DEFAULT 0,
+    embedding_id TEXT
+);
+CREATE INDEX IF NOT EXISTS idx_channel_memory_session ON channel_memory (session_key);
+CREATE INDEX IF NOT EXISTS idx_channel_memory_channel ON channel_memory (channel_id);
+CREATE INDEX IF NOT EXISTS idx_channel_memory_type ON channel_memory (memory_type);
+CREATE INDEX IF NOT EXISTS idx_channel_memory_importance ON channel_memory (importance DESC);
+CREATE TABLE IF NOT EXISTS global_knowledge (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    category TEXT NOT NULL,
+    content TEXT NOT NULL,
+    source_channel TEXT,
+    source_session_key TEXT,
+    confidence REAL DEFAULT 0.5 CHECK (confidence BETWEEN 0 AND 1),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    embedding_id TEXT
+);
+CREATE INDEX IF NOT EXISTS idx_global_knowledge_category ON global_knowledge (category);
+CREATE INDEX IF NOT EXISTS idx_global_knowledge_confidence ON global_knowledge (confidence DESC);
+CREATE TABLE IF NOT EXISTS action_items (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_key TEXT,
+    channel_id TEXT,
+    description TEXT NOT NULL,
+    status TEXT DEFAULT 'open' CHECK (status IN ('open', 'in_progress', 'completed', 'cancelled')),
+    priority INTEGER DEFAULT 5 CHECK (priority BETWEEN 1 AND 10),
+    due_at INTEGER,
+    created_at INTEGER NOT NULL,
+    completed_at INTEGER
+);
+CREATE INDEX IF NOT EXISTS idx_action_items_status ON action_items (status);
+CREATE INDEX IF NOT EXISTS idx_action_items_channel ON action_items (channel_id);
+CREATE TABLE IF NOT EXISTS person_context (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    canonical_id TEXT UNIQUE NOT NULL,
+    display_name TEXT,
+    relationship TEXT,
+    notes TEXT,
+    preferences TEXT,
+    first_seen_at INTEGER,
+    last_seen_at INTEGER,
+    channel_ids TEXT
+);
+CREATE INDEX IF NOT EXISTS idx_person_context_name ON person_context (display_name);
+CREATE TABLE IF NOT EXISTS session_state (
+    session_key TEXT PRIMARY KEY,
+    channel_id TEXT NOT NULL,
+    chat_id TEXT,
+    peer_id TEXT,
+    status TEXT NOT NULL,
+    message_count INTEGER DEFAULT 0,
+    context_json TEXT,
+    created_at INTEGER NOT NULL,
+    last_activity_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL);
+"""
+# One line for each record that there is or was: its latest change. Its number is the record's version as well.
+_CHANGES: Final = """
+CREATE TABLE IF NOT EXISTS sessionlab_changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    part INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    is_deleted INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (part, row)
+);
+CREATE INDEX IF NOT EXISTS sessionlab_memory_order ON channel_memory (importance DESC, created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS sessionlab_knowledge_order ON global_knowledge (confidence DESC, updated_at DESC, id DESC);
+CREATE TABLE IF NOT EXISTS sessionlab_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+# Not "INSERT OR REPLACE": what an outer statement says of conflicts, such as OR IGNORE, would hold in here as well.
+_NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+_TRIGGER: Final = """
+CREATE TRIGGER IF NOT EXISTS sessionlab_{table}_{event} AFTER {event} ON {table} BEGIN
+    DELETE FROM sessionlab_changes WHERE part = {part} AND row = {side}.rowid;
+    INSERT INTO sessionlab_changes (part, row, is_deleted, at) VALUES ({part}, {side}.rowid, {is_deleted}, {now});
+END
+"""
+_EVENTS: Final = (("INSERT", "new", 0), ("UPDATE", "new", 0), ("DELETE", "old", 1))
+
+
+def part_of(table: str) -> int:
+    """Return the number by which the list of changes knows a table."""
+    return TABLES.index(table)
+
+
+def define(connection: sqlite3.Connection, path: Path) -> None:
+    """Make what is not there yet, in the transaction that the caller has begun. Doing it again does nothing.
+
+    Raises:
+        UnsupportedSchemaError: The database is of a newer version.
+        CorruptStoreError: It holds something else under these names.
+    """
+    _refuse_others(connection, path)
+    statements = [*_split(_TABLES), *_split(_CHANGES)]
+    for part, table in enumerate(TABLES):
+        for event, side, is_deleted in _EVENTS:
+            statements.append(_TRIGGER.format(table=table, event=event, part=part, side=side, is_deleted=is_deleted, now=_NOW))
+    for statement in statements:
+        connection.execute(statement)
+    # A bound parameter, and only when absent: two that initialise at once leave one row (A.40).
+    connection.execute("INSERT INTO schema_version SELECT ? WHERE NOT EXISTS (SELECT 1 FROM schema_version)", (VERSION,))
+    _take_in(connection)
+
+
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "schema_version" not in names:
+        if names - {"sqlite_sequence"}:
+            reason = f"is a database of something else: it has a table {min(names)!r}, and no schema_version"
+            raise CorruptStoreError(path, reason, advice="name another file")
+        return
+    versions = [row[0] for row in connection.execute("SELECT version FROM schema_version")]
+    if not all(isinstance(version, int) for version in versions):
+        raise CorruptStoreError(path, "has a schema version that is no number", advice="restore it from a backup")
+    if max(versions, default=VERSION) > VERSION:
+        raise UnsupportedSchemaError(path, found=max(versions), supported=str(VERSION))
+
+
+def _take_in(connection: sqlite3.Connection) -> None:
+    """List the records that were there before the list was: another program has made the database."""
+    for part, table in enumerate(TABLES):
+        connection.execute(
+            "INSERT INTO sessionlab_changes (part, row, is_deleted, at) SELECT ?, found.rowid, 0, 0"
+            f" FROM {table} AS found WHERE found.rowid NOT IN (SELECT row FROM sessionlab_changes WHERE part = ?)",
+            (part, part),
+        )
+
+
+def _split(script: str) -> list[str]:
+    return [statement for part in script.split(";") if (statement := part.strip())]

@@ -1,0 +1,415 @@
+"""Shared memory: what is stored, found, overwritten only knowingly, watched and expired (A.40 to A.50)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError, UsageError, VersionConflictError
+from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SharedMemory
+from sessionlab.parallel.schema import TABLES
+from sessionlab.units import MS_PER_DAY
+
+NOW_MS = 1_795_000_000_000
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memory(tmp_path: Path, clock: Clock) -> Iterator[SharedMemory]:
+    """Give a shared memory in a folder that is not there yet."""
+    found = SharedMemory(tmp_path / "data" / "shared-memory.db", clock=clock)
+    found.initialize()
+    yield found
+    found.close()
+
+
+def remembered(content: str = "deploys are on Fridays", **more: Any) -> Memory:
+    return Memory(**({"session_key": "s1", "channel_id": "telegram", "memory_type": "fact", "content": content} | more))
+
+
+def known(content: str = "deploys are on Fridays", **more: Any) -> Knowledge:
+    return Knowledge(**({"category": "fact", "content": content} | more))
+
+
+def bare(memory: SharedMemory) -> sqlite3.Connection:
+    """Open the file as another program does."""
+    return sqlite3.connect(memory.path, isolation_level=None)
+
+
+# -- the file
+
+
+def test_folders_and_tables_are_made_private_with_a_write_ahead_log(memory: SharedMemory) -> None:
+    """A.3, A.40."""
+    with bare(memory) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert names >= {*TABLES, "schema_version"}
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert stat.S_IMODE(memory.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(memory.path.parent.stat().st_mode) == 0o700
+
+
+def test_without_a_log_it_works_as_well(tmp_path: Path) -> None:
+    """A.40: unless `enableWAL` is false."""
+    found = SharedMemory(tmp_path / "m.db", enable_wal=False)
+    found.initialize()
+    assert found.save_memory(remembered()) == 1
+    with bare(found) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    found.close()
+
+
+def test_initializing_again_changes_nothing(memory: SharedMemory) -> None:
+    """A.40: in this object, in another, and by several at once, there is one version."""
+    memory.save_memory(remembered())
+    memory.initialize()
+    others = [SharedMemory(memory.path) for _ in range(8)]
+    threads = [threading.Thread(target=other.initialize) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len(other.memories()) == 1 for other in others)
+    with bare(memory) as connection:
+        assert connection.execute("SELECT count(*) FROM schema_version").fetchone() == (1,)
+    for other in others:
+        other.close()
+
+
+def test_nothing_is_done_before_it_is_initialized_nor_after_it_is_closed(tmp_path: Path) -> None:
+    """A.41; closing may be repeated, and opening after it."""
+    found = SharedMemory(tmp_path / "data/m.db")
+    for ask in (found.memories, found.stats, lambda: found.save_memory(remembered()), lambda: found.search("x"), found.expire):
+        with pytest.raises(UsageError, match="not initialized"):
+            ask()
+    assert not (tmp_path / "data").exists()
+    found.initialize()
+    found.save_memory(remembered())
+    for _ in range(3):
+        found.close()
+    with pytest.raises(UsageError, match="not initialized"):
+        found.memories()
+    found.initialize()
+    assert len(found.memories()) == 1
+    found.close()
+
+
+def test_newer_version_and_a_database_of_something_else_are_refused_and_left_as_they_are(tmp_path: Path) -> None:
+    for name, script, kind in (
+        ("newer.db", "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (2)", UnsupportedSchemaError),
+        ("other.db", "CREATE TABLE recipes (name TEXT)", CorruptStoreError),
+        ("odd.db", "CREATE TABLE schema_version (version TEXT); INSERT INTO schema_version VALUES ('x')", CorruptStoreError),
+    ):
+        path = tmp_path / name
+        with sqlite3.connect(path) as connection:
+            connection.executescript(script)
+        with pytest.raises(kind, match=name):
+            SharedMemory(path).initialize()
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (1,)
+    (tmp_path / "text.db").write_text("no database at all, but a text that is longer than a header\n" * 20)
+    with pytest.raises(CorruptStoreError, match=r"text\.db"):
+        SharedMemory(tmp_path / "text.db").initialize()
+
+
+def test_file_that_was_replaced_is_not_written_to(memory: SharedMemory) -> None:
+    """What is acknowledged is in the file that others see."""
+    memory.save_memory(remembered())
+    memory.path.rename(memory.path.with_suffix(".old"))
+    with pytest.raises(UnwritableError, match="was replaced"):
+        memory.save_memory(remembered("lost?"))
+    other = SharedMemory(memory.path)
+    other.initialize()
+    with pytest.raises(UnwritableError, match="was replaced"):
+        memory.save_memory(remembered("lost?"))
+    other.close()
+
+
+def test_database_of_another_program_is_taken_over_with_what_is_in_it(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "theirs.db"
+    own = SharedMemory(path, clock=clock)
+    own.initialize()
+    own.close()
+    with sqlite3.connect(path) as connection:  # as it is without what sessionlab adds
+        for kind in ("trigger", "index", "table"):
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = ? AND name LIKE 'sessionlab%'", (kind,)
+            ).fetchall():
+                connection.execute(f"DROP {kind} {name}")
+        connection.execute(
+            "INSERT INTO channel_memory (session_key, channel_id, memory_type, content, created_at) VALUES ('s','c','fact','x',1)"
+        )
+    own.initialize()
+    (found,) = own.memories()
+    assert (found.content, found.importance, found.version > 0) == ("x", 5, True)
+    assert [change.table for change in own.watch()] == ["channel_memory"]
+    assert [one.content for one in own.search("X").memories] == ["x"]
+    own.close()
+
+
+# -- records
+
+
+def test_records_come_back_as_they_were_saved(memory: SharedMemory) -> None:
+    """A.2, A.42: saving returns the row's id; times are given when there are none."""
+    one = remembered("é\n'; DROP TABLE channel_memory; --", importance=10, expires_ms=NOW_MS + 1)
+    assert memory.save_memory(one) == 1
+    assert memory.save_memory(one) == 2  # A.33a: the same content again is another memory
+    assert memory.memories()[0] == msgspec.structs.replace(one, id=2, created_ms=NOW_MS, version=memory.memories()[0].version)
+    number = memory.save_knowledge(known(confidence=0.75, source_channel="telegram", source_session_key="s1"))
+    (found,) = memory.knowledge()
+    assert (found.id, found.confidence, found.created_ms, found.updated_ms, found.source_channel) == (
+        number,
+        0.75,
+        NOW_MS,
+        NOW_MS,
+        "telegram",
+    )
+    todo = memory.save_action(ActionItem(description="call back", priority=9, due_ms=5))
+    assert [(one.id, one.status, one.created_ms) for one in memory.actions()] == [(todo, "open", NOW_MS)]
+    person = memory.put_person(Person(canonical_id="ada", display_name="Ada", preferences={"tea": [1, None]}, channel_ids=("a", "b")))
+    assert memory.person("ada") == person
+    assert person.preferences == {"tea": [1, None]}
+    assert memory.person("nobody") is None
+    assert [one.canonical_id for one in memory.persons()] == ["ada"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"importance": 0},
+        {"importance": 11},
+        {"importance": 5.0},
+        {"importance": True},
+        {"memory_type": "tag"},
+        {"content": ""},
+        {"content": "a\0b"},
+        {"content": "\ud800"},
+        {"session_key": ""},
+    ],
+)
+def test_memory_that_may_not_be_stored_is_refused_before_anything_is_done(memory: SharedMemory, wrong: dict[str, Any]) -> None:
+    """A.33a, A.47."""
+    with pytest.raises(UsageError):
+        memory.save_memory(remembered(**wrong))
+    assert (memory.memories(), memory.latest()) == ([], 0)
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, float("nan"), True, "0.5"])
+def test_knowledge_is_as_certain_as_a_part_of_one(memory: SharedMemory, confidence: Any) -> None:
+    with pytest.raises(UsageError, match="confidence"):
+        memory.save_knowledge(known(confidence=confidence))
+
+
+def test_filters_and_orders_of_memories(memory: SharedMemory) -> None:
+    """A.43."""
+    for number, (importance, created_ms) in enumerate([(5, 1), (9, 1), (5, 3), (5, 2), (1, 9)]):
+        memory.save_memory(
+            remembered(
+                str(number),
+                importance=importance,
+                created_ms=created_ms,
+                channel_id="a" if number % 2 else "b",
+                session_key=f"s{number}",
+                memory_type="decision" if number == 3 else "fact",
+            )
+        )
+    memory.save_memory(remembered("over", importance=10, expires_ms=NOW_MS))
+
+    def contents(**asked: Any) -> str:
+        return "".join(one.content[0] for one in memory.memories(**asked))
+
+    assert contents() == "12304"
+    assert contents(exclude_expired=False) == "o12304"
+    assert contents(channel_id="a") == "13"
+    assert contents(session_key="s2") == "2"
+    assert contents(types=["decision"]) == "3"
+    assert contents(types=[]) == ""
+    assert contents(min_importance=5) == "1230"
+    assert contents(limit=2) == "12"
+
+
+def test_filters_and_orders_of_knowledge_and_actions(memory: SharedMemory, clock: Clock) -> None:
+    """A.43."""
+    for confidence, category in ((0.5, "a"), (0.9, "b"), (0.5, "b")):
+        clock.now_ms += 1
+        memory.save_knowledge(known(category, category=category, confidence=confidence))
+    assert [(one.category, one.confidence) for one in memory.knowledge()] == [("b", 0.9), ("b", 0.5), ("a", 0.5)]
+    assert len(memory.knowledge(category="b", min_confidence=0.6)) == 1
+    for priority in (1, 9, 5):
+        memory.save_action(ActionItem(description=str(priority), priority=priority, channel_id="c"))
+    assert [one.priority for one in memory.actions(channel_id="c", status="open")] == [9, 5, 1]
+    assert memory.actions(status="completed") == []
+
+
+def test_session_state_is_replaced_loaded_taken_and_deleted(memory: SharedMemory) -> None:
+    """A.45: with anything that JSON can hold beside it."""
+    one = Session(session_key="s1", channel_id="c", chat_id="7", status="hibernated", created_ms=1, last_activity_ms=2, message_count=3)
+    memory.save_session(one, {"draft": "é", "n": [1]})
+    memory.save_session(msgspec.structs.replace(one, message_count=4))
+    assert memory.load_session("s1") == (msgspec.structs.replace(one, message_count=4), None)
+    memory.save_session(one, {"draft": "é", "n": [1]})
+    assert memory.take_session("s1") == (one, {"draft": "é", "n": [1]})
+    assert memory.take_session("s1") is None
+    assert memory.load_session("nobody") is None
+    assert memory.delete_session("nobody") is False
+    with pytest.raises(UsageError, match="context"):
+        memory.save_session(one, {"x": object()})
+    assert memory.sessions() == []
+
+
+def test_expired_is_expired_for_readers_and_for_whoever_removes(memory: SharedMemory, clock: Clock) -> None:
+    """A.46: one rule, to the millisecond."""
+    for by in (-1, 0, 1):
+        memory.save_memory(remembered(f"at {by}", expires_ms=NOW_MS + by))
+    memory.save_memory(remembered("at no time"))
+    assert {one.content for one in memory.memories()} == {"at 1", "at no time"}
+    assert {one.content for one in memory.search("at").memories} == {"at 1", "at no time"}
+    assert memory.stats().channel_memory_count == 4
+    assert memory.expire() == 2
+    assert memory.stats().channel_memory_count == 2
+    clock.now_ms += 1
+    assert memory.expire() == 1
+    assert memory.expire() == 0
+
+
+def test_everything_survives_closing_and_reopening(memory: SharedMemory) -> None:
+    """A.50."""
+    memory.save_memory(remembered())
+    memory.save_knowledge(known())
+    memory.save_session(Session(session_key="s", channel_id="c"))
+    memory.close()
+    other = SharedMemory(memory.path, clock=Clock())
+    other.initialize()
+    assert (len(other.memories()), len(other.knowledge()), len(other.sessions())) == (1, 1, 1)
+    assert msgspec.to_builtins(other.stats()) == {
+        "channel_memory_count": 1,
+        "global_knowledge_count": 1,
+        "action_items_open": 0,
+        "person_count": 0,
+        "session_count": 1,
+    }
+    other.close()
+
+
+def test_promotion_is_one_step_and_reaches_the_database(memory: SharedMemory) -> None:
+    """A.28, A.30: the flag is in the row."""
+    number, fact = memory.promote(remembered(importance=9), known(confidence=0.9))
+    with bare(memory) as connection:
+        assert connection.execute("SELECT promoted_to_global FROM channel_memory WHERE id = ?", (number,)).fetchone() == (1,)
+    assert [one.id for one in memory.knowledge()] == [fact]
+    with pytest.raises(UsageError):
+        memory.promote(remembered(), known(confidence=2))
+    assert len(memory.memories()) == 1
+
+
+# -- overwriting knowingly, and watching
+
+
+def test_two_who_write_the_same_fact_do_not_overwrite_each_other_unseen(memory: SharedMemory) -> None:
+    first = memory.put_knowledge(known("port 80"))
+    assert first.id is not None
+    mine = memory.put_knowledge(msgspec.structs.replace(first, content="port 81"), expect_version=first.version)
+    with pytest.raises(VersionConflictError) as caught:
+        memory.put_knowledge(msgspec.structs.replace(first, content="port 82"), expect_version=first.version)
+    assert (caught.value.expected, caught.value.found) == (first.version, mine.version)
+    assert [one.content for one in memory.knowledge()] == ["port 81"]
+    memory.put_knowledge(msgspec.structs.replace(first, content="port 83"))  # asked for: whatever there is
+    assert [one.content for one in memory.knowledge()] == ["port 83"]
+
+
+def test_version_tells_of_other_programs_and_of_deletion(memory: SharedMemory) -> None:
+    """Triggers keep it, whoever writes."""
+    one = memory.put_memory(remembered())
+    with bare(memory) as connection:
+        connection.execute("UPDATE OR IGNORE channel_memory SET content = 'theirs' WHERE id = ?", (one.id,))
+    with pytest.raises(VersionConflictError):
+        memory.put_memory(one, expect_version=one.version)
+    assert one.id is not None
+    assert memory.delete_memory(one.id)
+    with pytest.raises(VersionConflictError, match="is not there"):
+        memory.put_memory(one, expect_version=one.version)
+    again = memory.put_memory(one, expect_version=0)
+    assert (again.id, again.version > one.version) == (one.id, True)
+    with pytest.raises(VersionConflictError):
+        memory.put_memory(one, expect_version=0)
+
+
+def test_put_returns_what_is_stored(memory: SharedMemory) -> None:
+    for put, read in (
+        (lambda: memory.put_memory(remembered(importance=3)), lambda: memory.memories()[0]),
+        (lambda: memory.put_knowledge(known()), lambda: memory.knowledge()[0]),
+        (lambda: memory.put_action(ActionItem(description="x", status="in_progress")), lambda: memory.actions()[0]),
+        (lambda: memory.put_person(Person(canonical_id="ada")), lambda: memory.persons()[0]),
+    ):
+        assert put() == read()
+
+
+def test_watching_yields_what_others_changed_in_order(memory: SharedMemory) -> None:
+    """Of several changes of one record the latest; of one that is gone, that it is."""
+    start = memory.latest()
+    one, two = memory.put_memory(remembered("1")), memory.put_memory(remembered("2"))
+    memory.put_memory(msgspec.structs.replace(one, content="3"))
+    with bare(memory) as connection:
+        connection.execute("INSERT INTO global_knowledge (category, content, created_at, updated_at) VALUES ('fact', 'x', 1, 1)")
+        connection.execute("DELETE FROM channel_memory WHERE id = ?", (two.id,))
+    found = list(memory.watch(start))
+    assert [(change.table, change.row, change.act) for change in found] == [
+        ("channel_memory", one.id, "written"),
+        ("global_knowledge", 1, "written"),
+        ("channel_memory", two.id, "deleted"),
+    ]
+    assert list(memory.watch(found[-1].seq)) == []
+    assert found[-1].seq == memory.latest()
+    assert [change.seq for change in memory.watch(start, limit=1)] == [found[0].seq]
+
+
+def test_deletions_are_forgotten_after_a_month_and_who_looked_before_is_told(memory: SharedMemory, clock: Clock) -> None:
+    first = memory.put_memory(remembered("1"))
+    second = memory.put_memory(remembered("2"))
+    assert first.id is not None
+    memory.delete_memory(first.id)
+    clock.now_ms = 4_102_444_800_000 + 31 * MS_PER_DAY  # the list has the machine's own time
+    memory.expire()
+    with pytest.raises(UsageError, match="are forgotten"):
+        list(memory.watch(first.version))
+    assert [change.row for change in memory.watch()] == [second.id]
+    assert list(memory.watch(memory.latest())) == []
+
+
+def test_fork_has_a_connection_of_its_own(memory: SharedMemory) -> None:
+    memory.save_memory(remembered("parent"))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            memory.save_memory(remembered("child"))
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    memory.save_memory(remembered("parent again"))
+    assert len(memory.memories()) == 3
