@@ -19,6 +19,7 @@ from sessionlab.maintenance.files import File, SessionFiles
 from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
 from sessionlab.maintenance.policy import Policy, Profile
+from sessionlab.maintenance.protection import Traits, traits_of
 from sessionlab.migration.places import root_of
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.locating import locate
@@ -66,6 +67,7 @@ class Held:
     files: SessionFiles
     store_bytes: int
     entry_bytes: Mapping[str, int]
+    traits: Mapping[str, Traits]
 
 
 class WhatIf:
@@ -130,7 +132,13 @@ class WhatIf:
         """Return the plan for each store, by agent."""
         return {
             agent: plan_maintenance(
-                one.summaries, policy, now_ms=self.now_ms, files=one.files, store_bytes=one.store_bytes, entry_bytes=one.entry_bytes
+                one.summaries,
+                policy,
+                now_ms=self.now_ms,
+                files=one.files,
+                store_bytes=one.store_bytes,
+                entry_bytes=one.entry_bytes,
+                traits=one.traits,
             )
             for agent, one in self._held.items()
         }
@@ -246,4 +254,4 @@ def _read(location: StoreLocation) -> Held:
             of_others=files.of_others,
             by_key={one.key: files.of(one) for one in summaries},
         )
-        return Held(location, summaries, known, store.stats().store_bytes, sizes)
+        return Held(location, summaries, known, store.stats().store_bytes, sizes, traits_of(store.raw_items()))

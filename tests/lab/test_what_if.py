@@ -391,22 +391,24 @@ def test_tables_are_text_and_name_what_is_lost(what_if: WhatIf) -> None:
     rules, results = tables.rules_table(what_if.versions()), tables.results_table(what_if.versions())
     assert rules["OpenClaw"].tolist() == results["OpenClaw"].tolist() == list(PROFILES)
     assert rules["Mode"].tolist() == ["only warns"] * 3
-    assert results["Too old"].tolist() == ["71", "71", "0"]
-    assert results["Marked as archived"].tolist() == ["0", "0", "71"]
+    assert results["Too old"].tolist() == ["71", "71", "42"]
+    assert results["Marked as archived"].tolist() == ["0", "0", "5"]
 
 
 def test_versions_say_who_would_do_it_by_itself(state: Path) -> None:
+    """Of three stale sessions, 2026.9 leaves the two conversations alone."""
+    write_store(state, "other", {"agent:other:explicit:1": {"sessionId": "x", "updatedAt": days(45)}})
     with open_lab(state, now_ms=NOW_MS) as lab:
         what_if = open_what_if(lab)
         said = findings.versions(what_if.versions())
         assert said == (
-            "Of 5 sessions, 2026.3 removes 2; 2026.4 removes 2; 2026.9 marks 2 as archived. "
+            "Of 6 sessions, 2026.3 removes 3; 2026.4 removes 3; 2026.9 marks 1 as archived. "
             "By itself, with the next save, 2026.4 and 2026.9 would do it; 2026.3 would only warn."
         )
         assert "With `mode: warn` it does nothing" in findings.rules(what_if.rules["2026.3"].policy)
-        assert "A save only cuts a store back from 551 entries on. It **enforces** them" in findings.rules(what_if.rules["2026.4"].policy)
+        assert "A save only cuts a store back from 550 entries on. It **enforces** them" in findings.rules(what_if.rules["2026.4"].policy)
         tight = what_if.at(what_if.rules["2026.9"].limited(prune_after_ms=MS_PER_DAY, max_entries=1, max_disk_bytes=None))
-        assert findings.at_limits(tight).startswith("- **4 of 5 sessions would be marked as archived, and stay; none would go.**")
+        assert findings.at_limits(tight).startswith("- **1 of 6 sessions would be marked as archived, and stay; none would go.**")
 
 
 def test_an_empty_store_has_words_for_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sessionlab.lab.what_if_outcome import Outcome
+    from sessionlab.maintenance.policy import Policy
 
 
 def losses_table(outcome: Outcome) -> pd.DataFrame:
@@ -47,20 +48,26 @@ def rules_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     import pandas as pd
 
     policies = [one.policy for one in outcomes]
-    kept = [one.limits.reset_archive_retention_ms for one in policies]
+    kept = [one.archive_limit_ms("archive-deleted", has_removed=True) for one in policies]
     budgets = [one.limits.max_disk_bytes for one in policies]
     return pd.DataFrame(
         {
             "OpenClaw": [one.profile for one in policies],
             "Mode": ["enforces" if one.is_enforced else "only warns" for one in policies],
             "Too old after": [shown_duration(one.limits.prune_after_ms) for one in policies],
-            "What is too old": ["is marked as archived" if one.archives_in_place else "is removed" for one in policies],
+            "What is too old": [_stale(one) for one in policies],
             "Most entries in a store": [format_count(one.limits.max_entries) for one in policies],
             "Disk budget of an agent": ["none" if size is None else f"at most {format_bytes(size)}" for size in budgets],
             "Archived transcripts": ["stay for good" if ms is None else f"stay for {shown_duration(ms)}" for ms in kept],
         },
         dtype="str",
     )
+
+
+def _stale(policy: Policy) -> str:
+    if policy.archives_in_place:
+        return "is marked as archived; what automation left is removed, conversations stay"
+    return "is removed"
 
 
 def results_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:

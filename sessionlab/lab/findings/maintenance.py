@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 def rules(policy: Policy) -> str:
     """Say which rules were asked for, and whether anybody would follow them."""
     limits = policy.limits
-    stale = "is marked as archived" if policy.archives_in_place else "goes"
+    stale = "is marked as archived or, where automation left it, goes" if policy.archives_in_place else "goes"
     budget = "no disk budget" if limits.max_disk_bytes is None else f"at most {format_bytes(limits.max_disk_bytes)} on disk for an agent"
     text = (
         f"As OpenClaw {policy.profile} would do it: what was not updated for {shown_duration(limits.prune_after_ms)} {stale}, "
         f"at most {count(limits.max_entries, 'entry', 'entries')} in a store, {budget}."
     )
+    if policy.archives_in_place:
+        text += " Conversations, main sessions and what is pinned or running it never touches."
     if _first_over(policy) > limits.max_entries + 1:
         text += f" A save only cuts a store back from {format_count(_first_over(policy))} entries on."
     if policy.is_enforced:
@@ -150,7 +152,7 @@ def _history(outcome: Outcome) -> str:
         return "no transcript records any."
     if not aside and not gone:
         return f"all of the recorded {usd(whole)} stays."
-    retention_ms = outcome.policy.limits.reset_archive_retention_ms
+    retention_ms = outcome.policy.archive_limit_ms("archive-deleted", has_removed=True)
     until = "as long as nobody removes them" if retention_ms is None else f"for {shown_duration(retention_ms)} more, then it is gone"
     parts = [f"{usd(gone)} of the recorded {usd(whole)} would be lost at once"] if gone else []
     parts += (
