@@ -77,8 +77,8 @@ def test_another_version_brings_its_rules_and_reset_brings_all_back(explorer: Ma
     explorer.cap.value = 5
     explorer.profile.value = "2026.9"
     assert (explorer.age.label, explorer.cap.label, explorer.budget.label) == ("30 d", "500", "10.0 GB")
-    assert (numbers(explorer)["Sessions that go"], numbers(explorer)["Marked as archived"]) == ("0 of 300", "71")
-    assert drawn(explorer) == {"go": 0, "put aside": 71, "stay": 229}
+    assert (numbers(explorer)["Sessions that go"], numbers(explorer)["Marked as archived"]) == ("42 of 300", "5")
+    assert drawn(explorer) == {"go": 42, "put aside": 5, "stay": 253}
     explorer.measure.value, explorer.by.value = "Cost", "agent"
     assert list(explorer.figure.data[0].y) == ["main", "ops", "research"]
     assert explorer.figure.layout.xaxis.title.text == "US dollars"
