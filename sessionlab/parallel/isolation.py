@@ -1,0 +1,35 @@
+"""Which chats share a session: the session key of a message, by the isolation that is configured (A.7 to A.11)."""
+
+from __future__ import annotations
+
+from sessionlab import keys
+from sessionlab.errors import UsageError
+from sessionlab.settings import Isolation
+
+
+def session_key(
+    isolation: Isolation, *, channel_id: str, chat_id: str | None = None, peer_id: str | None = None, agent_id: str = "main"
+) -> str:
+    """Return the key of the session that a message belongs to.
+
+    `per-channel` has one session for each channel, `per-chat` one for each chat (or peer) of a channel, `per-peer` one for each peer across
+    all channels. `main` has one for all: our choice, since openclaw#22962 declares it and treats it as `per-channel` (A.9). Channel, chat
+    and peer are lower-cased, the agent is not (A.8).
+
+    Raises:
+        UsageError: The channel is blank.
+    """
+    channel = channel_id.strip().lower()
+    if not channel:
+        raise UsageError("channel_id: is blank; name the channel that the message came by")
+    chat, peer = ((part or "").strip().lower() for part in (chat_id, peer_id))
+    match isolation:
+        case "main":
+            rest = "main"
+        case "per-channel":
+            rest = channel
+        case "per-chat":
+            rest = f"{channel}:{chat or peer or 'default'}"
+        case "per-peer":
+            rest = f"peer:{peer or 'default'}"
+    return keys.checked(f"agent:{agent_id}:parallel:{rest}")
