@@ -131,6 +131,8 @@ class _OnSave:
         caretaker = Caretaker(self._location.sessions_dir, self._run)
         try:
             caretaker.look_after(plan.files, removed, (*left, *summaries_beside(self._location)))
+            if caretaker.left_alone:
+                _LOGGER.warning("transcripts of removed sessions were not archived: %s", ", ".join(caretaker.left_alone))
             self._run.note("done", seconds=0.0)
         except SessionLabError as error:  # it is saved by now, and the next maintenance by hand does the rest (D.22)
             _LOGGER.warning("transcripts of removed sessions were not archived: %s", error)
