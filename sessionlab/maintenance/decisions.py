@@ -66,7 +66,7 @@ def decide(
     """Decide on every entry: first those without a transcript, if asked for, then stale ones (D.1), then those beyond the cap (D.2, D.6).
 
     Deviation (D.15): the active session is never removed, as OpenClaw itself does it since 2026.4; it takes a place under the cap. So do
-    those that 2026.9 never touches. Spellings of one key go together, or none of them; to OpenClaw each is a session of its own.
+    those that 2026.7 and 2026.9 never touch. Spellings of one key go together, or none of them; to OpenClaw each is a session of its own.
 
     Args:
         summaries: Of the whole store, in any order. Of entries updated at the same time those that come first are kept first.
@@ -84,7 +84,7 @@ def decide(
     rules = _Rules(policy, now_ms, active_key, traits)
     held = rules.in_order(summaries)
     put_away = {one.key for one in held if is_archived(one, traits)} if policy.archives_in_place else frozenset()
-    rules.removes_model_runs = policy.archives_in_place and policy.is_over_cap(len(held) - len(put_away), on_save=on_save)
+    rules.removes_model_runs = policy.protects and policy.is_over_cap(len(held) - len(put_away), on_save=on_save)
     decided = []
     counted = 0
     for one in held:
@@ -116,7 +116,7 @@ class _Rules:
 
     def in_order(self, summaries: Iterable[SessionSummary]) -> list[SessionSummary]:
         """Return sessions, those first that are kept first."""
-        if self._traits:
+        if self._traits and self._policy.archives_in_place:
             return sorted(summaries, key=lambda one: -last_active_ms(one, self._traits) or float("inf"))
         return sorted(summaries, key=lambda one: -one.updated_ms if one.updated_ms is not None else float("inf"))
 
@@ -136,7 +136,7 @@ class _Rules:
         """Return what becomes of a session that has to go: it is removed, or archived, or stays all the same."""
         if is_active(one.key, self._active_key):
             return "keep", "active session"
-        if not self._policy.archives_in_place:
+        if not self._policy.protects:
             return removal, ""
         found = judged(one, self._policy, self._traits, now_ms=self._now_ms)
         if found == "disposable":
@@ -167,12 +167,15 @@ def evictable(
 ) -> list[int]:
     """Return which entries the disk budget may remove, in that order, as places in `decided` (D.50).
 
-    Up to 2026.4 that is all that are left, the oldest first, the active session included: whoever evicts says that it stays. 2026.9 removes
-    only what was archived because there were too many, what has been archived longest first.
+    Up to 2026.4 that is all that are left, the oldest first, the active session included: whoever evicts says that it stays. 2026.7 leaves
+    out what it never touches. 2026.9 removes only what was archived because there were too many, what has been archived longest first.
     """
-    if not policy.archives_in_place:
-        return [place for place in range(len(decided) - 1, -1, -1) if not decided[place].is_removed]
     rules = _Rules(policy, now_ms, active_key, traits)
+    if not policy.archives_in_place:
+        left = [place for place in range(len(decided) - 1, -1, -1) if not decided[place].is_removed]
+        if not policy.protects:
+            return left
+        return [place for place in left if judged(by_key[decided[place].key], policy, traits, now_ms=now_ms) == "disposable"]
     found = []
     for place, one in enumerate(decided):
         own = traits.get(one.key, PLAIN)

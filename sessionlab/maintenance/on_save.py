@@ -95,7 +95,7 @@ class _OnSave:
         if self._is_in_bounds(len(sessions), changed, now_ms, is_own=is_own):
             return frozenset()
         held = [_summary(key, raw) for key, raw in sessions.items()]
-        traits = traits_of((key, memoryview(raw)) for key, raw in sessions.items()) if self._policy.archives_in_place else NO_TRAITS
+        traits = traits_of((key, memoryview(raw)) for key, raw in sessions.items()) if self._policy.protects else NO_TRAITS
         decided = [
             one._replace(action="keep", why="") if one.action == "archive" else one
             for one in decide(held, self._policy, now_ms=now_ms, active_key=self._active_key, on_save=True, traits=traits)

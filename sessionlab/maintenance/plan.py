@@ -117,7 +117,7 @@ def plan_maintenance(
         active_key: The session that is being talked in, normalised; it is never removed.
         missing: Keys of entries that are to go because their transcript is not there.
         entry_bytes: Key -> bytes of its entry in the store; by default every entry is taken to be as large as the average.
-        traits: Key -> what 2026.9 looks at of an entry besides, for a policy that archives in place.
+        traits: Key -> what 2026.9 looks at of an entry besides, for a policy that protects any.
     """
     held = list(summaries)
     decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing, traits=traits)
@@ -189,9 +189,8 @@ def eviction_warning(
     active = next((one for one in summaries if is_active(one.key, active_key)), None)
     if active is None:
         return None
-    if policy.archives_in_place and (
-        is_archived(active, traits) or judged(active, policy, traits, now_ms=now_ms) not in (None, "disposable")
-    ):
+    is_put_away = policy.archives_in_place and is_archived(active, traits)
+    if is_put_away or judged(active, policy, traits, now_ms=now_ms) not in (None, "disposable"):
         return None
     updated_ms = active.updated_ms
     would_prune = updated_ms is not None and updated_ms < now_ms - policy.limits.prune_after_ms

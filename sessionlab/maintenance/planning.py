@@ -49,7 +49,7 @@ def plan_store(
     """Plan the maintenance of a store. Reads only: its summaries, and of the files beside it the names, sizes and times.
 
     Entries themselves are read only when there is more than the disk budget allows, as it then has to be known how large each is, and for
-    a policy that archives in place, which goes by fields that are in no summary.
+    a policy that protects sessions, which goes by fields that are in no summary.
 
     Args:
         location: The store that counts.
@@ -75,7 +75,7 @@ def plan_store(
         sizes = None
         if most is not None and store_bytes + files.total_bytes > most:
             sizes = {key: len(raw) for key, raw in store.raw_items()}
-        traits = traits_of(store.raw_items()) if policy.archives_in_place else NO_TRAITS
+        traits = traits_of(store.raw_items()) if policy.protects else NO_TRAITS
     plan = plan_maintenance(
         summaries,
         policy,

@@ -5,11 +5,11 @@ The versions differ in more than their defaults (openclaw-formats: `session.main
 - 2026.2 to 2026.3 warn only, and rotate a large `sessions.json`;
 - 2026.4 enforces, rotates no more, and lets a store with a cap of 50 or more grow by a tenth, at least 25, before a save cuts it back.
   It does the latter when it only reads a store, too, which is not done here: nothing that reads a store changes it here;
+- 2026.7, and 2026.5 and 2026.6 before it, remove no group, channel, topic or thread. When there are too many sessions, 2026.7 removes
+  trials of a model after a day;
 - 2026.9 deletes what automation left, and archives the rest in place or never touches it (`maintenance.protection`); it counts only what
   is not archived, archives sessions of the dashboard sooner, and has a disk budget from the start.
 
-2026.5 to 2026.7 come between the last two: they remove as 2026.4 does, but no group, channel, topic or thread. There is no profile of them:
-what 2026.4 would remove is more than they would.
 Of 2026.9 there is not done here: cold storage, and the removal of transcripts that nobody refers to once they are older than `pruneAfter`.
 """
 
@@ -25,8 +25,8 @@ from sessionlab.layout import Source
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.units import MS_PER_DAY
 
-Profile = Literal["2026.3", "2026.4", "2026.9"]
-"""The first version of OpenClaw with these rules."""
+Profile = Literal["2026.3", "2026.4", "2026.7", "2026.9"]
+"""A version of OpenClaw with these rules: but for 2026.7, the first of them."""
 
 Swept = Literal["cron-run", "hook"]
 """The kinds of session that are swept once their own retention is over: what a cron job's run left, and what a webhook did."""
@@ -34,6 +34,7 @@ Swept = Literal["cron-run", "hook"]
 PROFILES: Final[Mapping[Profile, MaintenanceSettings]] = {
     "2026.3": MaintenanceSettings(),
     "2026.4": MaintenanceSettings(mode="enforce", rotate_bytes=None),
+    "2026.7": MaintenanceSettings(mode="enforce", rotate_bytes=None),
     "2026.9": MaintenanceSettings(
         mode="enforce",
         max_entries=5_000,
@@ -75,6 +76,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.profile == "2026.9"
 
     @property
+    def protects(self) -> bool:
+        """Whether there are sessions that are never touched, and others of which fewer are kept: entries have to be read for that."""
+        return self.profile in ("2026.7", "2026.9")
+
+    @property
     def rotate_bytes(self) -> int | None:
         """From which size on `sessions.json` is rotated before it is written; `None` for never."""
         return self.limits.rotate_bytes if self.rotates else None
@@ -86,15 +92,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def model_run_ms(self) -> int:
-        """How long 2026.9 keeps the trial of a model, once there are too many sessions, ms; it cannot be set."""
+        """How long 2026.7 and 2026.9 keep the trial of a model, once there are too many sessions, ms; it cannot be set."""
         return MS_PER_DAY
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What stands in the configuration that this version does not do, or that is not simulated here; sentences."""
         limits, notes = self.limits, []
-        if limits.rotate_bytes is not None and self.profile == "2026.4":
-            notes.append("session.maintenance.rotateBytes: OpenClaw 2026.4 ignores it; it rotates no more")
+        if limits.rotate_bytes is not None and self.profile in ("2026.4", "2026.7"):
+            notes.append("session.maintenance.rotateBytes: OpenClaw ignores it since 2026.4; it rotates no more")
         if limits.rotate_bytes is not None and self.archives_in_place:
             notes.append(
                 "session.maintenance.rotateBytes: OpenClaw 2026.9 refuses a configuration that has it; openclaw doctor --fix removes it"
@@ -124,7 +130,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def archive_limit_ms(self, source: Source, *, has_removed: bool) -> int | None:
         """Return how long an archived transcript is kept, ms; `None` for good (D.22).
 
-        Up to 2026.4, those of removed sessions are kept as long as sessions are, and `resetArchiveRetention` is about those of a reset;
+        Up to 2026.7, those of removed sessions are kept as long as sessions are, and `resetArchiveRetention` is about those of a reset;
         when that is off, nobody looks at the former either, unless a session is removed just now. Since 2026.9 it is about both.
 
         Args:

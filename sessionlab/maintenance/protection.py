@@ -1,7 +1,7 @@
 """What OpenClaw 2026.9 never touches, what it deletes, and what it archives: told from a session's key, and from rare fields of its entry.
 
-Found in the documentation of 2026.9.6 and by running its maintenance on small stores. Only its running gateway knows which sessions have
-work in hand; what of that is not in an entry as `status: running` cannot be seen here.
+2026.7 knows fewer of these rules. Found in the documentation of 2026.9.6, and by running the maintenance of both on small stores. Only its
+running gateway knows which sessions have work in hand; what of that is not in an entry as `status: running` cannot be seen here.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.policy import Policy
 
 Protection = Literal["main session", "conversation", "pinned", "model locked", "running", "recently active"]
-"""Why 2026.9 never touches a session."""
+"""Why 2026.9 never touches a session; 2026.7 knows only conversations, and of those only groups, channels, topics and threads."""
 Judgement = Protection | Literal["disposable"]
 
 _UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _MODEL_RUN: Final = re.compile(rf"explicit:model-run-{_UUID}\Z")
 _AUTOMATIC: Final = ("subagent:", "acp:", "acp-bridge:", "hook:", "node:")
 _HEARTBEAT: Final = re.compile(r"(?:\A|:)heartbeat\Z|:heartbeat:")
+_GROUP: Final = re.compile(r"[^:]+:(?:group|channel):.|telegram:(?:direct|dm):.+:topic:[^:]+\Z")
 _CONVERSATION: Final = re.compile(r"direct:.|[^:]+:(?:group|channel):.|telegram:(?:direct|dm):.+:topic:[^:]+\Z")
 _GROUPS: Final = frozenset({"group", "channel", "thread"})
 _PEERS: Final = frozenset({"direct", "dm", "group", "channel"})
@@ -40,7 +41,8 @@ class Traits(msgspec.Struct, frozen=True, gc=False):
         is_of_cap: Whether it was archived because there were too many: the disk budget may remove such, and no others.
         is_pinned: Whether it is pinned, and may be.
         is_locked: Whether its model is locked.
-        is_conversation: Whether it talks to people in a chat outside, or in a group, a channel or a thread, whatever its key says.
+        is_conversation: Whether it talks to people in a chat outside, whatever its key says.
+        is_from_group: Whether it came from a group, a channel or a thread, as 2026.7 has it where the entry does not name its own type.
     """
 
     active_ms: int = 0
@@ -50,6 +52,7 @@ class Traits(msgspec.Struct, frozen=True, gc=False):
     is_pinned: bool = False
     is_locked: bool = False
     is_conversation: bool = False
+    is_from_group: bool = False
 
 
 PLAIN: Final = Traits()
@@ -69,6 +72,8 @@ class _Fields(msgspec.Struct, gc=False, rename="camel"):
     parent_session_key: Any = None
     model_selection_locked: Any = None
     delivery: Any = None
+    chat_type: Any = None
+    origin: Any = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Fields)
@@ -117,8 +122,10 @@ def is_dashboard(key: str) -> bool:
 
 
 def judged(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits], *, now_ms: int) -> Judgement | None:
-    """Return why a session that is not archived is never touched, or that it is automation's and is deleted; `None`: it is archived."""
+    """Return why a session that is not archived is never touched, or that it is deleted when it has to go; `None`: it is archived then."""
     own = traits.get(one.key, PLAIN)
+    if not policy.archives_in_place:
+        return "conversation" if policy.protects and _is_group(one, own) else "disposable"
     if own.is_pinned:
         return "pinned"
     if own.is_locked:
@@ -134,6 +141,15 @@ def judged(one: SessionSummary, policy: Policy, traits: Mapping[str, Traits], *,
         return "conversation"
     recent_ms, active_ms = policy.limits.preserve_recent_ms, last_active_ms(one, traits)
     return "recently active" if recent_ms is not None and active_ms and now_ms - active_ms <= recent_ms else None
+
+
+def _is_group(one: SessionSummary, own: Traits) -> bool:
+    """Say whether 2026.7 leaves a session alone: that of a group, a channel, a topic or a thread which is not automation's."""
+    has_agent, rest = _parts(one.key)
+    if _is_automatic(rest, has_agent=has_agent):
+        return False
+    is_named = _GROUP.match(rest) is not None or _has_thread(rest, has_agent=has_agent)
+    return is_named or own.is_from_group or (one.chat_type or "").lower() in _GROUPS
 
 
 def _parts(key: str) -> tuple[bool, str]:
@@ -157,11 +173,7 @@ def _is_automatic(rest: str, *, has_agent: bool) -> bool:
 
 def _is_conversation(rest: str, *, has_agent: bool) -> bool:
     """Say whether a key names people: `direct:<peer>`, `<channel>[:<account>]:direct|dm|group|channel:<peer>`, or a thread of whatever."""
-    if "thread:" in rest:
-        _, marker, thread = f":{rest}".rpartition(":thread:") if has_agent else rest.rpartition(":thread:")
-        if marker and thread.strip():
-            return True
-    if _CONVERSATION.match(rest):
+    if _CONVERSATION.match(rest) or _has_thread(rest, has_agent=has_agent):
         return True
     words = [word.strip() for word in rest.split(":")]
     if not has_agent or words[0] in ("", "agent") or len(words) < 3:
@@ -171,9 +183,16 @@ def _is_conversation(rest: str, *, has_agent: bool) -> bool:
     return words[1] in _PEERS and bool(words[2])
 
 
+def _has_thread(rest: str, *, has_agent: bool) -> bool:
+    if "thread:" not in rest:  # most have none
+        return False
+    _, marker, thread = f":{rest}".rpartition(":thread:") if has_agent else rest.rpartition(":thread:")
+    return bool(marker and thread.strip())
+
+
 def _traits(key: str, fields: _Fields) -> Traits:
     times = (fields.last_interaction_at, fields.last_activity_at, fields.session_started_at)
-    delivery = fields.delivery if isinstance(fields.delivery, dict) else {}
+    delivery, origin = (one if isinstance(one, dict) else {} for one in (fields.delivery, fields.origin))
     return Traits(
         active_ms=max(_ms(one) or 0 for one in times),
         is_archived=fields.archived_at is not msgspec.UNSET,
@@ -182,6 +201,7 @@ def _traits(key: str, fields: _Fields) -> Traits:
         is_pinned=fields.pinned_at is not msgspec.UNSET and _may_be_pinned(key, fields),
         is_locked=fields.model_selection_locked is True,
         is_conversation=delivery.get("kind") == "external",
+        is_from_group=fields.chat_type is None and str(origin.get("chatType") or "").strip().lower() in _GROUPS,
     )
 
 

@@ -55,13 +55,15 @@ def profile_of(location: StoreLocation, state_dir: Path) -> Told:
     if _has_database(state_dir):
         return Told("2026.9", "OpenClaw's own database, of 2026.8 or later, lies in the state folder")
     if os.path.lexists(location.sessions_dir / _PROMPTS):
-        return Told("2026.4", f"{_PROMPTS} lies beside the store, of 2026.5 or later")
+        return Told("2026.7", f"{_PROMPTS} lies beside the store, of 2026.5 or later")
     return Told(DEFAULT_PROFILE, "nothing tells the version; --profile does")
 
 
 def _profile(year: int, month: int) -> Profile:
     if (year, month) >= (2026, 9):
         return "2026.9"
+    if (year, month) >= (2026, 5):
+        return "2026.7"
     return "2026.4" if (year, month) >= (2026, 4) else "2026.3"
 
 

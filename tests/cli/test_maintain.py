@@ -167,7 +167,7 @@ def test_nothing_is_removed_unless_the_command_line_says_so(tmp_path: Path, call
     """Whatever the configuration, a profile or what lies beside the store says."""
     filled(tmp_path, config={"mode": "enforce", "pruneAfter": "40d"})
     before = photo(tmp_path)
-    for words in ((), *(("--profile", profile) for profile in ("2026.3", "2026.4", "2026.9"))):
+    for words in ((), *(("--profile", profile) for profile in ("2026.3", "2026.4", "2026.7", "2026.9"))):
         told = call(*command(tmp_path, *words))
         assert (told.returncode, "Nothing was changed: that takes --enforce." in told.stdout) == (0, True)
         found = printed_json(call(*command(tmp_path, *words, "--json")))
@@ -196,7 +196,7 @@ def test_version_that_only_warns_would_remove_nothing_by_itself(tmp_path: Path, 
 
 
 TOLD: dict[str, tuple[str, str]] = {
-    '{"meta": {"lastTouchedVersion": "2026.7.1-2"}}': ("2026.4", "openclaw.json was last written by 2026.7.1"),
+    '{"meta": {"lastTouchedVersion": "2026.7.1-2"}}': ("2026.7", "openclaw.json was last written by 2026.7.1"),
     '{"meta": {"lastTouchedVersion": "2026.3.31"}}': ("2026.3", "openclaw.json was last written by 2026.3.31"),
     '{"meta": {"lastTouchedVersion": "2027.1"}}': ("2026.9", "openclaw.json was last written by 2027.1"),
     '{"meta": {"lastTouchedVersion": "2026.3.1"}, "session": {"maintenance": {"preserveRecent": 5}}}': (
@@ -233,7 +233,7 @@ def test_version_is_that_which_the_state_tells_of(tmp_path: Path, tmp_path_facto
     (state / "agents/main/agent/openclaw-agent.sqlite").touch()
     assert told(state)[0] == "2026.3"
     (store_path(state, "json", agent="ops").parent / "skills-prompts").mkdir()
-    assert told(state) == ("2026.4", "skills-prompts lies beside the store, of 2026.5 or later")
+    assert told(state) == ("2026.7", "skills-prompts lies beside the store, of 2026.5 or later")
     own = filled(own_state("sqlite-2026.9", tmp_path_factory, tmp_path), agent="ops")
     assert told(own) == ("2026.9", "OpenClaw's own database, of 2026.8 or later, lies in the state folder")
 
@@ -241,13 +241,14 @@ def test_version_is_that_which_the_state_tells_of(tmp_path: Path, tmp_path_facto
 def test_profile_shows_what_a_newer_openclaw_would_do(tmp_path: Path, call: Call) -> None:
     filled(tmp_path)
     policies = {}
-    for profile in ("2026.3", "2026.4", "2026.9"):
+    for profile in ("2026.3", "2026.4", "2026.7", "2026.9"):
         (result,) = printed_json(call(*command(tmp_path, "--profile", profile, "--json")))["results"]
         policies[profile] = result["mode"], result["policy"]["maxEntries"], result["policy"]["maxDiskBytes"], actions(result)
     stale = dict.fromkeys(("old-1", "old-0"), "prune-stale")
     assert policies == {
         "2026.3": ("warn", 500, None, stale),
         "2026.4": ("enforce", 500, None, stale),
+        "2026.7": ("enforce", 500, None, stale),
         "2026.9": ("enforce", 5000, 10 << 30, dict.fromkeys(stale, "archive")),
     }
     done = call(*command(tmp_path, "--profile", "2026.9", "--enforce"))
@@ -281,7 +282,7 @@ MISTAKES = {
     ("--high-water", "10mb"): "--high-water: there is no disk budget to come down from; give --max-disk, too",
     ("--max-disk", "5mb", "--high-water", "10mb"): "--high-water: must not be above the disk budget",
     ("--max-entries", "0"): "0 is not in the range x>=1",
-    ("--profile", "2025.1"): "is not one of '2026.3', '2026.4', '2026.9'",
+    ("--profile", "2025.1"): "is not one of '2026.3', '2026.4', '2026.7', '2026.9'",
     ("--agent", "main", "--all-agents"): "give only one of --agent and --all-agents",
     ("--agent", "nobody"): "no store of agent 'nobody'",
 }

@@ -257,7 +257,7 @@ def test_command_names_the_agent_the_folder_and_the_clock(state: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"profile": "2026.5"}, 'profile="2026.5" is unknown; write one of 2026.3, 2026.4, 2026.9'),
+        ({"profile": "2026.5"}, 'profile="2026.5" is unknown; write one of 2026.3, 2026.4, 2026.7, 2026.9'),
         ({"prune_after": "soon"}, "'soon' is not a duration"),
         ({"prune_after": "0"}, 'prune_after="0" would leave nothing'),
         ({"max_entries": -1}, "max_entries=-1 makes no sense"),
@@ -362,7 +362,7 @@ def test_bars_add_up_and_the_frame_is_around_the_policys_own_point(what_if: What
     assert sum(sum(trace.x) for trace in cost.data) == pytest.approx(outcome.held.cost_microusd / 1e6, abs=0.01)
     assert NO_SESSION in cost.data[0].y
     compared = figures.versions_compared(what_if.versions())
-    assert [sum(parts) for parts in zip(*(trace.x for trace in compared.data), strict=True)] == [300, 300, 300]
+    assert [sum(parts) for parts in zip(*(trace.x for trace in compared.data), strict=True)] == [300] * 4
     map_ = figures.sensitivity(what_if.grid(what_if.policy))
     (frame,) = map_.layout.shapes
     column, row = round((frame.x0 + frame.x1) / 2), round((frame.y0 + frame.y1) / 2)
@@ -387,12 +387,12 @@ def test_tables_are_text_and_name_what_is_lost(what_if: WhatIf) -> None:
     assert losses["Agent and kind"].is_unique
     assert sum(int(text.partition(" of ")[0]) for text in losses["Sessions that go"] if text != "none") == outcome.gone.sessions
     assert "Marked as archived" not in losses
-    assert "Marked as archived" in tables.losses_table(what_if.versions()[2])
+    assert "Marked as archived" in tables.losses_table(what_if.versions()[3])
     rules, results = tables.rules_table(what_if.versions()), tables.results_table(what_if.versions())
     assert rules["OpenClaw"].tolist() == results["OpenClaw"].tolist() == list(PROFILES)
-    assert rules["Mode"].tolist() == ["only warns"] * 3
-    assert results["Too old"].tolist() == ["71", "71", "42"]
-    assert results["Marked as archived"].tolist() == ["0", "0", "5"]
+    assert rules["Mode"].tolist() == ["only warns"] * 4
+    assert results["Too old"].tolist() == ["71", "71", "58", "42"]
+    assert results["Marked as archived"].tolist() == ["0", "0", "0", "5"]
 
 
 def test_versions_say_who_would_do_it_by_itself(state: Path) -> None:
@@ -402,8 +402,8 @@ def test_versions_say_who_would_do_it_by_itself(state: Path) -> None:
         what_if = open_what_if(lab)
         said = findings.versions(what_if.versions())
         assert said == (
-            "Of 6 sessions, 2026.3 removes 3; 2026.4 removes 3; 2026.9 marks 1 as archived. "
-            "By itself, with the next save, 2026.4 and 2026.9 would do it; 2026.3 would only warn."
+            "Of 6 sessions, 2026.3 removes 3; 2026.4 removes 3; 2026.7 removes 3; 2026.9 marks 1 as archived. "
+            "By itself, with the next save, 2026.4, 2026.7 and 2026.9 would do it; 2026.3 would only warn."
         )
         assert "With `mode: warn` it does nothing" in findings.rules(what_if.rules["2026.3"].policy)
         assert "A save only cuts a store back from 550 entries on. It **enforces** them" in findings.rules(what_if.rules["2026.4"].policy)

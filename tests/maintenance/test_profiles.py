@@ -41,7 +41,7 @@ def became(
 ) -> dict[str, str]:
     policy = Policy(limits=limits, profile=profile)
     summaries = [summary_of(key, entry) for key, entry in entries.items()]
-    traits = traits_of((key, msgspec.json.encode(entry)) for key, entry in entries.items()) if policy.archives_in_place else NO_TRAITS
+    traits = traits_of((key, msgspec.json.encode(entry)) for key, entry in entries.items()) if policy.protects else NO_TRAITS
     decided = decide(summaries, policy, now_ms=NOW_MS, active_key=active, on_save=on_save, traits=traits)
     return {one.key: BECAME[one.action, one.why] for one in decided if one.action != "keep"}
 
@@ -53,9 +53,9 @@ def recorded(version: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("profile", "version"), [("2026.4", "2026.4.29"), ("2026.9", "2026.9.6")])
+@pytest.mark.parametrize(("profile", "version"), [("2026.4", "2026.4.29"), ("2026.7", "2026.7.1-2"), ("2026.9", "2026.9.6")])
 def test_profile_does_what_the_program_did(profile: Profile, version: str) -> None:
-    """Small made-up stores, and what maintenance of 2026.4.29 and of 2026.9.6 did with them: of every kind of key, at every boundary."""
+    """Small made-up stores, and what 2026.4.29, 2026.7.1-2 and 2026.9.6 did with them: of every kind of key, at every boundary."""
     cases = recorded(version)
     assert sum(len(case["store"]) for case in cases) > 400
     assert {fate for case in cases for fate in case["became"].values()} == (
@@ -146,7 +146,7 @@ def test_budget_of_2026_9_removes_only_what_the_cap_archived() -> None:
     ("profile", "config", "said"),
     [
         ("2026.3", {"rotateBytes": "1mb"}, ""),
-        ("2026.4", {"rotateBytes": "1mb"}, "rotateBytes: OpenClaw 2026.4 ignores it"),
+        ("2026.4", {"rotateBytes": "1mb"}, "rotateBytes: OpenClaw ignores it since 2026.4"),
         ("2026.9", {"rotateBytes": "1mb"}, "rotateBytes: OpenClaw 2026.9 refuses a configuration that has it"),
         ("2026.9", {"coldStorage": {"enabled": True}}, "coldStorage: is not simulated; it compresses"),
         ("2026.9", {"coldStorage": {"enabled": False}, "preserveRecent": "1d"}, ""),

@@ -31,7 +31,7 @@ def test_committed_notebook_names_what_would_go_and_measures_nothing() -> None:
     record = read_record(node)
     with open_lab() as lab:
         outcome = open_what_if(lab).versions()
-    assert record["by_version"] == [one.gone.sessions for one in outcome] == [71, 71, 42]
+    assert record["by_version"] == [one.gone.sessions for one in outcome] == [71, 71, 58, 42]
     assert (record["removed"], record["sessions"], len(record["grid"])) == (71, 300, 49)
     assert "$7.31 would be kept in renamed transcripts for 30 d more" in words(node)
     assert "sessionlab maintain STATE_DIR --dry-run --all-agents --profile 2026.3 --prune-after 30d --max-entries 500" in words(node)

@@ -90,7 +90,7 @@ def versions_compared(outcomes: Sequence[Outcome]) -> go.Figure:
     """Draw what each version of OpenClaw would do to the sessions, one bar for each."""
     import plotly.graph_objects as go
 
-    title = "Sessions under the rules of three versions"
+    title = "Sessions under the rules of four versions"
     if not outcomes or not outcomes[0].before.sessions:
         return style.no_data(title, _NOTHING)
     names = [f"{one.policy.profile} " for one in outcomes]  # the blank keeps it from being a number on the axis
