@@ -12,10 +12,14 @@ import pytest
 
 from sessionlab.entry import Entry, summary_of
 from sessionlab.maintenance.decisions import decide, evictable
+from sessionlab.maintenance.on_save import maintain_on_save
+from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.protection import NO_TRAITS, traits_of
-from sessionlab.settings import MaintenanceSettings, parse_settings
+from sessionlab.settings import MaintenanceSettings, StoreType, parse_settings
+from sessionlab.stores.json_store import JSONStore
 from tests.maintenance.slow_2026_9 import DAY_MS, Limits, cleaned
+from tests.maintenance.test_apply import carried_out, content, every_kind, made
 
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
 NOW_MS: Final = 1_795_132_800_000
@@ -163,3 +167,50 @@ def test_profile_says_what_of_the_configuration_is_not_done(profile: Profile, co
     notes = Policy(limits=limits, profile=profile).notes
     assert len(notes) == bool(said)
     assert said in "".join(notes)
+
+
+@every_kind
+def test_profile_2026_9_sees_in_every_store_what_no_summary_holds(tmp_path: Path, kind: StoreType) -> None:
+    """Pins, locks and archives with their reason are fields of the entry; what was archived comes to be what the budget removes."""
+    old = {"updatedAt": NOW_MS - 40 * DAY_MS}
+    entries: dict[str, Entry] = {
+        "agent:main:hook:plain": old | {"sessionId": "1"},
+        "agent:main:hook:pinned": old | {"sessionId": "2", "pinnedAt": 1},
+        "agent:main:explicit:plain": old | {"sessionId": "3"},
+        "agent:main:explicit:locked": old | {"sessionId": "4", "modelSelectionLocked": True},
+        "agent:main:explicit:young": {"sessionId": "5", "updatedAt": NOW_MS - DAY_MS},
+        "agent:main:explicit:early": {"sessionId": "6", "updatedAt": NOW_MS - 2 * DAY_MS},
+        "agent:main:dashboard:1": {"sessionId": "7", "updatedAt": NOW_MS - 8 * DAY_MS},
+    }
+    location = made(tmp_path, kind, entries)
+    policy = Policy(limits=msgspec.structs.replace(PROFILES["2026.9"], max_entries=3), profile="2026.9")
+    carried_out(tmp_path, location, plan_store(location, policy, now_ms=NOW_MS))
+    found = content(location)
+    assert {key.rpartition("main:")[2]: entry.get("archiveReason") for key, entry in found.items()} == {
+        "hook:pinned": None,
+        "explicit:plain": "age-retention",
+        "explicit:locked": None,
+        "explicit:young": None,
+        "explicit:early": "active-session-cap",
+        "dashboard:1": "stale-dashboard",
+    }
+    tight = Policy(limits=msgspec.structs.replace(policy.limits, max_disk_bytes=1, high_water_bytes=1), profile="2026.9")
+    plan = plan_store(location, tight, now_ms=NOW_MS)
+    assert {one.key: one.action for one in plan.entries if one.action != "keep"} == {"agent:main:explicit:early": "evict-budget"}
+
+
+@pytest.mark.parametrize("profile", ["2026.7", "2026.9"])
+def test_a_save_leaves_alone_what_the_version_protects(tmp_path: Path, profile: Profile) -> None:
+    old = {"updatedAt": NOW_MS - 40 * DAY_MS}
+    entries: dict[str, Entry] = {
+        "agent:main:hook:plain": old | {"sessionId": "1"},
+        "agent:main:hook:pinned": old | {"sessionId": "2", "pinnedAt": 1},
+        "agent:main:explicit:from-group": old | {"sessionId": "3", "origin": {"chatType": "group"}},
+        "agent:main:slack:channel:1": old | {"sessionId": "4"},
+    }
+    location = made(tmp_path, "json", entries)
+    with JSONStore(location.path) as store:
+        maintain_on_save(store, location, Policy(limits=PROFILES[profile], profile=profile), clock=lambda: NOW_MS, root=tmp_path)
+        store.put("agent:main:new", {"sessionId": "5", "updatedAt": NOW_MS})
+    gone = {"2026.7": {"hook:plain", "hook:pinned"}, "2026.9": {"hook:plain"}}[profile]
+    assert set(content(location)) == (set(entries) | {"agent:main:new"}) - {f"agent:main:{name}" for name in gone}
