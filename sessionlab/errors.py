@@ -192,6 +192,12 @@ class UncertainWriteError(StoreError):
     exit_code = 3
 
 
+class NoRoomError(SessionLabError):
+    """No session can be woken just now: other processes have all places, or the session itself. Nothing has changed."""
+
+    exit_code = 11
+
+
 class BusyMirrorError(SessionLabError):
     """Another program holds the mirror's file open for writing."""
 

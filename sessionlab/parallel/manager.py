@@ -16,15 +16,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
 from sessionlab import keys
-from sessionlab.errors import SettingsError, UsageError
+from sessionlab.errors import NoRoomError, SettingsError, UsageError
 from sessionlab.parallel import briefing
 from sessionlab.parallel.events import Event, Listener, Listeners
 from sessionlab.parallel.isolation import session_key
+from sessionlab.parallel.leases import LEASE_MS
 from sessionlab.parallel.process_memory import ProcessMemory
 from sessionlab.parallel.records import Knowledge, Memory, MemoryType, Session, checked_memory
 from sessionlab.parallel.shared_memory import SharedMemory, wall_clock_ms
@@ -32,6 +33,7 @@ from sessionlab.parallel.timer import Timer
 from sessionlab.settings import AutoSaveSettings, ParallelSessionsSettings
 from sessionlab.units import MS_PER_MINUTE
 
+Scope = Literal["process", "database"]
 CHECK_IDLE_EVERY_MS: Final = MS_PER_MINUTE
 _LOGGER: Final = logging.getLogger("sessions/parallel")
 _AUTOMATIC: Final[dict[MemoryType, str]] = {
@@ -78,6 +80,7 @@ class SessionManager:
         settings: ParallelSessionsSettings | None = None,
         *,
         memory: SharedMemory | None = None,
+        scope: Scope = "process",
         clock: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Make a manager that does nothing yet.
@@ -86,22 +89,29 @@ class SessionManager:
             settings: `agent.parallelSessions`; its defaults when not given.
             memory: The database, for the backend `sqlite`; without one, nothing outlives the process. Initialized at the start if need be;
                 who made it closes it.
+            scope: Whether `maxConcurrent` counts the sessions of this process, or of all that use the database; there a session is awake
+                in one of them at a time.
             clock: Gives the time, epoch ms.
 
         Raises:
             SettingsError: A setting is not supported.
+            UsageError: The scope is the database, and there is none.
         """
         self.settings = settings or ParallelSessionsSettings()
         _refuse_unsupported(self.settings)
         if self.settings.memory.backend == "memory" and memory is not None:
             raise UsageError("the backend is 'memory', which keeps everything in the process; it takes no database")
+        if scope == "database" and memory is None:
+            raise UsageError("scope='database': there is no database that processes could share")
         self.memory = memory
+        self._leases = memory.leases(places=self.settings.max_concurrent) if memory is not None and scope == "database" else None
         self.recent = ProcessMemory()
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._lock = threading.RLock()
         self._listeners = Listeners()
         self._timer = Timer(self.check_idle, every_ms=CHECK_IDLE_EVERY_MS)
+        self._heartbeat = Timer(self.renew, every_ms=LEASE_MS // 3)
 
     def start(self) -> None:
         """Open the database, and look for idle sessions from now on if parallel sessions are enabled (A.23). Twice does no harm."""
@@ -109,6 +119,8 @@ class SessionManager:
             self.memory.initialize()
         if self.settings.enabled:
             self._timer.start()
+        if self._leases is not None:
+            self._heartbeat.start()
 
     def __enter__(self) -> Self:
         self.start()
@@ -130,6 +142,7 @@ class SessionManager:
 
         Raises:
             UsageError: The channel is blank.
+            NoRoomError: Other processes have all places, or this very session awake; see `scope`.
             StoreError: The database refuses; nothing has changed.
         """
         key = session_key(self.settings.isolation, channel_id=channel_id, chat_id=chat_id, peer_id=peer_id, agent_id=agent_id)
@@ -150,7 +163,7 @@ class SessionManager:
                         created_ms=now_ms,
                         last_activity_ms=now_ms,
                     )
-                    self._make_room(events)
+                    self._make_room(key, events)
                     woken, is_new = self._woken(session, fresh)
                     self._sessions[key] = woken
                     if session is None or session.status == "hibernated":
@@ -163,19 +176,32 @@ class SessionManager:
         """Return a session as it is when it is awake, and whether it is new; what is stored of it is not stored any more (A.14)."""
         found = session
         if self.memory is not None and (session is None or session.status == "hibernated"):
-            stored = self.memory.take_session(fresh.session_key)
+            try:
+                stored = self.memory.take_session(fresh.session_key)
+            except BaseException:
+                if self._leases is not None:
+                    self._leases.give_back(fresh.session_key)
+                raise
             found = stored[0] if stored is not None else session
         if found is None:
             return fresh, True
         return msgspec.structs.replace(found, status="active", last_activity_ms=fresh.last_activity_ms), False
 
-    def _make_room(self, events: list[Event]) -> None:
+    def _make_room(self, key: str, events: list[Event]) -> None:
         """Put active sessions to sleep, the one that was used longest ago first, until one more may be active (A.19)."""
         while True:
-            active = [one for one in self._sessions.values() if one.status == "active"]
-            if len(active) < self.settings.max_concurrent:
-                return
-            self._put_to_sleep(min(active, key=lambda one: one.last_activity_ms), events)
+            awake = [one for one in self._sessions.values() if one.status != "hibernated" and one.session_key != key]
+            candidates = [one for one in awake if one.status == "active"]
+            if len(candidates) < self.settings.max_concurrent:
+                answer = self._leases.take(key) if self._leases is not None else "taken"
+                if answer == "taken":
+                    return
+                if answer == "elsewhere":
+                    raise NoRoomError(f"session {key!r} is awake in another process; it can be had when that has put it to sleep")
+                candidates = awake  # an idle one has a place among those that processes share
+            if not candidates:
+                raise NoRoomError(f"all {self.settings.max_concurrent} places for awake sessions are taken by other processes")
+            self._put_to_sleep(min(candidates, key=lambda one: one.last_activity_ms), events)
 
     def _put_to_sleep(self, session: Session, events: list[Event]) -> None:
         asleep = msgspec.structs.replace(session, status="hibernated")
@@ -183,6 +209,22 @@ class SessionManager:
             self.memory.save_session(asleep)  # first: what cannot be written stays awake (A.17)
         self._sessions[session.session_key] = asleep
         events.append(Event("session:hibernated", session=asleep))
+        if self._leases is not None:
+            self._leases.give_back(session.session_key)
+
+    def renew(self) -> list[Session]:
+        """Tell the other processes that this one lives; return the sessions that were lost to them because it had seemed dead.
+
+        Those sleep from now on: what this process knew of them since they were woken is gone, as it would be if it had died.
+        """
+        lost: list[Session] = []
+        with self._lock:
+            if self._leases is not None:
+                awake = [key for key, one in self._sessions.items() if one.status != "hibernated"]
+                lost = [msgspec.structs.replace(self._sessions[key], status="hibernated") for key in sorted(self._leases.renew(awake))]
+                self._sessions |= {one.session_key: one for one in lost}
+        self._listeners.tell(*(Event("session:hibernated", session=one) for one in lost))
+        return lost
 
     def hibernate_session(self, key: str) -> bool:
         """Put a session to sleep; say whether there was one that was awake (A.17).
@@ -241,6 +283,7 @@ class SessionManager:
             StoreError: The database refuses; those that could not be written are awake as they were.
         """
         self._timer.stop()
+        self._heartbeat.stop()
         events: list[Event] = []
         try:
             with self._lock:

@@ -17,6 +17,7 @@ import msgspec
 from sessionlab.errors import UsageError, VersionConflictError
 from sessionlab.parallel import rows
 from sessionlab.parallel.database import Database
+from sessionlab.parallel.leases import Leases
 from sessionlab.parallel.records import (
     ActionItem,
     ActionStatus,
@@ -269,6 +270,10 @@ class SharedMemory:
         return [rows.session(row)[0] for row in self._select(rows.SESSIONS, rows.Where(), rows.BY_ACTIVITY, -1)]
 
     # -- the whole
+
+    def leases(self, *, places: int) -> Leases:
+        """Return the means to share a number of places for awake sessions with other processes."""
+        return Leases(self._database, places=places, clock=self._clock)
 
     def expire(self) -> int:
         """Remove memories whose time is over, and return how many (A.46); and forget of deletions what is known for too long."""

@@ -1,0 +1,70 @@
+"""The session manager for asyncio: the same core, called in threads, so that waiting for the disk keeps no other task waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+from sessionlab.parallel.manager import SessionManager, Stats
+from sessionlab.parallel.records import Memory, MemoryType, Session
+
+
+class AsyncOpened:
+    """The session of a message."""
+
+    def __init__(self, session_key: str, briefing: str, *, is_new: bool) -> None:
+        """Note what there is."""
+        self.session_key, self.briefing, self.is_new = session_key, briefing, is_new
+
+
+class AsyncSessionManager:
+    """A `SessionManager` whose methods are awaited; arguments, answers and errors are the same. Listeners are told in threads."""
+
+    def __init__(self, manager: SessionManager) -> None:
+        """Take a manager; its own methods may be called as well."""
+        self.manager = manager
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.manager.start)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.shutdown()
+
+    async def get_or_create_session(self, channel_id: str, **asked: Any) -> AsyncOpened:
+        """Return the session that a message belongs to, awake, with its briefing made; see `SessionManager.get_or_create_session`."""
+
+        def get() -> AsyncOpened:
+            opened = self.manager.get_or_create_session(channel_id, **asked)
+            return AsyncOpened(opened.session_key, opened.briefing, is_new=opened.is_new)
+
+        return await asyncio.to_thread(get)
+
+    async def hibernate_session(self, key: str) -> bool:
+        """Put a session to sleep; see `SessionManager.hibernate_session`."""
+        return await asyncio.to_thread(self.manager.hibernate_session, key)
+
+    async def save_memory(self, key: str, memory_type: MemoryType, content: str, **more: Any) -> Memory | None:
+        """Remember something; see `SessionManager.save_memory`."""
+        return await asyncio.to_thread(self.manager.save_memory, key, memory_type, content, **more)
+
+    async def search_memory(self, query: str, **asked: Any) -> list[Memory]:
+        """Return memories that hold a text; see `SessionManager.search_memory`."""
+        return await asyncio.to_thread(self.manager.search_memory, query, **asked)
+
+    async def briefing(self, key: str) -> str:
+        """Return what a session is to know; see `SessionManager.briefing`."""
+        return await asyncio.to_thread(self.manager.briefing, key)
+
+    async def check_idle(self) -> list[Session]:
+        """Mark sessions as idle; see `SessionManager.check_idle`."""
+        return await asyncio.to_thread(self.manager.check_idle)
+
+    async def stats(self) -> Stats:
+        """Count everything; see `SessionManager.stats`."""
+        return await asyncio.to_thread(self.manager.stats)
+
+    async def shutdown(self) -> None:
+        """Put all that are awake to sleep; see `SessionManager.shutdown`. It is done to its end even if the task is cancelled."""
+        await asyncio.shield(asyncio.to_thread(self.manager.shutdown))
