@@ -139,6 +139,11 @@ def directory_beside(json_store: Path) -> Path:
     return json_store.with_name(json_store.name.removesuffix(".json") + ".d")
 
 
+def shared_memory(state_dir: Path) -> Path:
+    """Return where the shared memory of parallel sessions lies unless the configuration says something else (A.1)."""
+    return state_dir / "data" / "shared-memory.db"
+
+
 def is_session_id(text: str) -> bool:
     """Say whether `text` may be a session id, and so part of a file name (F.19)."""
     return _SESSION_ID.match(text) is not None

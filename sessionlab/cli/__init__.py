@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "list": "List sessions, the newest first.",
     "load": "Load stores and transcripts into a DuckDB file.",
     "maintain": "Say which sessions a store could do without, and remove them on demand.",
+    "memory": "Look into the shared memory of parallel sessions.",
     "migrate": "Move sessions to a store of another kind, and prove that every one arrived.",
     "query": "Answer one of the lab's questions as a table, CSV or JSON.",
     "reap": "Remove the sessions that cron runs and webhooks left, after their retention.",

@@ -16,33 +16,25 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
 from sessionlab import keys
 from sessionlab.errors import NoRoomError, SettingsError, UsageError
-from sessionlab.parallel import briefing
 from sessionlab.parallel.events import Event, Listener, Listeners
 from sessionlab.parallel.isolation import session_key
 from sessionlab.parallel.leases import LEASE_MS
-from sessionlab.parallel.process_memory import ProcessMemory
-from sessionlab.parallel.records import Knowledge, Memory, MemoryType, Session, checked_memory
+from sessionlab.parallel.records import Memory, MemoryType, Session
+from sessionlab.parallel.remembering import Remembering
 from sessionlab.parallel.shared_memory import SharedMemory, wall_clock_ms
 from sessionlab.parallel.timer import Timer
-from sessionlab.settings import AutoSaveSettings, ParallelSessionsSettings
+from sessionlab.settings import ParallelSessionsSettings
 from sessionlab.units import MS_PER_MINUTE
 
 Scope = Literal["process", "database"]
 CHECK_IDLE_EVERY_MS: Final = MS_PER_MINUTE
 _LOGGER: Final = logging.getLogger("sessions/parallel")
-_AUTOMATIC: Final[dict[MemoryType, str]] = {
-    "summary": "summaries",
-    "decision": "decisions",
-    "preference": "preferences",
-    "action": "action_items",
-}
-"""Sort of memory -> the switch of `autoSave` for those that are made without being asked; facts have none."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,8 @@ class SessionManager:
             raise UsageError("scope='database': there is no database that processes could share")
         self.memory = memory
         self._leases = memory.leases(places=self.settings.max_concurrent) if memory is not None and scope == "database" else None
-        self.recent = ProcessMemory()
+        self._remembering = Remembering(self.settings, memory, clock=clock)
+        self.recent = self._remembering.recent
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._lock = threading.RLock()
@@ -325,51 +318,29 @@ class SessionManager:
             UsageError: It may not be stored, or there is no such session and no channel; nothing was remembered.
             StoreError: The database refuses; nothing was remembered.
         """
-        if is_automatic and not _is_wanted(self.settings.auto_save, memory_type):
-            return None
-        now_ms = self._clock()
         session = self._sessions.get(key)
         channel = channel_id if channel_id is not None else session.channel_id if session is not None else None
         if channel is None:
             raise UsageError(f"session {key!r}: is not known here; name the channel of the memory")
-        ttl_ms = self.settings.memory.default_ttl_ms
-        expires_ms = expires_ms if expires_ms is not None or not ttl_ms else now_ms + ttl_ms
-        memory = checked_memory(
+        memory, knowledge = self._remembering.save(
             Memory(
                 session_key=key,
                 channel_id=channel,
                 memory_type=memory_type,
                 content=content,
                 importance=importance,
-                created_ms=now_ms,
+                created_ms=self._clock(),
                 expires_ms=expires_ms,
-                promoted=importance >= self.settings.memory.auto_promote_threshold,
-            )
+            ),
+            is_automatic=is_automatic,
         )
-        memory, knowledge = self._stored(memory, now_ms)
-        self.recent.remember(memory)
+        if memory is None:
+            return None
         events = [Event("memory:saved", memory=memory)]
         if knowledge is not None:
-            self.recent.learn(knowledge)
             events.append(Event("knowledge:promoted", memory=memory, knowledge=knowledge))
         self._listeners.tell(*events)
         return memory
-
-    def _stored(self, memory: Memory, now_ms: int) -> tuple[Memory, Knowledge | None]:
-        if not memory.promoted:
-            number = self.memory.save_memory(memory) if self.memory is not None else None
-            return msgspec.structs.replace(memory, id=number), None
-        knowledge = Knowledge(
-            category=memory.memory_type,
-            content=memory.content,
-            source_channel=memory.channel_id,
-            source_session_key=memory.session_key,
-            confidence=memory.importance / 10,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-        )
-        numbers = self.memory.promote(memory, knowledge) if self.memory is not None else (None, None)
-        return msgspec.structs.replace(memory, id=numbers[0]), msgspec.structs.replace(knowledge, id=numbers[1])
 
     def search_memory(
         self,
@@ -381,19 +352,12 @@ class SessionManager:
         limit: int = 10,
     ) -> list[Memory]:
         """Return memories that hold a text, whatever its case, and are not expired, the most important first (A.39)."""
-        asked: dict[str, Any] = {"session_key": session_key, "channel_id": channel_id, "types": types, "limit": limit}
-        if self.memory is not None:
-            return self.memory.search_memories(query, **asked)
-        return list(self.recent.search(query, now_ms=self._clock(), **asked).memories)
+        return self._remembering.search(query, session_key=session_key, channel_id=channel_id, types=types, limit=limit)
 
     def briefing(self, key: str) -> str:
         """Return what a session is to know of its channel and of all, as Markdown; "" for a session that is not known (A.34 to A.38)."""
         session = self._sessions.get(key)
-        if session is None or not self.settings.briefing.enabled:
-            return ""
-        if self.memory is not None:
-            return briefing.from_database(self.memory, session, self.settings.briefing)
-        return briefing.from_process(self.recent, session, self.settings.briefing, now_ms=self._clock())
+        return "" if session is None else self._remembering.briefing(session)
 
     def stats(self) -> Stats:
         """Count everything (A.26)."""
@@ -418,8 +382,3 @@ def _refuse_unsupported(settings: ParallelSessionsSettings) -> None:
         raise SettingsError(f"{where}.memory.backend", "lancedb is not supported; use sqlite, or memory for what need not be kept")
     if settings.work_executor.enabled:
         raise SettingsError(f"{where}.workExecutor.enabled", "a background worker is not supported; switch it off")
-
-
-def _is_wanted(auto_save: AutoSaveSettings, memory_type: MemoryType) -> bool:
-    switch = _AUTOMATIC.get(memory_type)
-    return switch is None or bool(getattr(auto_save, switch))

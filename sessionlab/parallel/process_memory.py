@@ -11,8 +11,6 @@ import threading
 from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
-import msgspec
-
 from sessionlab.parallel.records import Knowledge, Memory, MemoryType, checked_knowledge, checked_memory
 from sessionlab.parallel.search import Found, fold
 
@@ -122,8 +120,3 @@ class ProcessMemory:
             number = len(self._memories) - len(kept)
             self._memories.keep(kept)
         return number
-
-
-def promoted(memory: Memory) -> Memory:
-    """Return a memory as one that all channels know of."""
-    return msgspec.structs.replace(memory, promoted=True)

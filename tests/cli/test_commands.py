@@ -54,7 +54,7 @@ def test_help_lists_every_command_and_every_command_has_help_and_json() -> None:
     for name, summary in _COMMANDS.items():
         assert f"{name} " in done.stdout
         assert summary in " ".join(done.stdout.split())
-        own = sessionlab(*(["report", "growth"] if name == "report" else [name]), "--help")
+        own = sessionlab(*{"report": ["report", "growth"], "memory": ["memory", "stats"]}.get(name, [name]), "--help")
         assert own.returncode == 0
         assert "--json" in own.stdout
 

@@ -228,8 +228,8 @@ def test_name_that_leads_elsewhere_moves_nothing(tmp_path: Path, call: Call) -> 
 
 def test_archive_that_a_later_maintenance_removed_for_good_is_no_loss_that_nobody_told_of(tmp_path: Path, call: Call) -> None:
     run = maintained(call, tmp_path)
-    late = ("--now-ms", str(NOW_MS + 60 * 86_400_000), "--profile", "2026.3")
-    assert call("maintain", tmp_path, "--enforce", *late).returncode == 0
+    late = ("--now-ms", str(NOW_MS + 86_400_000), "--profile", "2026.3", "--max-disk", "325b", "--high-water", "320b")
+    assert "1 file (20 B) removed for good: the disk budget" in call("maintain", tmp_path, "--enforce", *late).stdout
     done = call("undo", run)
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "2 sessions restored; not everything came back")
     assert "1 file (20 B) removed for good by this maintenance or a later one" in done.stdout

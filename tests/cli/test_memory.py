@@ -1,0 +1,124 @@
+"""`sessionlab memory`: what the shared memory holds is shown from a private copy; only `expire` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SharedMemory
+from tests.cli.in_process import Call, caller
+from tests.cli.program import one_line_error, printed_json
+from tests.fixture_states import photo
+
+NOW_MS = 1_795_000_000_000
+WHEN = ("--now-ms", NOW_MS)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    return caller(capsys)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Make a state folder with a shared memory."""
+    folder = tmp_path / "state"
+    memory = SharedMemory(folder / "data/shared-memory.db", clock=lambda: NOW_MS)
+    memory.initialize()
+    for content, importance, expires_ms in (("Tea at five", 9, None), ("no\ntea", 3, None), ("over", 9, NOW_MS)):
+        memory.save_memory(
+            Memory(
+                session_key="agent:main:parallel:a",
+                channel_id="a",
+                memory_type="fact",
+                content=content,
+                importance=importance,
+                expires_ms=expires_ms,
+            )
+        )
+    memory.save_knowledge(Knowledge(category="fact", content="TEA is green", confidence=0.9))
+    memory.save_action(ActionItem(description="buy tea"))
+    memory.put_person(Person(canonical_id="ada"))
+    memory.save_session(Session(session_key="agent:main:parallel:a", channel_id="a", status="hibernated"), {"draft": 1})
+    memory.close()
+    return folder
+
+
+def test_everything_is_counted(state: Path, call: Call) -> None:
+    done = call("memory", "stats", "--state-dir", state, *WHEN)
+    assert "memories      3, 1 of them expired" in done.stdout
+    found = printed_json(call("memory", "stats", "--db", state / "data/shared-memory.db", "--json", *WHEN))
+    assert (found["channel_memory_count"], found["expired"], found["action_items_open"], found["person_count"]) == (3, 1, 1, 1)
+
+
+def test_text_is_found_whatever_its_case(state: Path, call: Call) -> None:
+    done = call("memory", "search", "tEa", "--state-dir", state, *WHEN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["weight", "9/10", "3/10", "90%"]
+    found = printed_json(call("memory", "search", "tea", "--scope", "channel", "--limit", "1", "--json", "--state-dir", state, *WHEN))
+    assert [one["content"] for one in found["memories"]] == ["Tea at five"]
+    assert found["knowledge"] == []
+    nothing = call("memory", "search", "coffee", "--state-dir", state)
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (1, "", "nothing found\n")
+
+
+def test_briefing_of_a_session_by_the_settings_of_its_folder(state: Path, call: Call) -> None:
+    key = "agent:main:parallel:a"
+    assert call("memory", "briefing", key, "--state-dir", state, *WHEN).stdout == (
+        "## Channel Context\n- [fact] Tea at five\n\n## Global Knowledge\n- [fact] TEA is green\n"
+    )
+    assert "- [fact] TEA" in call("memory", "briefing", "agent:main:parallel:b", "--state-dir", state, *WHEN).stdout
+    assert "name it with --channel" in one_line_error(call("memory", "briefing", "x", "--state-dir", state), 2)
+    (state / "openclaw.json").write_text("{agent: {parallelSessions: {briefing: {enabled: false}}}}")
+    done = call("memory", "briefing", key, "--state-dir", state)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "enabled is off" in done.stderr
+
+
+def test_everything_is_exported(state: Path, call: Call, tmp_path: Path) -> None:
+    found = printed_json(call("memory", "export", "--state-dir", state, *WHEN))
+    assert {name: len(found[name]) for name in ("memories", "knowledge", "actions", "persons", "sessions")} == {
+        "memories": 3,
+        "knowledge": 1,
+        "actions": 1,
+        "persons": 1,
+        "sessions": 1,
+    }
+    assert found["sessions"][0]["context"] == {"draft": 1}
+    file = tmp_path / "all.json"
+    done = call("memory", "export", "--state-dir", state, "-o", file, *WHEN)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"3 memories and all else written to {file}\n")
+    assert json.loads(file.read_bytes())["memories"] == found["memories"]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_reading_changes_not_a_byte(state: Path, call: Call) -> None:
+    before = photo(state)
+    for words in (("stats",), ("search", "tea"), ("briefing", "agent:main:parallel:a"), ("export",)):
+        assert call("memory", *words, "--state-dir", state, *WHEN).returncode == 0
+    assert photo(state) == before
+
+
+def test_expired_memories_are_removed(state: Path, call: Call) -> None:
+    assert call("memory", "expire", "--state-dir", state, *WHEN).stdout == "1 memory removed, 2 left\n"
+    assert printed_json(call("memory", "expire", "--state-dir", state, "--json", *WHEN))["removed"] == 0
+
+
+def test_file_that_the_configuration_names_counts(state: Path, call: Call, tmp_path: Path) -> None:
+    (state / "data/shared-memory.db").rename(tmp_path / "elsewhere.db")
+    (state / "openclaw.json").write_text(
+        json.dumps({"agent": {"parallelSessions": {"memory": {"dbPath": str(tmp_path / "elsewhere.db")}}}})
+    )
+    assert str(tmp_path / "elsewhere.db") in call("memory", "stats", "--state-dir", state).stdout
+
+
+@pytest.mark.parametrize("words", [("stats",), ("search", "x"), ("briefing", "agent:main:parallel:a"), ("export",), ("expire",)])
+def test_what_is_no_shared_memory_is_refused_in_one_line(call: Call, tmp_path: Path, words: tuple[str, ...]) -> None:
+    missing = tmp_path / "none.db"
+    assert "there is no shared memory" in one_line_error(call("memory", *words, "--db", missing), 10)
+    assert not missing.exists()
+    missing.write_text("no database, but a text that is longer than a header\n" * 20)
+    assert str(missing) in one_line_error(call("memory", *words, "--db", missing), 3)
+    assert "give either --db or --state-dir" in one_line_error(call("memory", *words, "--db", missing, "--state-dir", tmp_path), 2)
