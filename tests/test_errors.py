@@ -15,6 +15,7 @@ from sessionlab.errors import (
     InvalidJSONError,
     InvalidKeyError,
     MigrationFailedError,
+    NoRoomError,
     NoStoreError,
     NotebookFailedError,
     NotebookParameterError,
@@ -30,6 +31,7 @@ from sessionlab.errors import (
     UnsupportedSchemaError,
     UnwritableError,
     UsageError,
+    VersionConflictError,
 )
 
 HERE = Path("/state/sessions.json")
@@ -80,6 +82,17 @@ CASES: list[tuple[SessionLabError, int, str]] = [
         4,
         f"{HERE}: changed after the plan was made; plan again",
     ),
+    (
+        VersionConflictError(HERE, "record 7 of channel_memory", expected=3, found=5),
+        4,
+        f"{HERE}: record 7 of channel_memory has version 5, not version 3; read it again, and decide anew",
+    ),
+    (
+        VersionConflictError(HERE, "record 7 of channel_memory", expected=3, found=0),
+        4,
+        f"{HERE}: record 7 of channel_memory is not there, not version 3; read it again, and decide anew",
+    ),
+    (NoRoomError("all 5 places are taken"), 11, "all 5 places are taken"),
     (MigrationFailedError(HERE, "one session is missing"), 3, f"{HERE}: one session is missing"),
     (BusyMirrorError(HERE, "locked\nby 7"), 11, f"{HERE}: is open in another program (locked); close it, or name another mirror"),
 ]
