@@ -126,6 +126,8 @@ def _unmoved(look: Callable[[], _Found], opened: Callable[[_Found], _Opened]) ->
             found = look()
         try:
             return opened(found)
+        except NoStoreError:  # what was there went, and another of its name may have come since: that tells nothing
+            continue
         except StoreError:
             if look() == found:
                 raise

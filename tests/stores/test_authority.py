@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from sessionlab import codec
-from sessionlab.errors import CorruptStoreError, SplitStoreError, StoreError
-from sessionlab.stores import StoreLocation, locate, open_at, open_store
+from sessionlab.errors import CorruptStoreError, NoStoreError, SplitStoreError, StoreError
+from sessionlab.stores import StoreLocation, authority, locate, open_at, open_store
 from sessionlab.stores.authority import promotion_of
+from sessionlab.stores.base import SessionStore
 from sessionlab.stores.directory import DirectoryStore
 from sessionlab.stores.json_store import JSONStore
 from sessionlab.stores.location import StoreKind
@@ -223,3 +224,24 @@ def test_stores_of_a_configured_place_are_named_after_its_file(sessions: Path, t
         (tmp_path / "elsewhere" / database).unlink()
         assert opened(tmp_path / "state") == ("directory", 1)
     assert sessions.is_dir()
+
+
+def test_rival_that_goes_just_then_and_comes_back_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration displaces what was left behind, and puts another file in its place: whoever opens in between looks again."""
+    store = filled(JSONStore(tmp_path / "sessions.json"), 2)
+    database = SQLiteStore(tmp_path / "sessions.sqlite")
+    filled(database, 2)
+    promote(database, store.path)
+    looks = 0
+
+    def absent_once(location: StoreLocation) -> SessionStore:
+        nonlocal looks
+        if location.kind == "json":
+            looks += 1
+            if looks == 1:
+                raise NoStoreError(location.path, "there is no such file")
+        return open_at(location)
+
+    monkeypatch.setattr(authority, "open_at", absent_once)
+    with open_store(tmp_path) as found:
+        assert (found.kind, looks) == ("sqlite", 2)
