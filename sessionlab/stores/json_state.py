@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,8 +99,11 @@ class State:
 
     def sessions_of(self, key: str) -> dict[str, bytes]:
         """Return what is stored of one session, spelling -> its bytes: under the normalised key, and where case or blanks differ."""
-        spellings = [key] if key not in self._variants else [name for name in self.members if keys.normalise(name) == key]
-        return {name: bytes(self.sessions[name]) for name in spellings if name in self.sessions}
+        return {name: bytes(self.sessions[name]) for name in self.spellings_of(key) if name in self.sessions}
+
+    def spellings_of(self, key: str) -> Sequence[str]:
+        """Return the names under which a session may be stored: the normalised key, or all spellings that there are of it."""
+        return (key,) if key not in self._variants else [name for name in self.members if keys.normalise(name) == key]
 
     def replaced(self, written: Mapping[str, bytes], removed: frozenset[str]) -> dict[str, Member]:
         """Return the members with some replaced or added, and some left out, as OpenClaw would write them."""

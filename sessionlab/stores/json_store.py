@@ -201,7 +201,7 @@ class JSONStore(WritableStore):
         return newest
 
     def _spellings_of(self, key: str) -> Collection[str]:
-        return self._state().sessions_of(key)
+        return (self._held or self._state()).spellings_of(key)
 
     def _stored_under(self, spellings: Collection[str]) -> Iterator[tuple[str, Entry]]:
         sessions = self._state().sessions
