@@ -17,6 +17,7 @@ import msgspec
 from sessionlab import codec
 from sessionlab.entry import Entry
 from sessionlab.errors import CorruptStoreError
+from sessionlab.layout import parse_transcript_name
 from sessionlab.maintenance.decisions import Action, Why
 from sessionlab.maintenance.plan import FileAction, MaintenancePlan, Totals
 from sessionlab.maintenance.policy import Policy
@@ -157,9 +158,13 @@ class MaintenanceRun(Run):
         """
         found = self._planned(FILES, FileRecord)
         for one in found:
-            if not _is_plain(one.name) or (one.renamed_to and not _is_plain(one.renamed_to)):
+            if not _is_a_transcripts(one):
                 raise CorruptStoreError(self.path / FILES, f"names what is no file beside the store: {one.name[:80]!r}")
         return found
+
+    def promised_files(self) -> int:
+        """Return how many files were looked after at once, at most: there are no fewer records of them."""
+        return max((int(event.detail.split()[0]) for event in self.events() if event.act == "files"), default=0)
 
     def has_ended(self) -> bool:
         """Say whether nothing more has to be done for this run: it is done, finished by a later one, or undone.
@@ -291,9 +296,13 @@ def file_records(plan: MaintenancePlan) -> Iterator[FileRecord]:
         yield FileRecord(name=one.name, bytes=one.bytes, action=one.action, key=one.key, renamed_to=renamed_to)
 
 
-def _is_plain(name: str) -> bool:
-    """Say whether a text is the name of a file, and no way to another folder."""
-    return name not in ("", ".", "..") and not set(name) & {"/", "\0"}
+def _is_a_transcripts(one: FileRecord) -> bool:
+    """Say whether a record names files beside a store, and for one that was archived a transcript's name and its archive's: no others."""
+    if set(f"{one.name}{one.renamed_to}") & {"/", "\0"} or one.name in ("", ".", ".."):
+        return False
+    parsed = parse_transcript_name(one.name)
+    is_live = parsed is not None and parsed.source == "live"
+    return one.action != "archive" or (is_live and one.renamed_to.startswith(f"{one.name}.deleted."))
 
 
 def archive_stamp(now_ms: int) -> str:

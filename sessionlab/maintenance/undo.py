@@ -15,6 +15,7 @@ from sessionlab.entry import Entry, encode
 from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
 from sessionlab.maintenance.run_folder import EntryRecord, FileRecord, MaintenanceRun, maintenance_runs
+from sessionlab.runs import FILES
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
 from sessionlab.stores.snapshot import Snapshot
@@ -77,10 +78,13 @@ def undo(
             wrong.append(one)
         else:
             removed[one[0]] = one[1]  # the latest, where a store that is maintained with every save had two under one key
+    files = run.files()
+    if len(files) < run.promised_files():
+        reason = f"holds {len(files)} of the {run.promised_files()} files that were looked after"
+        wrong.append(CorruptStoreError(run.path / FILES, reason))
     if wrong and not partly:
         raise CorruptStoreError(wrong[0].path, wrong[0].reason, advice="'sessionlab undo --partly' brings back what can be read")
     marked = [one for one in run.entries() if one.action == "archive"]
-    files = run.files()
     entries, renaming = _Entries(), _Renaming(Path(place.sessions_dir))
 
     def bring_back(draft: Snapshot) -> None:

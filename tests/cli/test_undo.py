@@ -213,17 +213,44 @@ def test_damaged_archive_is_no_success(
     assert len(content(tmp_path)) == 3 + restored
 
 
-def test_name_that_leads_elsewhere_moves_nothing(tmp_path: Path, call: Call) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"renamed_to": "../../../victim"},
+        {"renamed_to": "sessions.json"},
+        {"renamed_to": "young-0.jsonl"},
+        {"renamed_to": ""},
+        {"name": "sessions.sqlite", "renamed_to": "sessions.sqlite.deleted.2026-01-01T00-00-00.000Z"},
+        {"name": "sessions.d"},
+        {"name": "../old-0.jsonl"},
+        {"name": "a\0b.jsonl", "renamed_to": "a\0b.jsonl.deleted.2026-01-01T00-00-00.000Z"},
+    ],
+)
+def test_name_that_is_no_transcripts_moves_nothing(tmp_path: Path, call: Call, changed: dict[str, str]) -> None:
     run = maintained(call, tmp_path)
     victim = tmp_path / "victim"
     victim.write_text("mine\n")
     files = run / "files.jsonl"
     lines = files.read_text().splitlines()
-    lines[0] = json.dumps(json.loads(lines[0]) | {"renamed_to": "../../../victim"})
+    lines[0] = json.dumps(json.loads(lines[0]) | changed)
     files.write_text("\n".join(lines) + "\n")
     before = content(tmp_path)
     assert "names what is no file beside the store" in one_line_error(call("undo", run), 3)
     assert (victim.read_text(), content(tmp_path)) == ("mine\n", before)
+
+
+@pytest.mark.parametrize("damage", [b"", None], ids=["empty", "gone"])
+def test_list_of_files_that_is_damaged_is_no_success(tmp_path: Path, call: Call, damage: bytes | None) -> None:
+    """Else the entries would be back, and their transcripts in the archive until they are too old."""
+    run = maintained(call, tmp_path)
+    (run / "files.jsonl").unlink()
+    if damage is not None:
+        (run / "files.jsonl").write_bytes(damage)
+    before = content(tmp_path)
+    assert "holds 0 of the 1 files that were looked after" in one_line_error(call("undo", run), 3)
+    assert content(tmp_path) == before
+    assert call("undo", run, "--partly").returncode == 3
+    assert len(content(tmp_path)) == 5
 
 
 def test_archive_that_a_later_maintenance_removed_for_good_is_no_loss_that_nobody_told_of(tmp_path: Path, call: Call) -> None:

@@ -24,23 +24,24 @@ def enforced(**limits: Any) -> Policy:
     return Policy(limits=MaintenanceSettings(mode="enforce", **limits))
 
 
-def shared(state: Path) -> dict[str, StoreLocation]:
+def shared(state: Path, *, name: str = "{agentId}.json") -> dict[str, StoreLocation]:
     """Make two agents whose stores lie in one folder, each with ten sessions of forty days and their transcripts."""
     stores = state / "stores"
     stores.mkdir(parents=True)
-    (state / "openclaw.json").write_text(json.dumps({"session": {"store": str(stores / "{agentId}.json")}}))
+    (state / "openclaw.json").write_text(json.dumps({"session": {"store": str(stores / name)}}))
     for agent in ("main", "ops"):
         (state / "agents" / agent).mkdir(parents=True)
         entries = {f"agent:{agent}:k:{number}": entry(40 if agent == "main" else 1, f"{agent}{number}") for number in range(10)}
-        (stores / f"{agent}.json").write_text(json.dumps(entries))
+        (stores / name.replace("{agentId}", agent)).write_text(json.dumps(entries))
         for one in entries.values():
             (stores / f"{one['sessionId']}.jsonl").write_bytes(b"x" * 5_000)
     return {one.agent_id: one for one in locate(state)}
 
 
-def test_disk_budget_of_one_store_takes_nothing_of_another_in_its_folder(tmp_path: Path) -> None:
-    """Its live transcripts are no orphans, and no session goes for their sake."""
-    found = shared(tmp_path)
+@pytest.mark.parametrize("name", ["{agentId}.json", "sessions-{agentId}.json", "{agentId}.store", "{agentId}", "{agentId}.json5"])
+def test_disk_budget_of_one_store_takes_nothing_of_another_in_its_folder(tmp_path: Path, name: str) -> None:
+    """Its live transcripts are no orphans, and no session goes for their sake; whatever the stores are called."""
+    found = shared(tmp_path, name=name)
     (tmp_path / "stores/nobody.jsonl").write_bytes(b"x" * 5_000)
     plan = plan_store(found["main"], enforced(prune_after_ms=10**13, max_disk_bytes=60_000, high_water_bytes=60_000), now_ms=NOW_MS)
     assert [one.name for one in plan.files if one.action == "evict" and not one.key] == ["nobody.jsonl"]
