@@ -48,6 +48,8 @@ class Database:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._is_open = False
+        self._initializing = threading.Lock()
+        self._initializer = 0
 
     def initialize(self) -> None:
         """Make what is missing: folders, file, tables. Twice does no harm.
@@ -58,8 +60,11 @@ class Database:
             CorruptStoreError: The file is no shared memory.
             UnsupportedSchemaError: It is of a newer version.
         """
-        if self._is_open:
-            return
+        with self._initializing:
+            if not self._is_open:
+                self._initialize()
+
+    def _initialize(self) -> None:
         make_folder(self.path.parent)
         with contextlib.suppress(FileExistsError):
             try:
@@ -68,13 +73,16 @@ class Database:
                 raise
             except OSError as error:
                 raise not_made(self.path, error) from error
-        self._is_open = True
+        self._initializer = threading.get_ident()  # others have to wait until the tables are there
         try:
             with self.writing() as connection:
                 schema.define(connection, self.path)
+            self._is_open = True
         except BaseException:
             self.close()
             raise
+        finally:
+            self._initializer = 0
 
     def close(self) -> None:
         """Close every connection. Twice does no harm; `initialize` opens again."""
@@ -136,7 +144,7 @@ class Database:
             raise UncertainWriteError(self.path, "was replaced while it was written", advice="read it again before going on")
 
     def _connection(self) -> _Connection:
-        if not self._is_open:
+        if not self._is_open and self._initializer != threading.get_ident():
             raise UsageError(f"{self.path}: the shared memory is not initialized; call initialize() first")
         found: _Connection | None = getattr(self._local, "connection", None)
         if found is None or found.process != os.getpid():
@@ -150,6 +158,7 @@ class Database:
                 connection.process, connection.inode = os.getpid(), _inode(self.path)
                 wait_ms = 2**31 - 1 if not 0 < self._timeout_ms < 2**31 else int(self._timeout_ms)
                 connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
+                schema.refuse_others(connection, self.path)  # before anything is set: another's database stays as it is
                 wanted = "wal" if self._enable_wal else "delete"
                 if connection.execute("PRAGMA journal_mode").fetchone() != (wanted,):
                     with self._lock.held():

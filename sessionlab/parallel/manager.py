@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
@@ -101,6 +101,8 @@ class SessionManager:
         self.recent = self._remembering.recent
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._contexts: dict[str, dict[str, Any]] = {}
+        """What was stored beside sessions that are awake: it is stored again when they sleep."""
         self._lock = threading.RLock()
         self._listeners = Listeners()
         self._timer = Timer(self.check_idle, every_ms=CHECK_IDLE_EVERY_MS)
@@ -176,6 +178,8 @@ class SessionManager:
                     self._leases.give_back(fresh.session_key)
                 raise
             found = stored[0] if stored is not None else session
+            if stored is not None and stored[1] is not None:
+                self._contexts[fresh.session_key] = stored[1]
         if found is None:
             return fresh, True
         return msgspec.structs.replace(found, status="active", last_activity_ms=fresh.last_activity_ms), False
@@ -199,8 +203,9 @@ class SessionManager:
     def _put_to_sleep(self, session: Session, events: list[Event]) -> None:
         asleep = msgspec.structs.replace(session, status="hibernated")
         if self.memory is not None:
-            self.memory.save_session(asleep)  # first: what cannot be written stays awake (A.17)
+            self.memory.save_session(asleep, self._contexts.get(session.session_key))  # first: what cannot be written stays awake (A.17)
         self._sessions[session.session_key] = asleep
+        self._contexts.pop(session.session_key, None)
         events.append(Event("session:hibernated", session=asleep))
         if self._leases is not None:
             self._leases.give_back(session.session_key)

@@ -121,7 +121,7 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
         UnsupportedSchemaError: The database is of a newer version.
         CorruptStoreError: It holds something else under these names.
     """
-    _refuse_others(connection, path)
+    refuse_others(connection, path)
     statements = [*_split(_TABLES), *_split(_CHANGES)]
     for part, table in enumerate(TABLES):
         for event, side, is_deleted in _EVENTS:
@@ -133,7 +133,8 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
     _take_in(connection)
 
 
-def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise when a database is of a newer version, or of something else; see `define`. Reads only."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "schema_version" not in names:
         if names - {"sqlite_sequence"}:

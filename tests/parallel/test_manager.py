@@ -410,3 +410,18 @@ def test_manager_is_a_context(make: Make) -> None:
     with manager as found:
         found.get_or_create_session("a")
     assert manager.active_sessions() == []
+
+
+def test_what_was_stored_beside_a_session_is_there_when_it_sleeps_again(make: Make) -> None:
+    manager = make()
+    key = manager.get_or_create_session("a").session_key
+    manager.hibernate_session(key)
+    assert manager.memory is not None
+    stored = manager.memory.load_session(key)
+    assert stored is not None
+    manager.memory.save_session(stored[0], {"notes": ["x"]})
+    manager.get_or_create_session("a")
+    manager.hibernate_session(key)
+    found = manager.memory.load_session(key)
+    assert found is not None
+    assert found[1] == {"notes": ["x"]}

@@ -413,3 +413,35 @@ def test_fork_has_a_connection_of_its_own(memory: SharedMemory) -> None:
     assert os.waitpid(child, 0)[1] == 0
     memory.save_memory(remembered("parent again"))
     assert len(memory.memories()) == 3
+
+
+def test_database_of_something_else_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(CorruptStoreError):
+        SharedMemory(path).initialize()
+    assert path.read_bytes() == before
+
+
+def test_who_initializes_at_the_same_time_finds_the_tables(tmp_path: Path) -> None:
+    """One object in several threads."""
+    for number in range(10):
+        found = SharedMemory(tmp_path / f"{number}.db")
+        errors: list[BaseException] = []
+
+        def use(memory: SharedMemory = found, errors: list[BaseException] = errors) -> None:
+            try:
+                memory.initialize()
+                memory.stats()
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails
+                errors.append(error)
+
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        found.close()
