@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +20,10 @@ from tests.torture.backends import DIRECTORY, JSON, Backend, available
 from tests.torture.failing import fail_everywhere
 from tests.torture.full_disk import fill_the_disk, refusal_of_namespaces
 from tests.torture.kill import kill_everywhere
-from tests.torture.operations import FIRST_WRITE, OPERATIONS, SAVE, Operation
+from tests.torture.operations import FIRST_WRITE, OPERATIONS, SAVE
 from tests.torture.races import race, read_while_written
 from tests.torture.recovery import kill_recovery
-from tests.torture.rows import Rows, Work, worded
+from tests.torture.rows import Rows, Work, counted, counted_twice
 from tests.torture.size import many_sessions
 
 MOVES: Final = "moves"
@@ -74,13 +75,8 @@ def add_backend(backend: Backend, rows: Rows, console: Console) -> None:
         rows.add(backend.name, operation, what, work)
 
     for operation in OPERATIONS:
-        for everywhere in (kill_everywhere, fail_everywhere):
-
-            def accidents(folder: Path, everywhere: Any = everywhere, operation: Any = operation) -> tuple[int, str, list[str]]:
-                tally = everywhere(backend, operation, folder)
-                return tally.points, worded(tally.counts), tally.failures
-
-            add(operation.name, "killed" if everywhere is kill_everywhere else "call fails", accidents)
+        for what, everywhere in (("killed", kill_everywhere), ("call fails", fail_everywhere)):
+            add(operation.name, what, counted(partial(everywhere, backend, operation)))
     _recoveries(backend, add)
     for name, settings in _RACES:
 
@@ -109,14 +105,9 @@ def add_backend(backend: Backend, rows: Rows, console: Console) -> None:
 
 def _recoveries(backend: Backend, add: Callable[[str, str, Work], None]) -> None:
     # SQLite recovers by itself, and has its own tests of that; the plain store is only there for the tests themselves.
-    few = {} if backend in (JSON, DIRECTORY) else {"first": 12, "crashes": 2, "sample": 8}
+    few: dict[str, Any] = {} if backend in (JSON, DIRECTORY) else {"first": 12, "crashes": 2, "sample": 8}
     for operation in (FIRST_WRITE, SAVE):
-
-        def recovered(folder: Path, operation: Operation = operation) -> tuple[int, str, list[str]]:
-            crashes, tally = kill_recovery(backend, operation, folder, **few)
-            return sum(tally.counts.values()), f"after {crashes} sorts of kills", tally.failures
-
-        add(operation.name, "killed twice", recovered)
+        add(operation.name, "killed twice", counted_twice(partial(kill_recovery, backend, operation, **few)))
 
 
 def _full_disk(backend: Backend, folder: Path) -> tuple[int, str, list[str]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from tests.torture import tracing
 from tests.torture.failing import ERRORS
 from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_maintenance import fill_the_disk_of_a_maintenance
-from tests.torture.kill import Tally
-from tests.torture.rows import Rows, Work, worded
+from tests.torture.rows import Rows, Work, counted, counted_twice, reported
 from tests.torture.stopped_maintenance import fail_maintenance, kill_maintenance, kill_next_maintenance
 from tests.torture.tended import TASKS, Task
 
@@ -39,30 +37,18 @@ def add_maintenance(rows: Rows) -> None:
 
 
 def _killed(task: Task) -> Work:
-    return lambda folder: _counted(kill_maintenance(task, folder, sample=_SAMPLE if task.deed == "maintain, little room" else None))
+    return counted(lambda folder: kill_maintenance(task, folder, sample=_SAMPLE if task.deed == "maintain, little room" else None))
 
 
 def _killed_twice(task: Task) -> Work:
-    def work(folder: Path) -> tuple[int, str, list[str]]:
-        accidents, tally = kill_next_maintenance(task, folder, first=16, accidents=4, sample=8)
-        return sum(tally.counts.values()), f"after {accidents} sorts of kills", tally.failures
-
-    return work
+    return counted_twice(lambda folder: kill_next_maintenance(task, folder, first=16, accidents=4, sample=8))
 
 
 def _failing(task: Task) -> Work:
     # What is read, and how, is the same for all that is removed.
     calls = tuple(ERRORS) if task.deed in ("maintain", "undo", "save") else _CHANGING
-    return lambda folder: _counted(fail_maintenance(task, folder, calls=calls, sample=_SAMPLE))
-
-
-def _counted(tally: Tally) -> tuple[int, str, list[str]]:
-    return sum(tally.counts.values()), worded(tally.counts), tally.failures
+    return counted(lambda folder: fail_maintenance(task, folder, calls=calls, sample=_SAMPLE))
 
 
 def _full_disk(task: Task) -> Work:
-    def work(folder: Path) -> tuple[int, str, list[str]]:
-        report = fill_the_disk_of_a_maintenance(task, folder, pages=_PAGES)
-        return sum(report["counts"].values()), worded(report["counts"]), report["wrong"]
-
-    return work
+    return reported(lambda folder: fill_the_disk_of_a_maintenance(task, folder, pages=_PAGES))

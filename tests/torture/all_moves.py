@@ -11,8 +11,7 @@ from tests.torture.crowded_moves import ROUND, move_among_writers
 from tests.torture.failing import ERRORS
 from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_moves import fill_the_disk_of_a_move
-from tests.torture.kill import Tally
-from tests.torture.rows import Rows, Work, worded
+from tests.torture.rows import Rows, Work, counted, counted_twice, reported, worded
 from tests.torture.stopped_moves import fail_move, kill_move, kill_next_move
 from tests.torture.trips import BACK, BUSY, THERE, Trip
 
@@ -51,31 +50,20 @@ def add_moves(rows: Rows) -> None:
 
 
 def _killed(trip: Trip) -> Work:
-    return lambda folder: _counted(kill_move(trip, folder))
+    return counted(lambda folder: kill_move(trip, folder))
 
 
 def _killed_twice(trip: Trip) -> Work:
-    def work(folder: Path) -> tuple[int, str, list[str]]:
-        accidents, tally = kill_next_move(trip, folder, first=16, accidents=5, sample=8)
-        return sum(tally.counts.values()), f"after {accidents} sorts of kills", tally.failures
-
-    return work
+    return counted_twice(lambda folder: kill_next_move(trip, folder, first=16, accidents=5, sample=8))
 
 
 def _failing(trip: Trip) -> Work:
-    return lambda folder: _counted(fail_move(trip, folder, calls=_CHANGING if trip.is_back else tuple(ERRORS)))
-
-
-def _counted(tally: Tally) -> tuple[int, str, list[str]]:
-    return tally.points, worded(tally.counts), tally.failures
+    return counted(lambda folder: fail_move(trip, folder, calls=_CHANGING if trip.is_back else tuple(ERRORS)))
 
 
 def _full_disk(trip: Trip) -> Work:
-    def work(folder: Path) -> tuple[int, str, list[str]]:
-        report = fill_the_disk_of_a_move(trip, folder, pages=tuple(_PAGES[:: 3 if trip.is_back else 1]))
-        return sum(report["counts"].values()), worded(report["counts"]), report["wrong"]
-
-    return work
+    pages = tuple(_PAGES[:: 3 if trip.is_back else 1])
+    return reported(lambda folder: fill_the_disk_of_a_move(trip, folder, pages=pages))
 
 
 def _crowded(**settings: Any) -> Work:

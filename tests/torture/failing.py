@@ -10,7 +10,7 @@ from sessionlab.entry import Entry
 from sessionlab.stores.memory import MemoryStore
 from tests.torture import tracing
 from tests.torture.backends import Backend
-from tests.torture.kill import Tally, at_once, count, sampled
+from tests.torture.kill import Tally, at_each, sampled
 from tests.torture.operations import Operation, Stage
 from tests.torture.tracing import ACKNOWLEDGED, Point
 
@@ -57,21 +57,21 @@ def fail_everywhere(backend: Backend, operation: Operation, folder: Path, *, sam
         found = tracing.points(program, copy / backend.file_name, tuple(ERRORS))
     tally = Tally(backend.name, operation.name, "fail", points=len(found), counts={"refused": 0, "uncertain": 0, "done": 0})
 
-    def one(point: Point) -> tuple[str, str]:
-        error = ERRORS[point.name]
-        with stage.copy() as copy:
-            try:
-                outcome = tracing.fail(program, copy / backend.file_name, point, error)
-                assert outcome.code == 0, f"ended with {outcome.code}: {outcome.errors.strip()[-600:]}"
-                what = judged(stage, outcome.output)
-                assert what != "done" or not is_vital(backend, point), "acknowledged although the disk refused it"
-                stage.inspect(copy, acknowledged=True)
-            except Exception as caught:  # noqa: BLE001 - whatever a store raises after an accident is a failure of its
-                return "failed", f"{error} of {point}: {type(caught).__name__}: {caught}"
-            return what, ""
+    def failed(copy: Path, point: Point) -> str:
+        outcome = tracing.fail(program, copy / backend.file_name, point, ERRORS[point.name])
+        assert outcome.code == 0, f"ended with {outcome.code}: {outcome.errors.strip()[-600:]}"
+        what = judged(stage, outcome.output)
+        assert what != "done" or not is_vital(backend, point), "acknowledged although the disk refused it"
+        stage.inspect(copy, acknowledged=True)
+        return what
 
-    count(tally, at_once(one, sampled(found, sample, seed=f"{backend.name} {operation.name}")))
+    at_each(tally, sampled(found, sample, seed=f"{backend.name} {operation.name}"), stage.copy, failed, words=failing)
     return tally
+
+
+def failing(point: Point) -> str:
+    """Say which call fails, and how."""
+    return f"{ERRORS[point.name]} of {point}"
 
 
 def judged(stage: Stage, output: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.torture.maintenance import UNREMOVED, Scene
-from tests.torture.small_disk import filled, on_small_disk
+from tests.torture.maintenance import UNREMOVED, Tended
+from tests.torture.small_disk import at_each_filling, on_small_disk
 from tests.torture.tended import Task
+from tests.torture.tracing import Outcome
 
 
 def fill_the_disk_of_a_maintenance(task: Task, folder: Path, *, pages: tuple[int, ...]) -> dict[str, Any]:
@@ -27,19 +27,14 @@ def fill_the_disk_of_a_maintenance(task: Task, folder: Path, *, pages: tuple[int
 
 def fill(task: Task, pages: tuple[int, ...], *, disk: Path, temporary: Path) -> dict[str, Any]:
     """Do that, on a disk that is there; private copies of the store lie elsewhere."""
-    counts: Counter[str] = Counter()
-    wrong = []
     (disk / "scene").mkdir()
-    scene = Scene(task, disk / "scene", temporary=temporary / "tmp")
-    for free in pages:
-        with scene.copy() as state:
-            try:
-                with filled(disk, free):
-                    outcome = scene.tried(state)
-                counts[scene.judged(state, outcome)] += 1
-                with scene.copy_of(state) as other:
-                    scene.undone(other)
-                scene.finished(state, may_stay=UNREMOVED)
-            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure of maintenance
-                wrong.append(f"with {free} free pages: {type(error).__name__}: {error}")
-    return {"counts": counts, "wrong": wrong}
+    scene = Tended(task, disk / "scene", temporary=temporary / "tmp")
+
+    def looked_at(scene: Tended, state: Path, outcome: Outcome) -> str:
+        which = scene.judged(state, outcome)
+        with scene.copy_of(state) as other:
+            scene.undone(other)
+        scene.finished(state, may_stay=UNREMOVED)
+        return which
+
+    return at_each_filling(disk, ((free, scene) for free in pages), looked_at)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from tests.torture.moves import LOGS, Scene
-from tests.torture.small_disk import filled, on_small_disk
+from tests.torture.moves import LOGS, Moved
+from tests.torture.small_disk import at_each_filling, on_small_disk
+from tests.torture.tracing import Outcome
 from tests.torture.trips import Trip
 
 # Who plans is told that there is room: the disk fills up afterwards.
@@ -34,22 +34,16 @@ def fill_the_disk_of_a_move(trip: Trip, folder: Path, *, pages: tuple[int, ...])
 
 def fill(trip: Trip, pages: tuple[int, ...], *, disk: Path, temporary: Path) -> dict[str, Any]:
     """Do that, on a disk that is there; the private copies of the mover lie elsewhere. The first time the mover is not lied to."""
-    counts: Counter[str] = Counter()
-    wrong = []
     scenes = []
     for name, prelude in (("honest", ""), ("lied-to", _LIE)):
         (disk / name).mkdir()
-        scenes.append(Scene(trip, disk / name, prelude=prelude, temporary=temporary / f"tmp-{name}"))
-    for number, free in enumerate((0, *pages)):
-        scene = scenes[number > 0]
-        with scene.copy() as state:
-            try:
-                with filled(disk, free):
-                    outcome = scene.tried(state)
-                which = scene.judged(state, outcome)
-                assert number or "there is not room enough" in outcome.errors, f"without room it says {outcome.errors!r}"
-                scene.finished(state, may_stay=LOGS)
-                counts[which] += 1
-            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure of the mover
-                wrong.append(f"with {free} free pages: {type(error).__name__}: {error}")
-    return {"counts": counts, "wrong": wrong}
+        scenes.append(Moved(trip, disk / name, prelude=prelude, temporary=temporary / f"tmp-{name}"))
+    honest, lied_to = scenes
+
+    def looked_at(scene: Moved, state: Path, outcome: Outcome) -> str:
+        which = scene.judged(state, outcome)
+        assert scene is lied_to or "there is not room enough" in outcome.errors, f"without room it says {outcome.errors!r}"
+        scene.finished(state, may_stay=LOGS)
+        return which
+
+    return at_each_filling(disk, [(0, honest), *((free, lied_to) for free in pages)], looked_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from os import cpu_count
@@ -64,15 +65,11 @@ def kill_everywhere(
         assert stage.inspect(copy, acknowledged=True) == "new"
     tally = Tally(backend.name, operation.name, "kill", points=len(found), counts={"old": 0, "new": 0})
 
-    def one(point: Point) -> tuple[str, str]:
-        with stage.copy() as copy:
-            try:
-                outcome = tracing.kill(program, copy / backend.file_name, point)
-                return stage.inspect(copy, acknowledged=outcome.acknowledged), ""
-            except Exception as error:  # noqa: BLE001 - whatever a store raises after an accident is a failure of its
-                return "failed", f"killed before {point}: {type(error).__name__}: {error}"
+    def killed(copy: Path, point: Point) -> str:
+        outcome = tracing.kill(program, copy / backend.file_name, point)
+        return stage.inspect(copy, acknowledged=outcome.acknowledged)
 
-    count(tally, at_once(one, sampled(found, sample, seed=f"{backend.name} {operation.name}")))
+    at_each(tally, sampled(found, sample, seed=f"{backend.name} {operation.name}"), stage.copy, killed)
     return tally
 
 
@@ -98,9 +95,32 @@ def at_once(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_R
         return list(pool.map(work, items))
 
 
-def count(tally: Tally, results: list[tuple[str, str]]) -> None:
-    """Add results, each (what came of it, the failure's words or "")."""
-    for what, failure in results:
+def at_each(
+    tally: Tally,
+    chosen: Sequence[Point],
+    copy: Callable[[], AbstractContextManager[Path]],
+    accident: Callable[[Path, Point], str],
+    *,
+    words: Callable[[Point], str] = "killed before {}".format,
+) -> None:
+    """Let an accident happen at each of these calls, and count what came of it.
+
+    Args:
+        tally: Where it is counted.
+        chosen: The calls.
+        copy: Gives a folder for one accident.
+        accident: Lets it happen there, and returns what came of it; whatever it raises is a failure of what is put to the torture.
+        words: What is said of the accident.
+    """
+
+    def one(point: Point) -> tuple[str, str]:
+        with copy() as place:
+            try:
+                return accident(place, point), ""
+            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure
+                return "failed", f"{words(point)}: {type(error).__name__}: {error}"
+
+    for what, failure in at_once(one, chosen):
         tally.counts[what] = tally.counts.get(what, 0) + 1
         if failure:
             tally.failures.append(failure)

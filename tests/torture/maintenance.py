@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +15,9 @@ from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.run_folder import maintenance_runs
 from sessionlab.maintenance.undo import undo
 from sessionlab.stores import locate, open_for_writing
-from tests.torture.command_line import copy_of, difference, program, relocated, tried
+from tests.torture.command_line import difference, program
 from tests.torture.holding import Holding, holding, is_there, names, session_of, stamped, write
+from tests.torture.scene import Scene, left_over, or_stale_lock, refuse_difference
 from tests.torture.tended import LATER, NEWER, SAVED, SAVING, Task, make, make_undoable, undoing
 from tests.torture.tracing import Outcome
 from tests.torture.trips import place
@@ -43,7 +43,7 @@ way.undo = watched
 _JUDGE: Final = "if code == 1 and said: code = 0\n"
 
 
-class Scene:
+class Tended(Scene):
     """A state folder in which something is maintained, as often as wanted, and what it has to look like afterwards."""
 
     entries: dict[str, Entry]
@@ -65,7 +65,7 @@ class Scene:
         folder: Path,
         *,
         original: Path | None = None,
-        first: Scene | None = None,
+        first: Tended | None = None,
         prelude: str = "",
         temporary: Path | None = None,
     ) -> None:
@@ -79,15 +79,14 @@ class Scene:
             prelude: Python that is run before the command line, to break it.
             temporary: Where the program's temporary files lie; by default in `folder`.
         """
-        self.task, self._folder = task, folder
-        self._original = folder / "original" / "state"
+        super().__init__(folder)
+        self.task = task
         self._temporary = temporary or folder / "tmp"
         self._temporary.mkdir()
-        self.program = folder / "program.py"
         if original is None:
             make(task, self._original)
         else:
-            relocated(original, self._original)
+            self._begin_with(original)
         if task.deed == "undo" and original is None:
             before = holding(self._original, task)
             self.program.write_text(program(task.arguments, temporary=self._temporary), encoding="utf-8")
@@ -133,23 +132,6 @@ class Scene:
             text = program([], temporary=self._temporary, prelude=prelude)
             return text.replace("from sessionlab.cli import main\n", SAVING)
         return program(self.task.arguments, temporary=self._temporary, prelude=prelude)
-
-    def _run(self, state: Path) -> None:
-        """Do the task without an accident; after one it is what a person does: the same once more."""
-        outcome = self.tried(state)
-        assert outcome.code == 0, f"without an accident it fails with {outcome.code}: {outcome.errors.strip()[-600:]}"
-
-    def tried(self, state: Path) -> Outcome:
-        """Do the task, and say how that ended."""
-        return tried(self.program, state)
-
-    def copy(self) -> AbstractContextManager[Path]:
-        """Give a state folder to do the task in; it goes afterwards."""
-        return self.copy_of(self._original)
-
-    def copy_of(self, state: Path) -> AbstractContextManager[Path]:
-        """Give a copy of a state folder; it goes afterwards."""
-        return copy_of(state, self._folder)
 
     def judged(self, state: Path, outcome: Outcome) -> str:
         """Look at a state folder after a task during which something failed.
@@ -274,17 +256,9 @@ class Scene:
         assert after.rest == self.old.rest, f"undone, something else has changed: {difference(self.old.rest, after.rest)}"
 
     def finished(self, state: Path, *, is_written: bool = False, may_stay: str = "") -> None:
-        """Do the task again after an accident, look whether everything is in its place then, and undo it.
-
-        Args:
-            state: The state folder.
-            is_written: Whether somebody writes a session in between.
-            may_stay: A pattern of names that may be left over.
-
-        Raises:
-            AssertionError: The next run fails, something is missing, or something is left over.
-        """
+        """Do the task again after an accident, look whether everything is in its place then, and undo it; see `Scene.finished`."""
         wanted = dict(self.new.entries)
+        may_stay = or_stale_lock(may_stay, is_all_ended=all(run.has_ended() for run in maintenance_runs(state)))
         if is_written:
             with open_for_writing(state) as store:
                 store.put(LATER, NEWER)
@@ -294,7 +268,7 @@ class Scene:
             (location,) = locate(state)
             finish_stopped(location, root=state)
         found = holding(state, self.task)
-        assert found.entries == wanted, f"after the next run it holds something else: {difference(wanted, found.entries)}"
+        refuse_difference(wanted, found.entries)
         files = self._without_spared(found)
         assert files == self.new.files, f"after the next run there are other files: {difference(self.new.files, files)}"
         assert found.rest == self.old.rest, f"after the next run something else has changed: {difference(self.old.rest, found.rest)}"
@@ -309,6 +283,4 @@ class Scene:
         left = {name for name in names(state) - self._names if not self._may_stay(Path(name).name)}
         if self.task.deed == "save" and self._is_later:  # what goes with the next save that changes something
             left = {name for name in left if not _OF_LOCK.search(name)}
-        if may_stay:
-            left = {name for name in left if not re.search(may_stay, name)}
-        return f"a run is still unfinished: {unfinished}" if unfinished else f"left over: {sorted(left)}" if left else ""
+        return f"a run is still unfinished: {unfinished}" if unfinished else left_over(left, may_stay)

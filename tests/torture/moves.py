@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +17,13 @@ from sessionlab.migration.resuming import unfinished
 from sessionlab.migration.run_folder import runs
 from sessionlab.runs import RUNS
 from sessionlab.stores import locate, open_for_writing, open_store
-from tests.torture.command_line import copy_of, difference, program, refuse_findings, relocated, tried
+from tests.torture.command_line import difference, program, refuse_findings
+from tests.torture.scene import Scene, left_over, or_stale_lock, refuse_difference
 from tests.torture.tracing import Outcome
 from tests.torture.trips import BORN, ENTRY, LATER, SOURCE, TARGET, TWINS, Trip, make, place
 
 SET_ASIDE: Final = r"\.(bak|orphan)\.\*"
 """Names of stores that were moved out of the way, as `names` gives them: one that came too late, when somebody wrote in between."""
-
-STALE_LOCK: Final = r"/sessions\.json\.lock$"
-"""The lock of a process that was killed when all was done but freeing it. Who locks next, be it one of ours or OpenClaw, takes it."""
 
 LOGS: Final = r"\.bak\.\*-(wal|shm)$"
 """A database's log that its closing could not put away: it goes with the database."""
@@ -50,7 +47,7 @@ startup.execute = busy
 """
 
 
-class Scene:
+class Moved(Scene):
     """A state folder in which a trip is made, as often as wanted, and what it has to look like afterwards."""
 
     def __init__(
@@ -73,28 +70,22 @@ class Scene:
             prelude: Python that is run before the command line, to break it.
             temporary: Where the program's temporary files lie; by default in `folder`.
         """
-        self.trip, self._folder, self._is_moved = trip, folder, is_moved
-        self._original = folder / "original" / "state"
+        super().__init__(folder)
+        self.trip, self._is_moved = trip, is_moved
         if original is None:
             make(trip, self._original)
         else:
-            relocated(original, self._original)
+            self._begin_with(original)
         before = TARGET | {BORN: ENTRY} if trip.is_back else SOURCE | TWINS if trip.old == "json" else SOURCE
         self.old = (before, before | {BORN: ENTRY}) if trip.is_busy else (before,)
         self.new = TARGET | {BORN: ENTRY} if trip.is_back or trip.is_busy else TARGET
         self._bytes = {} if is_moved else bytes_of(place(self._original, trip.old))
-        self.program = folder / "program.py"
         self.program.write_text(self._program(_BUSY + prelude if trip.is_busy else prelude, temporary or folder / "tmp"), encoding="utf-8")
         with self.copy() as calm:
             self._run(calm)
             self._left = names(calm)
             write(calm)
             self._left_written = names(calm)
-
-    def _run(self, state: Path) -> None:
-        """Make the trip without an accident; after one it is what a person does: the same once more."""
-        outcome = self.tried(state)
-        assert outcome.code == 0, f"without an accident it fails with {outcome.code}: {outcome.errors.strip()[-600:]}"
 
     def _program(self, prelude: str, temporary: Path) -> str:
         """Return the program that makes the trip in the state folder named by its first argument."""
@@ -104,18 +95,6 @@ class Scene:
             run = next(run.path.name for run in runs(self._original) if "-migrate-" in run.path.name)
             arguments = ["rollback", f"STATE/{RUNS}/{run}", "--json"]
         return program(arguments, temporary=temporary, prelude=prelude)
-
-    def copy(self) -> AbstractContextManager[Path]:
-        """Give a state folder to make the trip in; it goes afterwards."""
-        return self.copy_of(self._original)
-
-    def copy_of(self, state: Path) -> AbstractContextManager[Path]:
-        """Give a copy of a state folder; it goes afterwards."""
-        return copy_of(state, self._folder)
-
-    def tried(self, state: Path) -> Outcome:
-        """Make the trip, and say how that ended."""
-        return tried(self.program, state)
 
     def judged(self, state: Path, outcome: Outcome, *, may_leave_stage: bool = False) -> str:
         """Look at a state folder after a trip during which something failed.
@@ -157,25 +136,15 @@ class Scene:
         return "new" if is_moved else "old"
 
     def finished(self, state: Path, *, is_written: bool = False, may_stay: str = "") -> None:
-        """Make the trip again after an accident, and look whether everything is in its place then.
-
-        Args:
-            state: The state folder.
-            is_written: Whether somebody writes a session in between.
-            may_stay: A pattern of names that may be left over.
-
-        Raises:
-            AssertionError: The next run fails, something is missing, or something is left over.
-        """
+        """Make the trip again after an accident, and look whether everything is in its place then; see `Scene.finished`."""
         wanted = dict(self.new)
-        if all(run.has_ended() for run in runs(state)):
-            may_stay = f"{may_stay}|{STALE_LOCK}" if may_stay else STALE_LOCK
+        may_stay = or_stale_lock(may_stay, is_all_ended=all(run.has_ended() for run in runs(state)))
         if is_written:
             wanted |= write(state)
         self._run(state)
         kind, found = content(state)
         assert kind == self.trip.new, f"after the next run a store of type {kind} counts"
-        assert found == wanted, f"after the next run it holds something else: {difference(wanted, found)}"
+        refuse_difference(wanted, found)
         (location,) = locate(state)
         assert unfinished(location) == (), "a run is still unfinished"
         last = next(run for run in reversed([*runs(state)]) if run.events()[-1].act == "done")
@@ -183,10 +152,8 @@ class Scene:
         assert verdict.verdict == "holds", f"the audit of the run that finished says: {verdict.verdict}, {verdict.contradictions}"
         left = names(state)
         assert not self._left - left, f"missing: {sorted(self._left - left)}"
-        left -= self._left_written if is_written else self._left
-        if may_stay:
-            left = {name for name in left if not re.search(may_stay, name)}
-        assert not left, f"left over: {sorted(left)}"
+        wrong = left_over(left - (self._left_written if is_written else self._left), may_stay)
+        assert not wrong, wrong
 
 
 def content(state: Path) -> tuple[str, dict[str, Entry]]:

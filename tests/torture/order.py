@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from tests.torture import tracing
 from tests.torture.tracing import Point
@@ -25,38 +26,36 @@ _LOG: Final = re.compile(r"-(wal|shm)$")
 """A database's log, which goes with the database."""
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What a call that succeeded did: to the file or folder at `path`, which a rename gave the name `new`."""
+
+    point: Point
+    act: Literal["sync", "write", "create", "rename", "else"]
+    path: str
+    new: str = ""
+
+
 def unsafe_renames(points: Iterable[Point]) -> list[str]:
     """Return which renames came too early, and which are not on the disk at the end."""
     files: set[str] = set()
     folders: set[str] = set()
     found = []
-    for point in points:
-        if " = -1 " in point.line:
-            continue
-        path = _path(point)
-        if point.name in tracing.SYNCS:
+    for step in _steps(points):
+        path = step.path
+        if step.act == "sync":
             files.discard(path)
             folders.discard(path)
-        elif point.name in tracing.WRITES or (point.name in tracing.OPENS and "O_CREAT" in point.line):
+        elif step.act in ("write", "create"):
             if _MADE.search(path):
                 files.add(path)
-        elif point.name in tracing.RENAMES:
-            old, new = (os.path.join(folder, name) for folder, name in _NAME.findall(point.line))  # noqa: PTH118 - texts of strace's
-            if _LOG.search(old):
-                continue
-            found += [f"{file} was not on the disk before {point}" for file in sorted(files) if file == old or file.startswith(f"{old}/")]
-            found += [f"a rename in {folder} was not on the disk before {point}" for folder in sorted(folders)]
-            files = {file for file in files if file != old and not file.startswith(f"{old}/")}
-            folders.add(os.path.dirname(new))  # noqa: PTH120
-    return found + [f"a rename in {folder} was not on the disk at the end" for folder in sorted(folders)]
-
-
-def _path(point: Point) -> str:
-    """Return the file or folder that a call is about."""
-    if point.name in tracing.OPENS:
-        return point.line.rpartition("<")[2].rpartition(">")[0]
-    found = _DESCRIPTOR.search(point.line)
-    return found[1] if found is not None else ""
+        elif step.act == "rename" and not _LOG.search(path):
+            moved = {file for file in files if file == path or file.startswith(f"{path}/")}
+            found += [f"{file} was not on the disk before {step.point}" for file in sorted(moved)]
+            found += [f"a rename in {folder} was not on the disk before {step.point}" for folder in sorted(folders)]
+            files -= moved
+            folders.add(_folder(step.new))
+    return found + _not_at_the_end(folders)
 
 
 def unsafe_removals(points: Iterable[Point]) -> list[str]:
@@ -68,26 +67,48 @@ def unsafe_removals(points: Iterable[Point]) -> list[str]:
     waiting: set[str] = set()
     renamed: set[str] = set()
     found = []
+    for step in _steps(points):
+        path, too_early = step.path, [f"{file} was not on the disk before {step.point}" for file in sorted(waiting)]
+        if step.act == "sync":
+            waiting.discard(path)
+            renamed.discard(path)
+        elif step.act == "rename" and _OF_RUN in step.new:
+            found += [f"{path} was not on the disk before {step.point}"] if path in waiting else []
+            waiting = (waiting - {path}) | {_folder(step.new)}
+        elif step.act == "rename":
+            found += too_early
+            renamed |= {_folder(step.new)} if ".jsonl" in step.new else set()
+        elif _OF_RUN in path:
+            if step.act == "write":
+                waiting.add(path)
+            elif step.act == "create" and not path.endswith(("/events.jsonl", ".tmp")):
+                waiting |= {path, _folder(path)}
+        elif step.act == "write" and ".lock" not in step.point.line:
+            found += too_early
+    return found + _not_at_the_end(renamed)
+
+
+def _steps(points: Iterable[Point]) -> Iterator[_Step]:
     for point in points:
         if " = -1 " in point.line:
             continue
-        path = _path(point)
-        if point.name in tracing.SYNCS:
-            waiting.discard(path)
-            renamed.discard(path)
-        elif point.name in tracing.RENAMES:
+        if point.name in tracing.RENAMES:
             old, new = (os.path.join(folder, name) for folder, name in _NAME.findall(point.line))  # noqa: PTH118 - texts of strace's
-            if _OF_RUN in new:
-                found += [f"{old} was not on the disk before {point}"] if old in waiting else []
-                waiting = {file for file in waiting if file != old} | {os.path.dirname(new)}  # noqa: PTH120
-            else:
-                found += [f"{file} was not on the disk before {point}" for file in sorted(waiting)]
-                renamed |= {os.path.dirname(new)} if ".jsonl" in new else set()  # noqa: PTH120
-        elif _OF_RUN in path:
+            yield _Step(point, "rename", old, new)
+        elif point.name in tracing.OPENS:
+            opened = point.line.rpartition("<")[2].rpartition(">")[0]
+            yield _Step(point, "create" if "O_CREAT" in point.line else "else", opened)
+        else:
+            of_descriptor = _DESCRIPTOR.search(point.line)
+            act: Literal["sync", "write", "else"] = "sync" if point.name in tracing.SYNCS else "else"
             if point.name in tracing.WRITES:
-                waiting.add(path)
-            elif point.name in tracing.OPENS and "O_CREAT" in point.line and not path.endswith(("/events.jsonl", ".tmp")):
-                waiting |= {path, os.path.dirname(path)}  # noqa: PTH120
-        elif point.name in tracing.WRITES and ".lock" not in point.line:
-            found += [f"{file} was not on the disk before {point}" for file in sorted(waiting)]
-    return found + [f"a rename in {folder} was not on the disk at the end" for folder in sorted(renamed)]
+                act = "write"
+            yield _Step(point, act, of_descriptor[1] if of_descriptor is not None else "")
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(path)  # noqa: PTH120 - a text of strace's
+
+
+def _not_at_the_end(folders: Iterable[str]) -> list[str]:
+    return [f"a rename in {folder} was not on the disk at the end" for folder in sorted(folders)]

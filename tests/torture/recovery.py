@@ -15,6 +15,7 @@ from tests.torture import tracing
 from tests.torture.backends import Backend
 from tests.torture.kill import Tally, at_once, kill_everywhere, program_of, sampled
 from tests.torture.operations import Operation, Stage
+from tests.torture.stopped import kill_again
 from tests.torture.tracing import Point
 
 CLEAN_UP: Final = "store.put('agent:main:cleaned', {'sessionId': 'id-cleaned', 'updatedAt': 2})"
@@ -52,13 +53,12 @@ def kill_recovery(
     """
     total = Tally(backend.name, operation.name, "kill in recovery", counts={"old": 0, "new": 0})
     chosen = sampled(_leavings(backend, operation, folder / "first", first), crashes, seed=f"{backend.name} {operation.name} crashes")
-    for number, crash in enumerate(chosen):
-        place = folder / f"second-{number}"
-        place.mkdir()
-        again = Operation(name=f"recovery of {operation.name}", body=CLEAN_UP, before=crash.content)
-        tally = kill_everywhere(backend, again, place, sample=sample, original=crash.folder)
-        total.add(tally, after=f"after a kill before {crash.point}")
-    return len(chosen), total
+
+    def again(crash: Crash, second: Path) -> Tally:
+        cleaning = Operation(name=f"recovery of {operation.name}", body=CLEAN_UP, before=crash.content)
+        return kill_everywhere(backend, cleaning, second, sample=sample, original=crash.folder)
+
+    return kill_again(total, chosen, folder, again), total
 
 
 def _leavings(backend: Backend, operation: Operation, folder: Path, first: int | None) -> list[Crash]:

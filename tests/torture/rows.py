@@ -6,10 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+
+from tests.torture.kill import Tally
 
 Work = Callable[[Path], tuple[int, str, list[str]]]
 """Works in an empty folder; returns the number of accidents, what came of them, and what went wrong."""
@@ -59,3 +61,33 @@ class Rows(list[Row]):
 def worded(counts: Mapping[str, int]) -> str:
     """Return counts as they stand in the table."""
     return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+
+
+def counted(work: Callable[[Path], Tally]) -> Work:
+    """Return work of which a tally comes, as the table has it."""
+
+    def done(folder: Path) -> tuple[int, str, list[str]]:
+        tally = work(folder)
+        return sum(tally.counts.values()), worded(tally.counts), tally.failures
+
+    return done
+
+
+def counted_twice(work: Callable[[Path], tuple[int, Tally]]) -> Work:
+    """Return work that is done on what accidents leave, as the table has it."""
+
+    def done(folder: Path) -> tuple[int, str, list[str]]:
+        accidents, tally = work(folder)
+        return sum(tally.counts.values()), f"after {accidents} sorts of kills", tally.failures
+
+    return done
+
+
+def reported(work: Callable[[Path], dict[str, Any]]) -> Work:
+    """Return work that reports `counts` and what is `wrong`, as the table has it."""
+
+    def done(folder: Path) -> tuple[int, str, list[str]]:
+        report = work(folder)
+        return sum(report["counts"].values()), worded(report["counts"]), report["wrong"]
+
+    return done

@@ -7,15 +7,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tests.torture.backends import program_paths
+from tests.torture.scene import Scene
+from tests.torture.tracing import Outcome
 
 SIZE: Final = "4m"
 PAGE: Final = 4096
 """Of the disk: a file takes whole ones."""
+
+_Scene = TypeVar("_Scene", bound=Scene)
 
 _PROGRAM: Final = """\
 import json, sys
@@ -64,3 +69,22 @@ def filled(disk: Path, pages: int) -> Iterator[None]:
         yield
     finally:
         filler.unlink()
+
+
+def at_each_filling(disk: Path, scenes: Iterable[tuple[int, _Scene]], looked_at: Callable[[_Scene, Path, Outcome], str]) -> dict[str, Any]:
+    """Let each scene's program run while so many pages of the disk are free, and look at what that leaves when there is room again.
+
+    Returns:
+        `counts` (what `looked_at` returned -> how often), `wrong` (what it raised, and with how many free pages).
+    """
+    counts: Counter[str] = Counter()
+    wrong = []
+    for free, scene in scenes:
+        with scene.copy() as state:
+            try:
+                with filled(disk, free):
+                    outcome = scene.tried(state)
+                counts[looked_at(scene, state, outcome)] += 1
+            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure
+                wrong.append(f"with {free} free pages: {type(error).__name__}: {error}")
+    return {"counts": counts, "wrong": wrong}

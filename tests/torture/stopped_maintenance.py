@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.torture import tracing
-from tests.torture.command_line import changes_something, relocated
-from tests.torture.failing import ERRORS
+from tests.torture.command_line import changes_something
+from tests.torture.failing import ERRORS, failing
 from tests.torture.holding import appearance
-from tests.torture.kill import Tally, at_once, count, sampled
-from tests.torture.maintenance import UNREMOVED, Scene
+from tests.torture.kill import Tally, at_each, sampled
+from tests.torture.maintenance import UNREMOVED, Tended
 from tests.torture.order import unsafe_removals
+from tests.torture.stopped import Leaving, kill_again, leavings, points
 from tests.torture.tended import Task
 from tests.torture.tracing import Point
 
@@ -23,11 +24,11 @@ def kill_maintenance(
     calls: tuple[str, ...] = tracing.CHANGING,
     prelude: str = "",
     original: Path | None = None,
-    first: Scene | None = None,
+    first: Tended | None = None,
 ) -> Tally:
     """Kill a maintenance before each of its calls, or before about `sample` of them, evenly spread, always the same.
 
-    After each kill nothing is lost (see `Scene.looked_at`). Two ways lead on: undoing every run that is there, after somebody has written,
+    After each kill nothing is lost (see `Tended.looked_at`). Two ways lead on: undoing every run that is there, after somebody has written,
     gives back what was there before; and the same command once more ends with everything in its place, which can be undone. (Of a sample,
     it is one or the other in turns.) Without a kill, nothing is removed before what was put by of it is on the disk.
 
@@ -40,63 +41,44 @@ def kill_maintenance(
         original: A state folder to begin with, as an accident left it.
         first: The scene of that accident.
     """
-    scene = Scene(task, folder, original=original, first=first, prelude=prelude)
-    every = _points(scene, tracing.CHANGING, is_first=first is None)
+    scene = Tended(task, folder, original=original, first=first, prelude=prelude)
+    every = points(scene, tracing.CHANGING, may_do_nothing=first is not None)
     found = [point for point in every if point.name in calls and changes_something(point)]
     tally = Tally(task.kind, task.deed, "kill", points=len(found), counts={"old": 0, "new": 0})
     tally.failures += unsafe_removals(every)
 
-    def one(point: Point) -> tuple[str, str]:
-        with scene.copy() as state:
-            try:
-                outcome = tracing.kill(scene.program, state, point)
-                which = scene.looked_at(state, acknowledged=outcome.acknowledged)
-                if sample is None or point.number % 2:
-                    with scene.copy_of(state) as other:
-                        scene.undone(other, is_written=point.number % 4 > 1)
-                if sample is None or not point.number % 2:
-                    scene.finished(state)
-            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure of maintenance
-                return "failed", f"killed before {point}: {type(error).__name__}: {error}"
-            return which, ""
+    def killed(state: Path, point: Point) -> str:
+        outcome = tracing.kill(scene.program, state, point)
+        which = scene.looked_at(state, acknowledged=outcome.acknowledged)
+        if sample is None or point.number % 2:
+            with scene.copy_of(state) as other:
+                scene.undone(other, is_written=point.number % 4 > 1)
+        if sample is None or not point.number % 2:
+            scene.finished(state)
+        return which
 
-    count(tally, at_once(one, sampled(found, sample, seed=str(task))))
+    at_each(tally, sampled(found, sample, seed=str(task)), scene.copy, killed)
     return tally
 
 
 def kill_next_maintenance(
     task: Task, folder: Path, *, first: int | None = None, accidents: int | None = None, sample: int | None = None
 ) -> tuple[int, Tally]:
-    """Kill a maintenance; then, on everything different that this leaves, kill the next run likewise.
-
-    Args:
-        task: The maintenance.
-        folder: An empty folder to work in.
-        first: Before how many calls at most the first kill comes; `None` for all.
-        accidents: On how many of the leavings at most; `None` for all.
-        sample: Before how many calls at most the second kill comes, on each of them; `None` for all.
+    """Kill a maintenance; then, on everything different that this leaves, kill the next run likewise, before about `sample` of its calls.
 
     Returns:
-        On how many leavings it was tried, and what came of it.
+        On how many leavings it was tried, and what came of it; see `leavings` for `first` and `accidents`.
     """
     total = Tally(task.kind, task.deed, "kill in the next run", counts={"old": 0, "new": 0})
     begun = folder / "first"
     begun.mkdir()
-    scene = Scene(task, begun)
-    points = [point for point in _points(scene, tracing.CHANGING) if changes_something(point)]
-    left: dict[object, tuple[Point, Path]] = {}
-    for number, point in enumerate(sampled(points, first, seed=f"{task} first")):
-        with scene.copy() as state:
-            tracing.kill(scene.program, state, point)
-            kept = relocated(state, folder / f"left-{number}" / "state")
-            left.setdefault(appearance(kept), (point, kept))
-    chosen = sampled(list(left.values()), accidents, seed=f"{task} accidents")
-    for number, (point, kept) in enumerate(chosen):
-        second = folder / f"second-{number}"
-        second.mkdir()
-        tally = kill_maintenance(task, second, sample=sample, original=kept, first=scene)
-        total.add(tally, after=f"after a kill before {point}")
-    return len(chosen), total
+    scene = Tended(task, begun)
+    left = leavings(scene, folder, appearance, first=first, accidents=accidents, seed=str(task))
+
+    def again(leaving: Leaving, second: Path) -> Tally:
+        return kill_maintenance(task, second, sample=sample, original=leaving.state, first=scene)
+
+    return kill_again(total, left, folder, again), total
 
 
 def fail_maintenance(
@@ -107,22 +89,18 @@ def fail_maintenance(
     Either it ends with an error of ours in one line, and nothing is lost; or with none, and everything is done. The same command once more
     ends with everything in its place, which can be undone.
     """
-    scene = Scene(task, folder, prelude=prelude)
-    found = _points(scene, calls)
+    scene = Tended(task, folder, prelude=prelude)
+    found = points(scene, calls)
     tally = Tally(task.kind, task.deed, "fail", points=len(found), counts={"refused": 0, "done, with an error": 0, "done": 0})
 
-    def one(point: Point) -> tuple[str, str]:
-        with scene.copy() as state:
-            try:
-                outcome = tracing.fail(scene.program, state, point, ERRORS[point.name])
-                which = scene.judged(state, outcome)
-                assert which != "done" or not is_vital(point, task), "acknowledged although the disk refused it"
-                scene.finished(state, may_stay=UNREMOVED if "unlink" in point.name else "")
-            except Exception as error:  # noqa: BLE001 - whatever is raised after an accident is a failure of maintenance
-                return "failed", f"{ERRORS[point.name]} of {point}: {type(error).__name__}: {error}"
-            return which, ""
+    def failed(state: Path, point: Point) -> str:
+        outcome = tracing.fail(scene.program, state, point, ERRORS[point.name])
+        which = scene.judged(state, outcome)
+        assert which != "done" or not is_vital(point, task), "acknowledged although the disk refused it"
+        scene.finished(state, may_stay=UNREMOVED if "unlink" in point.name else "")
+        return which
 
-    count(tally, at_once(one, sampled(found, sample, seed=str(task))))
+    at_each(tally, sampled(found, sample, seed=str(task)), scene.copy, failed, words=failing)
     return tally
 
 
@@ -136,11 +114,3 @@ def is_vital(point: Point, task: Task) -> bool:
     if point.name not in (*tracing.SYNCS, *tracing.WRITES, *tracing.RENAMES) or " = -1 " in point.line:
         return False
     return "/.sessionlab/" in point.line or (point.name in tracing.RENAMES and ".jsonl.deleted." in point.line)
-
-
-def _points(scene: Scene, calls: tuple[str, ...], *, is_first: bool = True) -> list[Point]:
-    with scene.copy() as state:
-        found = tracing.points(scene.program, state, calls)
-        assert found or not is_first, "the program touches nothing in the state folder"
-        assert scene.looked_at(state, acknowledged=True) == "new"
-        return found
