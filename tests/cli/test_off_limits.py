@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import itertools
 import json
 import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from sessionlab.cli.off_limits import off_limits
 from tests.cli.in_process import Call, caller
@@ -50,6 +55,8 @@ OUTPUTS = {
     "openclaw.json": "is OpenClaw's configuration",
     ".sessionlab/runs/one/new.xml": "lies in .sessionlab",
     "link.xml": "is a session store",
+    "mine.json-wal": "has the name of what belongs to",
+    "a.jsonl.gz": "is a transcript",
 }
 
 
@@ -58,6 +65,8 @@ def test_no_command_writes_over_sessions_or_among_them(tmp_path: Path, call: Cal
     """As `check-growth --junit d/agents/main/sessions/sessions.json` once did, with exit code 0."""
     state = filled(tmp_path / "state")
     (state / "link.xml").symlink_to("agents/main/sessions/sessions.json")
+    (state / "mine.json").write_bytes((state / "link.xml").read_bytes())
+    (state / "a.jsonl.gz").write_bytes(b"whatever")
     before = photo(tmp_path)
     for words in commands(state, state / output):
         option = next(str(word) for word, after in itertools.pairwise(words) if after == state / output)
@@ -160,3 +169,64 @@ def test_two_outputs_are_two_files(tmp_path: Path, call: Call) -> None:
     hard.hardlink_to(one)
     assert "named twice" in one_line_error(call("check-growth", state, *LIMIT, "--junit", one, "--summary", hard), 2)
     assert one.read_text() == "x"
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", ".bak", ".bak.1795132800000"])
+@pytest.mark.parametrize("kind", ["json", "sqlite", "directory"])
+def test_what_lies_beside_a_store_is_known_by_any_name_and_in_any_folder(tmp_path: Path, kind: str, suffix: str) -> None:
+    """As `session.store` may call it: what is in a write-ahead log is in no other file yet. A name that is free now is not so later."""
+    state = filled(tmp_path / "state", kind)
+    store = tmp_path / "elsewhere" / "mine.store"
+    store.parent.mkdir()
+    store_path(state, kind).rename(store)
+    beside = store.with_name(store.name + suffix)
+    assert f"has the name of what belongs to {store}" in off_limits(beside)
+    beside.write_bytes(b"what is not in the store yet")
+    assert f"has the name of what belongs to {store}" in off_limits(beside)
+    assert off_limits(beside.with_name(f"other.store{suffix}")) == ""
+
+
+def test_log_of_a_database_is_known_without_the_database(tmp_path: Path) -> None:
+    """Where somebody has put it by: nothing else holds what was written last."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE a (b)")
+        for suffix in ("-wal", "-shm"):
+            copy = tmp_path / f"copy{suffix}.xml"
+            copy.write_bytes((tmp_path / f"one.db{suffix}").read_bytes())
+            assert off_limits(copy) == "is the log of a database"
+    copy.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))  # a rollback journal's first bytes
+    assert off_limits(copy) == "is the log of a database"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jsonl",
+        "a.jsonl.gz",
+        "a.jsonl.zst",
+        "a.trajectory.jsonl",
+        "a.jsonl.bak.2026-01-01T00-00-00.000Z",
+        "a.jsonl.deleted.1",
+        "a.jsonl.old",
+    ],
+)
+def test_copies_and_archives_of_transcripts_are_known_by_their_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"whatever")
+    assert off_limits(tmp_path / name) == "is a transcript"
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_what_is_compressed_is_known_by_what_it_holds(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "out.html"
+    for content, reason in (
+        (b'{"type":"session","version":3}\n', "is a transcript"),
+        (b'{"agent:main:a": {"sessionId": "a"}}', "is a session store"),
+        (b"SQLite format 3\0" + bytes(84), "is a session store, or another database"),
+        (b"<html>" * 100_000, ""),
+        (b"", ""),
+    ):
+        file.write_bytes(compress(content))
+        assert off_limits(file) == reason
+    file.write_bytes(compress(b"<html>")[:7] + b"garbage")
+    assert off_limits(file) == ""
