@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, Generic, TypeVar
 
 from sessionlab.parallel.records import Knowledge, Memory, MemoryType, checked_knowledge, checked_memory
@@ -37,8 +38,12 @@ class _Bounded(Generic[_Record]):
     def best_first(self) -> list[_Record]:
         return [one for _, _, one in sorted(self._heap, reverse=True)]
 
-    def keep(self, wanted: Collection[int]) -> None:
-        self._heap = [item for item in self._heap if id(item[2]) in wanted]
+    @property
+    def is_full(self) -> bool:
+        return len(self._heap) >= self._most
+
+    def drop(self, is_over: Callable[[_Record], bool]) -> None:
+        self._heap = [item for item in self._heap if not is_over(item[2])]
         heapq.heapify(self._heap)
 
     def __len__(self) -> int:
@@ -48,20 +53,25 @@ class _Bounded(Generic[_Record]):
 class ProcessMemory:
     """Memories and knowledge of this process, for any number of threads; the methods are those of `SharedMemory`.
 
-    What is beyond the number goes: of memories the least important first, of equally important ones the oldest; of knowledge the least
-    certain first, of equally certain the one that was updated longest ago (A.31).
+    What is beyond the number goes: of memories what is expired, then the least important first, of equally important ones the oldest; of
+    knowledge the least certain first, of equally certain the one that was updated longest ago (A.31).
     """
 
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._memories: _Bounded[Memory] = _Bounded(MOST_MEMORIES)
         self._knowledge: _Bounded[Knowledge] = _Bounded(MOST_KNOWLEDGE)
+        self._first_over_ms: float = math.inf
         self._lock = threading.Lock()
 
-    def remember(self, memory: Memory) -> None:
+    def remember(self, memory: Memory, *, now_ms: int) -> None:
         """Keep a memory."""
         checked_memory(memory)
         with self._lock:
+            if self._memories.is_full and self._first_over_ms <= now_ms:
+                self._memories.drop(lambda one: one.is_expired(now_ms))
+                self._first_over_ms = min(map(_over_ms, self._memories.best_first()), default=math.inf)
+            self._first_over_ms = min(self._first_over_ms, _over_ms(memory))
             self._memories.add((memory.importance, memory.created_ms), memory)
 
     def learn(self, knowledge: Knowledge) -> None:
@@ -113,10 +123,6 @@ class ProcessMemory:
         knowledge = [one for one in self.knowledge() if text in fold(one.content)]
         return Found(memories=tuple(memories[:limit]), knowledge=tuple(knowledge[:limit]))
 
-    def expire(self, *, now_ms: int) -> int:
-        """Remove memories whose time is over, and return how many."""
-        with self._lock:
-            kept = {id(one) for one in self._memories.best_first() if not one.is_expired(now_ms)}
-            number = len(self._memories) - len(kept)
-            self._memories.keep(kept)
-        return number
+
+def _over_ms(memory: Memory) -> float:
+    return math.inf if memory.expires_ms is None else memory.expires_ms

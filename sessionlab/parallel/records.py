@@ -98,6 +98,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     message_count: int = 0
 
 
+State = tuple[Session, dict[str, Any] | None]
+"""A session, and what is stored beside it: anything that JSON can hold."""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One change that somebody made, in whichever process; of several changes of one record only the latest is told.
 

@@ -57,7 +57,7 @@ class Remembering:
             self.recent.learn(knowledge)
         elif self._memory is not None:
             memory = msgspec.structs.replace(memory, id=self._memory.save_memory(memory))
-        self.recent.remember(memory)
+        self.recent.remember(memory, now_ms=self._clock())
         return memory, knowledge
 
     def _promoted(self, memory: Memory) -> tuple[Memory, Knowledge]:

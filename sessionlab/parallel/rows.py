@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from sessionlab.errors import UsageError
-from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session
+from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session, State
 from sessionlab.parallel.schema import TABLES, part_of
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,8 +39,14 @@ ACTIONS: Final = _select("action_items")
 PERSONS: Final = _select("person_context")
 _SESSION: Final = "session_key, channel_id, chat_id, peer_id, status, created_at, last_activity_at, message_count, context_json"
 SESSIONS: Final = f"SELECT {_SESSION} FROM session_state"
-REPLACE_SESSION: Final = f"INSERT OR REPLACE INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-DELETE_SESSION: Final = "DELETE FROM session_state WHERE session_key = ?"
+_STORE_SESSION: Final = f"""
+    INSERT INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_key) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _SESSION.split(", ")[1:])}
+"""
+_DELETE_SESSION: Final = "DELETE FROM session_state WHERE session_key = ?"
+_KEEP_WOKEN: Final = f"INSERT OR REPLACE INTO sessionlab_woken ({_SESSION}) SELECT {_SESSION} FROM session_state WHERE session_key = ?"
+_WOKEN: Final = f"SELECT {_SESSION} FROM sessionlab_woken WHERE session_key = ?"
+_FORGET_WOKEN: Final = "DELETE FROM sessionlab_woken WHERE session_key = ?"
 BY_IMPORTANCE: Final = " ORDER BY importance DESC, created_at DESC, id DESC"
 BY_CONFIDENCE: Final = " ORDER BY confidence DESC, updated_at DESC, id DESC"
 BY_PRIORITY: Final = " ORDER BY priority DESC, created_at, id"
@@ -191,7 +197,7 @@ def of_person(one: Person) -> tuple[Any, ...]:
     return (one.canonical_id, one.display_name, one.relationship, one.notes, *known)
 
 
-def session(row: tuple[Any, ...]) -> tuple[Session, dict[str, Any] | None]:
+def session(row: tuple[Any, ...]) -> State:
     """Return a row of `SESSIONS` as a record, and what was stored beside it."""
     session_key, channel_id, chat_id, peer_id, status, created_ms, last_activity_ms, message_count, context = row
     found = Session(
@@ -230,6 +236,26 @@ def insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, 
     """Insert a row, under a number of one's own if that is given, and return its number."""
     cursor = connection.execute(_INSERT[table], row) if number is None else connection.execute(_INSERT_AT[table], (number, *row))
     return int(cursor.lastrowid or 0)
+
+
+def store_session(connection: sqlite3.Connection, one: Session, context: Mapping[str, Any] | None) -> None:
+    """Write a session's state in place of what is stored of it."""
+    connection.execute(_STORE_SESSION, of_session(one, context))
+    connection.execute(_FORGET_WOKEN, (one.session_key,))
+
+
+def delete_session(connection: sqlite3.Connection, key: str) -> bool:
+    """Remove all that is stored of a session; say whether it was asleep."""
+    connection.execute(_FORGET_WOKEN, (key,))
+    return connection.execute(_DELETE_SESSION, (key,)).rowcount > 0
+
+
+def wake_session(connection: sqlite3.Connection, key: str) -> State | None:
+    """Return a session's state, which is not stored any more; the copy that stays is for who finds that its holder died awake."""
+    connection.execute(_KEEP_WOKEN, (key,))
+    connection.execute(_DELETE_SESSION, (key,))
+    row = connection.execute(_WOKEN, (key,)).fetchone()
+    return None if row is None else session(row)
 
 
 def update(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int) -> None:

@@ -96,6 +96,17 @@ CREATE TABLE IF NOT EXISTS sessionlab_changes (
 CREATE INDEX IF NOT EXISTS sessionlab_memory_order ON channel_memory (importance DESC, created_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS sessionlab_knowledge_order ON global_knowledge (confidence DESC, updated_at DESC, id DESC);
 CREATE TABLE IF NOT EXISTS sessionlab_leases (session_key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessionlab_woken (
+    session_key TEXT PRIMARY KEY,
+    channel_id TEXT NOT NULL,
+    chat_id TEXT,
+    peer_id TEXT,
+    status TEXT NOT NULL,
+    message_count INTEGER,
+    context_json TEXT,
+    created_at INTEGER NOT NULL,
+    last_activity_at INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessionlab_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 # Not "INSERT OR REPLACE": what an outer statement says of conflicts, such as OR IGNORE, would hold in here as well.

@@ -17,7 +17,7 @@ import msgspec
 from sessionlab.errors import UsageError, VersionConflictError
 from sessionlab.parallel import rows
 from sessionlab.parallel.database import Database
-from sessionlab.parallel.leases import Leases
+from sessionlab.parallel.places import Places, SharedPlaces
 from sessionlab.parallel.records import (
     ActionItem,
     ActionStatus,
@@ -27,6 +27,7 @@ from sessionlab.parallel.records import (
     MemoryType,
     Person,
     Session,
+    State,
     checked_action,
     checked_knowledge,
     checked_memory,
@@ -148,7 +149,8 @@ class SharedMemory:
 
     def delete_memory(self, number: int) -> bool:
         """Remove a memory; say whether there was one."""
-        return self._delete("DELETE FROM channel_memory WHERE id = ?", number)
+        with self._database.writing() as connection:
+            return connection.execute("DELETE FROM channel_memory WHERE id = ?", (number,)).rowcount > 0
 
     # -- knowledge
 
@@ -243,27 +245,19 @@ class SharedMemory:
 
     def save_session(self, session: Session, context: Mapping[str, Any] | None = None) -> None:
         """Store the state of a session in place of what is stored of it, with anything that JSON can hold beside it (A.45)."""
-        row = rows.of_session(checked_session(session), context)
         with self._database.writing() as connection:
-            connection.execute(rows.REPLACE_SESSION, row)
+            rows.store_session(connection, checked_session(session), context)
 
-    def load_session(self, session_key: str) -> tuple[Session, dict[str, Any] | None] | None:
-        """Return a session that is stored, and what was stored beside it; `None` when there is none."""
+    def load_session(self, session_key: str) -> State | None:
+        """Return a session that is stored, and what was stored beside it; `None` when there is none, or it is awake."""
         where = rows.Where()
         where.equal("session_key", session_key)
         return next((rows.session(row) for row in self._select(rows.SESSIONS, where, "", 1)), None)
 
     def delete_session(self, session_key: str) -> bool:
         """Remove a session's state; say whether there was one."""
-        return self._delete(rows.DELETE_SESSION, session_key)
-
-    def take_session(self, session_key: str) -> tuple[Session, dict[str, Any] | None] | None:
-        """Return a session's state and remove it, in one step: of several that wake a session, one gets it."""
         with self._database.writing() as connection:
-            row = connection.execute(f"{rows.SESSIONS} WHERE session_key = ?", (session_key,)).fetchone()
-            if row is not None:
-                connection.execute(rows.DELETE_SESSION, (session_key,))
-        return None if row is None else rows.session(row)
+            return rows.delete_session(connection, session_key)
 
     def sessions(self) -> list[Session]:
         """Return every session whose state is stored, the latest used first."""
@@ -271,9 +265,13 @@ class SharedMemory:
 
     # -- the whole
 
-    def leases(self, *, places: int) -> Leases:
-        """Return the means to share a number of places for awake sessions with other processes."""
-        return Leases(self._database, places=places, clock=self._clock)
+    def places(self, number: int) -> Places:
+        """Return places for the active sessions of this process."""
+        return Places(self._database, number=number)
+
+    def shared_places(self, number: int) -> SharedPlaces:
+        """Return this process's part in the places for awake sessions that all processes share."""
+        return SharedPlaces(self._database, number=number, clock=self._clock)
 
     def expire(self) -> int:
         """Remove memories whose time is over, and return how many (A.46); and forget of deletions what is known for too long."""
@@ -353,10 +351,6 @@ class SharedMemory:
         where = rows.Where()
         where.equal("id", number)
         return self._select(query, where, "", 1)
-
-    def _delete(self, statement: str, value: object) -> bool:
-        with self._database.writing() as connection:
-            return connection.execute(statement, (value,)).rowcount > 0
 
 
 def checked_limit(limit: int) -> int:

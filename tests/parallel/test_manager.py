@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sessionlab.errors import SettingsError, UnwritableError, UsageError
-from sessionlab.parallel import SharedMemory
+from sessionlab.parallel import Session, SharedMemory, rows
 from sessionlab.parallel.events import Event
 from sessionlab.parallel.isolation import session_key
 from sessionlab.parallel.manager import SessionManager
@@ -154,15 +154,59 @@ def test_session_that_cannot_be_written_stays_awake(make: Make, monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise UnwritableError(Path("x"), "is full")
 
-    assert manager.memory is not None
     with monkeypatch.context() as patched:
-        patched.setattr(manager.memory, "save_session", refuse)
+        patched.setattr("sessionlab.parallel.rows.store_session", refuse)
         for put_to_sleep in (lambda: manager.hibernate_session(key), lambda: manager.get_or_create_session("b"), manager.shutdown):
             with pytest.raises(UnwritableError):
                 put_to_sleep()
             assert [one.channel_id for one in manager.active_sessions()] == ["a"]
     manager.get_or_create_session("b")
     assert [one.channel_id for one in manager.active_sessions()] == ["b"]
+
+
+def test_shutdown_stores_all_that_can_be_stored(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A.25: one that cannot keeps no other from it."""
+    manager = make()
+    store = rows.store_session
+
+    def refuse_a(connection: Any, one: Session, context: Any) -> None:
+        if one.channel_id == "a":
+            raise UnwritableError(Path("x"), "is full")
+        store(connection, one, context)
+
+    for channel in "abc":
+        manager.get_or_create_session(channel)
+    with monkeypatch.context() as patched:
+        patched.setattr("sessionlab.parallel.rows.store_session", refuse_a)
+        with pytest.raises(UnwritableError):
+            manager.shutdown()
+    assert [one.channel_id for one in manager.active_sessions()] == ["a"]
+    assert manager.memory is not None
+    assert {one.channel_id for one in manager.memory.sessions()} == {"b", "c"}
+
+
+def test_session_of_a_process_that_died_awake_is_as_it_was_when_it_woke(make: Make) -> None:
+    """A.14, A.22: its row is gone while it is awake, and what was stored beside it is not."""
+    first = make()
+    key = first.get_or_create_session("a").session_key
+    first.count_message(key, 5)
+    assert first.memory is not None
+    first.hibernate_session(key)
+    stored = first.memory.load_session(key)
+    assert stored is not None
+    first.memory.save_session(stored[0], {"draft": "kept"})
+    first.get_or_create_session("a")
+    assert first.memory.load_session(key) is None
+    second = make()  # the first has died: it puts nothing to sleep
+    assert second.memory is not None
+    assert not second.get_or_create_session("a").is_new
+    assert second.count_message(key).message_count == 6
+    second.hibernate_session(key)
+    stored = second.memory.load_session(key)
+    assert stored is not None
+    assert stored[1] == {"draft": "kept"}
+    second.memory.delete_session(key)
+    assert make().get_or_create_session("a").is_new, "deleted is deleted, the copy too"
 
 
 def test_idle_session_that_is_used_is_active_again_and_needs_room(make: Make, clock: Clock) -> None:

@@ -14,7 +14,7 @@ import pytest
 from sessionlab.errors import NoRoomError, UnwritableError, UsageError
 from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.parallel.asynchronous import AsyncSessionManager
-from sessionlab.parallel.leases import LEASE_MS
+from sessionlab.parallel.places import LEASE_MS
 from sessionlab.settings import ParallelSessionsSettings
 from tests.parallel.test_shared_memory import Clock
 
@@ -111,18 +111,82 @@ def test_who_seemed_dead_learns_that_its_sessions_are_lost(tmp_path: Path, clock
     assert slow.renew() == []  # nobody wanted its place meanwhile
 
 
-def test_place_is_given_back_when_a_session_cannot_be_woken(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = manager(tmp_path, clock, most=1), manager(tmp_path, clock, most=1)
-    assert one.memory is not None
+def test_who_seemed_dead_writes_no_old_state_over_a_newer_one(tmp_path: Path, clock: Clock) -> None:
+    slow, other = manager(tmp_path, clock), manager(tmp_path, clock)
+    key = slow.get_or_create_session("a").session_key
+    slow.count_message(key, 3)
+    slow.hibernate_session(key)
+    slow.get_or_create_session("a")
+    slow.count_message(key)
+    clock.now_ms += LEASE_MS
+    assert not other.get_or_create_session("a").is_new
+    other.count_message(key, 7)
+    with pytest.raises(NoRoomError, match="awake in another process"):
+        slow.get_or_create_session("a")  # no lease is trusted whose time is over
+    other.hibernate_session(key)
+    assert slow.hibernate_session(key), "it sleeps, but nothing is stored of it"
+    assert other.memory is not None
+    stored = other.memory.load_session(key)
+    assert stored is not None
+    assert stored[0].message_count == 3 + 7
+    slow.get_or_create_session("a")
+    assert slow.count_message(key).message_count == 11
 
-    def refuse(_: object) -> None:
+
+@pytest.mark.parametrize("has_died", [False, True])
+def test_who_seemed_dead_counts_no_message_of_a_session_that_another_had(tmp_path: Path, clock: Clock, has_died: bool) -> None:  # noqa: FBT001
+    slow, other = manager(tmp_path, clock), manager(tmp_path, clock)
+    key = slow.get_or_create_session("a").session_key
+    clock.now_ms += LEASE_MS
+    assert slow.count_message(key).message_count == 1, "nobody wanted it"
+    clock.now_ms += LEASE_MS
+    other.get_or_create_session("a")
+    if has_died:
+        clock.now_ms += LEASE_MS
+    else:
+        other.shutdown()
+    with pytest.raises(UsageError, match="is not awake"):
+        slow.count_message(key)
+
+
+def test_who_is_crowded_out_keeps_what_it_knows(tmp_path: Path, clock: Clock) -> None:
+    slow, other = manager(tmp_path, clock), manager(tmp_path, clock)
+    for channel in "ab":
+        slow.count_message(slow.get_or_create_session(channel).session_key, ord(channel))
+        clock.now_ms += 1
+    clock.now_ms += LEASE_MS
+    other.get_or_create_session("c")
+    assert [one.channel_id for one in slow.renew()] == ["a"], "the one that was used longest ago"
+    assert (awake(slow), awake(other)) == (["b"], ["c"])
+    other.shutdown()
+    key = slow.get_or_create_session("a").session_key
+    assert slow.count_message(key).message_count == ord("a") + 1
+
+
+def test_nobody_sleeps_for_a_session_that_cannot_be_had(tmp_path: Path, clock: Clock) -> None:
+    one, other = manager(tmp_path, clock), manager(tmp_path, clock)
+    one.get_or_create_session("a")
+    other.get_or_create_session("b")
+    with pytest.raises(NoRoomError, match="awake in another process"):
+        one.get_or_create_session("b")
+    assert awake(one) == ["a"]
+
+
+def test_nothing_changes_when_a_session_cannot_be_woken(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = manager(tmp_path, clock, most=2), manager(tmp_path, clock, most=2)
+    for channel in "ab":
+        one.get_or_create_session(channel)
+
+    def refuse(*_: object) -> None:
         raise UnwritableError(Path("x"), "is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(one.memory, "take_session", refuse)
+        patched.setattr("sessionlab.parallel.rows.wake_session", refuse)
         with pytest.raises(UnwritableError):
-            one.get_or_create_session("a")
-    assert other.get_or_create_session("b").is_new
+            one.get_or_create_session("c")
+    assert awake(one) == ["a", "b"]
+    with pytest.raises(NoRoomError):
+        other.get_or_create_session("c")
 
 
 def test_scope_of_the_database_needs_one() -> None:
@@ -140,11 +204,12 @@ path, number, times = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 memory = SharedMemory(path)
 found = most = refused = 0
 with SessionManager(ParallelSessionsSettings(max_concurrent=3), memory=memory, scope="database") as manager:
+    places = memory.shared_places(3)
     for time in range(times):
         manager.save_memory("s", "fact", f"{number} {time}", channel_id="c", importance=9 if time % 10 == 0 else 1)
         try:
             manager.get_or_create_session(f"c{(number + time) % 7}")
-            most = max(most, manager._leases.count())
+            most = max(most, places.count())
         except NoRoomError:
             refused += 1
 memory.close()
@@ -168,7 +233,7 @@ def test_eight_processes_lose_no_memory_and_wake_no_session_too_many(tmp_path: P
     contents = {one.content for one in memory.memories(limit=10_000)}
     assert contents == {f"{number} {time}" for number in range(8) for time in range(times)}
     assert memory.stats().global_knowledge_count == 8 * 5
-    assert memory.leases(places=3).count() == 0
+    assert memory.shared_places(3).count() == 0
     memory.close()
 
 

@@ -265,15 +265,16 @@ def test_filters_and_orders_of_knowledge_and_actions(memory: SharedMemory, clock
     assert memory.actions(status="completed") == []
 
 
-def test_session_state_is_replaced_loaded_taken_and_deleted(memory: SharedMemory) -> None:
+def test_session_state_is_replaced_loaded_and_deleted(memory: SharedMemory) -> None:
     """A.45: with anything that JSON can hold beside it."""
     one = Session(session_key="s1", channel_id="c", chat_id="7", status="hibernated", created_ms=1, last_activity_ms=2, message_count=3)
     memory.save_session(one, {"draft": "é", "n": [1]})
     memory.save_session(msgspec.structs.replace(one, message_count=4))
     assert memory.load_session("s1") == (msgspec.structs.replace(one, message_count=4), None)
     memory.save_session(one, {"draft": "é", "n": [1]})
-    assert memory.take_session("s1") == (one, {"draft": "é", "n": [1]})
-    assert memory.take_session("s1") is None
+    assert memory.load_session("s1") == (one, {"draft": "é", "n": [1]})
+    assert memory.delete_session("s1") is True
+    assert memory.load_session("s1") is None
     assert memory.load_session("nobody") is None
     assert memory.delete_session("nobody") is False
     with pytest.raises(UsageError, match="context"):
