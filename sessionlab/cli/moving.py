@@ -35,7 +35,7 @@ def asked_run(name: str, state_dir: str | None) -> RunFolder:
         UsageError: The name is blank, or that of a maintenance.
         NoStoreError: There is no such run.
     """
-    from sessionlab.maintenance.run_folder import OPERATION
+    from sessionlab.maintenance.run_records import OPERATION
     from sessionlab.migration.rollback import find_run
 
     path, places = _named_run(name, state_dir)
@@ -52,7 +52,8 @@ def asked_maintenance(name: str, state_dir: str | None) -> MaintenanceRun:
         UsageError: The name is blank, or that of a migration or an export.
         NoStoreError: There is no such run; naming those that there are.
     """
-    from sessionlab.maintenance.run_folder import OPERATION, MaintenanceRun, maintenance_runs
+    from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
+    from sessionlab.maintenance.run_records import OPERATION
     from sessionlab.runs import RUNS
 
     path, places = _named_run(name, state_dir)

@@ -14,7 +14,8 @@ from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
 if TYPE_CHECKING:
-    from sessionlab.maintenance.run_folder import Head, MaintenanceRun
+    from sessionlab.maintenance.run_folder import MaintenanceRun
+    from sessionlab.maintenance.run_records import Head
     from sessionlab.maintenance.undo import UndoReport
     from sessionlab.stores.location import StoreLocation
 

@@ -14,7 +14,8 @@ from sessionlab import keys
 from sessionlab.entry import Entry, encode
 from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
-from sessionlab.maintenance.run_folder import EntryRecord, FileRecord, MaintenanceRun, maintenance_runs
+from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
+from sessionlab.maintenance.run_records import EntryRecord, FileRecord
 from sessionlab.runs import FILES
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at

@@ -18,7 +18,8 @@ from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
 from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import Policy, Profile
-from sessionlab.maintenance.run_folder import MaintenanceRun, archive_stamp, maintenance_runs
+from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
+from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.maintenance.undo import undo
 from sessionlab.migration.resuming import unfinished
 from sessionlab.settings import MaintenanceSettings, StoreType

@@ -18,7 +18,7 @@ from sessionlab.maintenance.plan import MaintenancePlan
 from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.reaper import SWEEP_EVERY_MS, reap
-from sessionlab.maintenance.run_folder import archive_stamp
+from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.settings import MaintenanceSettings, StoreType
 from sessionlab.stores.json_store import JSONStore
 from sessionlab.stores.location import StoreLocation

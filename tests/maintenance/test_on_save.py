@@ -14,7 +14,8 @@ from sessionlab.maintenance.decisions import decide
 from sessionlab.maintenance.on_save import maintain_on_save
 from sessionlab.maintenance.plan import EvictionWarning
 from sessionlab.maintenance.policy import Policy, Profile
-from sessionlab.maintenance.run_folder import archive_stamp, maintenance_runs
+from sessionlab.maintenance.run_folder import maintenance_runs
+from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.maintenance.undo import undo
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.stores.json_store import JSONStore

@@ -16,7 +16,7 @@ from sessionlab.entry import Entry
 from sessionlab.maintenance.plan import MaintenancePlan
 from sessionlab.maintenance.planning import plan_store
 from sessionlab.maintenance.policy import PROFILES, Policy
-from sessionlab.maintenance.run_folder import archive_stamp
+from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.maintenance.undo import undo
 from sessionlab.settings import MaintenanceSettings, StoreType
 from sessionlab.stores.location import StoreLocation

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sessionlab.entry import Entry
-from sessionlab.maintenance.run_folder import archive_stamp, maintenance_runs
+from sessionlab.maintenance.run_folder import maintenance_runs
+from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.runs import RUNS
 from sessionlab.settings import StoreType
 from sessionlab.stores import open_for_writing
