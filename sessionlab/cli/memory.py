@@ -14,7 +14,7 @@ from sessionlab import keys, layout
 from sessionlab.cli.asked import on_one_line
 from sessionlab.cli.moving import counted, echo_facts, shown_key
 from sessionlab.cli.output import echo_json, echo_table, json_option, not_blank, now_option, output_file, state_dir_option
-from sessionlab.errors import NoStoreError, UsageError
+from sessionlab.errors import UsageError
 from sessionlab.stores.locating import find_state_dir
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
@@ -161,26 +161,22 @@ def export(*, output: str | None, db: str | None, state_dir: str | None, as_json
 
 
 @command.command("expire")
+@click.option("--dry-run", is_flag=True, help="Only say how many; a private copy is asked.")
 @_placed
-def expire(*, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) -> None:
-    """Remove memories whose time is over, for good. Reading leaves them out anyway: this frees their space."""
-    from sessionlab.parallel import SharedMemory
-    from sessionlab.parallel.shared_memory import wall_clock_ms
+def expire(*, dry_run: bool, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) -> None:
+    """Remove memories whose time is over, for good.
 
+    Reading leaves them out anyway. The file gets no smaller: their space is there for what comes.
+    """
     path, _ = _place(db, state_dir)
-    if not path.is_file():
-        raise NoStoreError(path, "there is no shared memory", advice="name its file with --db, or the state folder")
-    memory = SharedMemory(path, clock=lambda: now_ms or wall_clock_ms())
-    memory.initialize()
-    try:
+    with (_copied if dry_run else _opened)(path, now_ms) as memory:
         number = memory.expire()
         left = memory.stats().channel_memory_count
-    finally:
-        memory.close()
     if as_json:
-        echo_json({"path": str(path), "removed": number, "left": left})
+        echo_json({"path": str(path), "dry_run": dry_run, "removed": number, "left": left})
     else:
-        click.echo(f"{counted(number, 'memory')} removed, {format_count(left)} left")
+        would = "would be " if dry_run else ""
+        click.echo(f"{counted(number, 'memory')} {would}removed, {format_count(left)} left")
 
 
 def _place(db: str | None, state_dir: str | None) -> tuple[Path, ParallelSessionsSettings]:
@@ -195,6 +191,19 @@ def _place(db: str | None, state_dir: str | None) -> tuple[Path, ParallelSession
     settings = load_settings(folder).parallel_sessions
     named = settings.memory.db_path
     return (layout.expanded(Path(named)) if named else layout.shared_memory(folder)), settings
+
+
+@contextmanager
+def _opened(path: Path, now_ms: int) -> Iterator[SharedMemory]:
+    from sessionlab.parallel import SharedMemory
+    from sessionlab.parallel.shared_memory import wall_clock_ms
+
+    memory = SharedMemory(path, enable_wal=None, clock=lambda: now_ms or wall_clock_ms())
+    try:
+        memory.initialize(create=False)
+        yield memory
+    finally:
+        memory.close()
 
 
 @contextmanager

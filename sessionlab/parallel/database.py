@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sessionlab.errors import UncertainWriteError, UnwritableError, UsageError
+from sessionlab.errors import NoStoreError, UncertainWriteError, UnwritableError, UsageError
 from sessionlab.parallel import schema
 from sessionlab.storage.files import PRIVATE_FILE, make_folder, not_made
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS, KernelLock
@@ -34,12 +34,12 @@ class _Connection(sqlite3.Connection):
 class Database:
     """A shared memory's file, for any number of threads and processes. Nothing is opened before `initialize`."""
 
-    def __init__(self, path: Path, *, enable_wal: bool = True, timeout_ms: float = DEFAULT_TIMEOUT_MS) -> None:
+    def __init__(self, path: Path, *, enable_wal: bool | None = True, timeout_ms: float = DEFAULT_TIMEOUT_MS) -> None:
         """Name a database.
 
         Args:
             path: Its file; it and its folder are made when they are missing, private.
-            enable_wal: Keep a write-ahead log, so that reading goes on while somebody writes.
+            enable_wal: Keep a write-ahead log, so that reading goes on while somebody writes; `None` leaves that as it is.
             timeout_ms: How long a writer waits for the others; 0 or infinite for ever.
         """
         self.path = path
@@ -51,10 +51,14 @@ class Database:
         self._initializing = threading.Lock()
         self._initializer = 0
 
-    def initialize(self) -> None:
+    def initialize(self, *, create: bool = True) -> None:
         """Make what is missing: folders, file, tables. Twice does no harm.
 
+        Args:
+            create: Whether there need not be a shared memory yet.
+
         Raises:
+            NoStoreError: There has to be one, and there is none.
             UnwritableError: The system refuses.
             StoreLockedError: Others write all the time.
             CorruptStoreError: The file is no shared memory.
@@ -62,19 +66,18 @@ class Database:
         """
         with self._initializing:
             if not self._is_open:
-                self._initialize()
+                self._initialize(create=create)
 
-    def _initialize(self) -> None:
-        make_folder(self.path.parent)
-        with contextlib.suppress(FileExistsError):
-            try:
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
-            except FileExistsError:
-                raise
-            except OSError as error:
-                raise not_made(self.path, error) from error
+    def _initialize(self, *, create: bool) -> None:
+        if create:
+            self._make_file()
+        elif not self.path.is_file():
+            raise NoStoreError(self.path, "there is no shared memory", advice="name its file with --db, or the state folder")
         self._initializer = threading.get_ident()  # others have to wait until the tables are there
         try:
+            if not create:
+                with self.reading() as connection:
+                    schema.refuse_empty(connection, self.path)
             with self.writing() as connection:
                 schema.define(connection, self.path)
             self._is_open = True
@@ -83,6 +86,16 @@ class Database:
             raise
         finally:
             self._initializer = 0
+
+    def _make_file(self) -> None:
+        make_folder(self.path.parent)
+        with contextlib.suppress(FileExistsError):
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
+            except FileExistsError:
+                raise
+            except OSError as error:
+                raise not_made(self.path, error) from error
 
     def close(self) -> None:
         """Close every connection. Twice does no harm; `initialize` opens again."""
@@ -160,7 +173,7 @@ class Database:
                 connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
                 schema.refuse_others(connection, self.path)  # before anything is set: another's database stays as it is
                 wanted = "wal" if self._enable_wal else "delete"
-                if connection.execute("PRAGMA journal_mode").fetchone() != (wanted,):
+                if self._enable_wal is not None and connection.execute("PRAGMA journal_mode").fetchone() != (wanted,):
                     with self._lock.held():
                         connection.execute(f"PRAGMA journal_mode = {wanted}")
                 connection.execute("PRAGMA synchronous = FULL")

@@ -29,7 +29,7 @@ def private_copy_of(path: Path, *, clock: Callable[[], int] = wall_clock_ms) -> 
         (place,) = (row[2] for row in copy.connection.execute("PRAGMA database_list") if row[1] == "main")
         memory = SharedMemory(Path(place), clock=clock)
         try:
-            memory.initialize()
+            memory.initialize(create=False)
         except UnsupportedSchemaError as error:
             raise UnsupportedSchemaError(path, found=error.found, supported=error.supported) from error
         except CorruptStoreError as error:

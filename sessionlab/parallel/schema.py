@@ -144,6 +144,12 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
     _take_in(connection)
 
 
+def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `CorruptStoreError` when nothing was ever defined in a database: whoever only looks must not take it for an empty one."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone():
+        raise CorruptStoreError(path, "is empty: there never was a shared memory in it, or it was cut", advice="restore it from a backup")
+
+
 def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
     """Raise when a database is of a newer version, or of something else; see `define`. Reads only."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -70,7 +70,7 @@ class SharedMemory:
         self,
         path: Path,
         *,
-        enable_wal: bool = True,
+        enable_wal: bool | None = True,
         clock: Callable[[], int] = wall_clock_ms,
         timeout_ms: float = DEFAULT_TIMEOUT_MS,
     ) -> None:
@@ -87,9 +87,9 @@ class SharedMemory:
         self._database = Database(path, enable_wal=enable_wal, timeout_ms=timeout_ms)
         self._searching = Searching(self._database)
 
-    def initialize(self) -> None:
-        """Open the file, or make it: folders, tables, version. Twice does no harm (A.40)."""
-        self._database.initialize()
+    def initialize(self, *, create: bool = True) -> None:
+        """Open the file, or make it if that may be: folders, tables, version. Twice does no harm (A.40); see `Database.initialize`."""
+        self._database.initialize(create=create)
 
     def close(self) -> None:
         """Close the file; any number of times (A.41)."""

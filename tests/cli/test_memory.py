@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -102,8 +104,35 @@ def test_reading_changes_not_a_byte(state: Path, call: Call) -> None:
 
 
 def test_expired_memories_are_removed(state: Path, call: Call) -> None:
+    before = photo(state)
+    assert call("memory", "expire", "--dry-run", "--state-dir", state, *WHEN).stdout == "1 memory would be removed, 2 left\n"
+    assert photo(state) == before
     assert call("memory", "expire", "--state-dir", state, *WHEN).stdout == "1 memory removed, 2 left\n"
     assert printed_json(call("memory", "expire", "--state-dir", state, "--json", *WHEN))["removed"] == 0
+
+
+def test_removing_leaves_the_journal_as_it_is(tmp_path: Path, call: Call) -> None:
+    memory = SharedMemory(tmp_path / "m.db", enable_wal=False)
+    memory.initialize()
+    memory.close()
+    assert call("memory", "expire", "--db", tmp_path / "m.db").returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "m.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize("words", [("stats",), ("search", "x"), ("export",), ("expire", "--dry-run"), ("expire",)])
+def test_empty_file_is_no_shared_memory(tmp_path: Path, call: Call, words: tuple[str, ...]) -> None:
+    file = tmp_path / "m.db"
+    file.touch()
+    assert "is empty: there" in (error := one_line_error(call("memory", *words, "--db", file), 3)) or "is an empty file" in error
+    assert file.stat().st_size == 0
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+        connection.execute("VACUUM")
+    before = file.read_bytes()
+    assert "there never was a shared memory in it" in one_line_error(call("memory", *words, "--db", file), 3)
+    assert before
+    assert file.read_bytes() == before
 
 
 def test_file_that_the_configuration_names_counts(state: Path, call: Call, tmp_path: Path) -> None:
