@@ -9,7 +9,7 @@ import click
 
 from sessionlab.cli.asked import on_one_line
 from sessionlab.cli.moving import asked_maintenance, counted, echo_facts, shown_key
-from sessionlab.cli.output import echo_json, json_option, state_dir_option
+from sessionlab.cli.output import echo_json, json_option, not_blank, state_dir_option
 from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
@@ -25,15 +25,17 @@ _SHOWN: Final = 20
 @click.command("undo")
 @click.argument("run")
 @state_dir_option
+@click.option("--store", metavar="PATH", help="Bring it back into this store, whichever the run was about.")
 @click.option("--partly", is_flag=True, help="Bring back what can be read of an archive that is damaged.")
 @json_option
-def command(*, run: str, state_dir: str | None, partly: bool, as_json: bool) -> None:
+def command(*, run: str, state_dir: str | None, store: str | None, partly: bool, as_json: bool) -> None:
     """Bring back what a maintenance removed: entries into the store, transcripts under their old names.
 
     RUN is the folder of a run, or its name in .sessionlab/runs of the state folder; 'sessionlab maintain' and 'sessionlab reap' print it.
     What is in the store by now under the same key, or lies under the same name, is left as it is; what was removed stays in the run's
     folder. Doing it twice does no harm. Files that were removed for good (archives that were too old, and what the disk budget asked for)
-    are gone. In a state folder that was moved or copied, a run means the store that lies there.
+    are gone. In a state folder that was moved or copied, a run means the store that lies there; in a copy
+    whose store lies outside of it, --store has to name the one that is meant.
 
     Exit codes: 0 everything is there again; 1 something is not, because something newer has its place or it was removed for good; 3 an
     archived transcript is gone that nobody told us of, or the run's folder cannot be read, or only partly; 10 no such run or store; 11
@@ -43,7 +45,7 @@ def command(*, run: str, state_dir: str | None, partly: bool, as_json: bool) -> 
 
     folder = asked_maintenance(run, state_dir)
     head = folder.head()
-    location = _store_of(folder, head)
+    location = _store_of(folder, head) if store is None else _named(store)
     report = undo(folder, location, partly=partly)
     if as_json:
         echo_json(_facts(folder, head, location, report))
@@ -59,9 +61,11 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
 
     Raises:
         NoStoreError: It is gone.
-        UsageError: The run's folder was copied alone: the store that it means lies beside the original.
+        UsageError: The run's folder was copied: alone, so that the store that it means lies beside the original, or with all that lies
+            beside it, and the store lies outside.
         StoreError: It cannot be read, or two stores both hold sessions.
     """
+    from sessionlab.maintenance.run_place import refuse_of_the_original
     from sessionlab.migration.places import named_store
     from sessionlab.runs import RUNS
     from sessionlab.stores.authority import refuse_split
@@ -71,9 +75,29 @@ def _store_of(run: MaintenanceRun, head: Head) -> StoreLocation:
     except NoStoreError as error:
         raise NoStoreError(error.path, error.reason, advice="put the store back where the maintenance found it") from error
     refuse_split(location)
+    if run.root is not None:
+        refuse_of_the_original(run.made(), run.root, location)
     own = Path(head.root) / RUNS / head.run_id
     if not own.exists() or not own.samefile(run.path):
         raise UsageError(f"{run.path}: is a copy of the run {own} of {location.path}; undo that one, if that store is meant")
+    return location
+
+
+def _named(store: str) -> StoreLocation:
+    """Return the store that was named.
+
+    Raises:
+        NoStoreError: There is none.
+        UsageError: It is OpenClaw's own database, or a folder with several.
+        StoreError: It cannot be read, or two stores both hold sessions.
+    """
+    from sessionlab.migration.places import named_store
+    from sessionlab.stores.authority import refuse_split
+
+    location = named_store(Path(not_blank(store, "--store")))
+    if location.kind == "openclaw":
+        raise UsageError(f"{location.path}: is OpenClaw's own database, which is only read; name a store that was maintained with --store")
+    refuse_split(location)
     return location
 
 

@@ -18,6 +18,7 @@ from sessionlab import codec
 from sessionlab.entry import Entry
 from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.plan import MaintenancePlan
+from sessionlab.maintenance.run_place import folder_id
 from sessionlab.maintenance.run_records import OPERATION, EntryRecord, FileRecord, Head, entry_records, file_records, is_a_transcripts
 from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, REPORT, RUNS, Run, remove_unborn, run_folders, run_name
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
@@ -62,6 +63,7 @@ class MaintenanceRun(Run):
             active_key=active_key or "",
             before=plan.before,
             after=plan.after,
+            root_id=folder_id(root),
         )
         run.write(PLAN, msgspec.json.format(msgspec.json.encode(head), indent=2))
         run.write(MANIFEST, _lines(entry_records(plan)))
@@ -74,8 +76,18 @@ class MaintenanceRun(Run):
         Raises:
             CorruptStoreError: That cannot be read.
         """
-        found, here = self.decoded(PLAN, Head), self.path.absolute()
-        return found.at(str(here.parents[2])) if here.parent.parts[-2:] == RUNS.parts else found
+        made, root = self.made(), self.root
+        return made.at(str(root)) if root is not None else made
+
+    def made(self) -> Head:
+        """Return what the run was for, with the paths as they were when it was made. Raises `CorruptStoreError` as `head` does."""
+        return self.decoded(PLAN, Head)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that its own lies in, below `.sessionlab/runs`; `None` for one that was copied elsewhere alone."""
+        here = self.path.absolute()
+        return here.parents[2] if here.parent.parts[-2:] == RUNS.parts else None
 
     def entries(self) -> tuple[EntryRecord, ...]:
         """Return what was decided on entries that did not simply stay, the latest update first."""

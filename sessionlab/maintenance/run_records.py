@@ -31,6 +31,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         kind: Of the store.
         root: The folder that the run's own was made in, below `.sessionlab/runs`, absolute: a copy of it elsewhere is not this store's.
         store_path: Absolute.
+        root_id: What tells that folder from a copy of it; see `run_place.folder_id`. "" in runs of earlier versions.
         sessions_dir: The folder beside whose files it looked after, absolute.
         policy: The rules.
         active_key: The session that was not to be removed; "" for none.
@@ -50,6 +51,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     active_key: str
     before: Totals
     after: Totals
+    root_id: str = ""
 
     def at(self, root: str) -> Head:
         """Return what it says where its root is called so by now: in a folder that was moved, or copied, a run means what lies there."""

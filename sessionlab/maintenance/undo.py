@@ -15,6 +15,7 @@ from sessionlab.entry import Entry, encode
 from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
 from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
+from sessionlab.maintenance.run_place import refuse_of_the_original
 from sessionlab.maintenance.run_records import EntryRecord, FileRecord
 from sessionlab.runs import FILES
 from sessionlab.storage.files import fsync_folder, refused
@@ -61,17 +62,20 @@ def undo(
 
     Args:
         run: The run's folder. One that was stopped on the way can be undone as well.
-        location: Where the store lies now, if not where the maintenance found it.
+        location: The store, if not that which lies where the maintenance found it.
         partly: Bring back what can be read of an archive that is damaged.
         timeout_ms: How long to wait for the store's lock.
 
     Raises:
+        UsageError: The run lies in a copy of the folder that it was made in, and its store outside; nothing was changed.
         CorruptStoreError: The run's folder, or the store, cannot be read; nothing was changed.
         StoreLockedError: Somebody else writes the store all the time; nothing was changed.
         UnwritableError: The system refuses.
     """
     head = run.head()
     place = location or head.location
+    if location is None and run.root is not None:
+        refuse_of_the_original(run.made(), run.root, place)
     removed: dict[str, Entry] = {}
     wrong: list[CorruptStoreError] = []
     for one in run.examined():

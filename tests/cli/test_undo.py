@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sessionlab.errors import UsageError
+from sessionlab.maintenance.run_folder import MaintenanceRun
+from sessionlab.maintenance.undo import undo
 from sessionlab.stores import open_for_writing
 from tests.cli.in_process import Call, caller
 from tests.cli.made_states import KINDS, made_state, store_path
@@ -143,6 +146,59 @@ def test_store_that_the_configuration_keeps_elsewhere_gets_its_sessions_back(tmp
     undone = printed_json(call("undo", run.name, "--state-dir", tmp_path / "state", "--json"))
     assert (undone["success"], undone["restored"], undone["agentId"]) == (True, 1, "ops")
     assert len(content(tmp_path / "files", agent="ops")) == 2
+
+
+def outside(folder: Path) -> Path:
+    """Make a state folder whose configuration keeps its store outside of it, and return where that lies."""
+    made_state(folder / "files", "json", {key("old", "ops"): entry(50, "old"), key("young", "ops"): entry(1, "young")}, agent="ops")
+    (folder / "state/agents/ops/sessions").mkdir(parents=True)
+    store = store_path(folder / "files", "json", agent="{agentId}")
+    (folder / "state/openclaw.json").write_text(json.dumps({"session": {"store": str(store)}}))
+    return store_path(folder / "files", "json", agent="ops")
+
+
+def test_copy_of_a_state_folder_touches_no_store_that_lies_outside_of_it(tmp_path: Path, call: Call) -> None:
+    """That store is the original's, and in use: who is about to look into a backup means no harm to it."""
+    store = outside(tmp_path)
+    run = Path(printed_json(call(*command(tmp_path / "state", "--enforce", "--json")))["results"][0]["run"]["runDir"])
+    shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    shutil.copytree(tmp_path / "files", tmp_path / "other")
+    before = photo(tmp_path)
+    error = one_line_error(call("undo", run.name, "--state-dir", tmp_path / "copy"), 2)
+    assert f"{tmp_path / 'copy'}: the run was made in {tmp_path / 'state'}, of which this may be a copy" in error
+    assert f"its store {store} lies outside of both; name the store that is meant with --store" in error
+    with pytest.raises(UsageError, match="may be a copy"):
+        undo(MaintenanceRun(tmp_path / "copy" / RUNS / run.name))
+    assert photo(tmp_path) == before
+    other = store_path(tmp_path / "other", "json", agent="ops")
+    done = printed_json(call("undo", run.name, "--state-dir", tmp_path / "copy", "--store", other, "--json"))
+    assert (done["success"], done["restored"], done["storePath"]) == (True, 1, str(other))
+    assert (len(content(tmp_path / "other", agent="ops")), len(content(tmp_path / "files", agent="ops"))) == (2, 1)
+    assert "no such store" in one_line_error(call("undo", run, "--store", tmp_path / "nowhere"), 10)
+
+
+@pytest.mark.parametrize("by", ["move", "link", "nothing"])
+def test_state_folder_that_is_the_same_still_means_the_store_outside_of_it(tmp_path: Path, call: Call, by: str) -> None:
+    outside(tmp_path)
+    run = Path(printed_json(call(*command(tmp_path / "state", "--enforce", "--json")))["results"][0]["run"]["runDir"])
+    if by == "move":
+        (tmp_path / "state").rename(tmp_path / "moved")
+    elif by == "link":
+        (tmp_path / "moved").symlink_to("state")
+    place = tmp_path / ("state" if by == "nothing" else "moved")
+    assert printed_json(call("undo", run.name, "--state-dir", place, "--json"))["restored"] == 1
+    assert len(content(tmp_path / "files", agent="ops")) == 2
+
+
+def test_folder_of_sessions_that_a_copied_link_leads_to_is_the_originals(tmp_path: Path, call: Call) -> None:
+    run = maintained(call, tmp_path / "state")
+    (tmp_path / "state/agents/main/sessions").rename(tmp_path / "sessions")
+    (tmp_path / "state/agents/main/sessions").symlink_to(tmp_path / "sessions")
+    shutil.copytree(tmp_path / "state", tmp_path / "copy", symlinks=True)
+    before = photo(tmp_path)
+    assert "may be a copy" in one_line_error(call("undo", run.name, "--state-dir", tmp_path / "copy"), 2)
+    assert photo(tmp_path) == before
+    assert call("undo", run.name, "--state-dir", tmp_path / "state").returncode == 0
 
 
 def test_each_kind_of_run_names_its_own_way_back(tmp_path: Path, call: Call) -> None:
