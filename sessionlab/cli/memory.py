@@ -181,6 +181,7 @@ def expire(*, dry_run: bool, db: str | None, state_dir: str | None, as_json: boo
 
 def _place(db: str | None, state_dir: str | None) -> tuple[Path, ParallelSessionsSettings]:
     """Return the file that is meant, and the settings of its state folder; the defaults where there is none."""
+    from sessionlab.parallel.opening import database_path
     from sessionlab.settings import ParallelSessionsSettings, load_settings
 
     if db is not None:
@@ -189,8 +190,7 @@ def _place(db: str | None, state_dir: str | None) -> tuple[Path, ParallelSession
         return layout.expanded(Path(not_blank(db, "--db"))), ParallelSessionsSettings()
     folder = find_state_dir(Path(not_blank(state_dir, "--state-dir")) if state_dir is not None else None)
     settings = load_settings(folder).parallel_sessions
-    named = settings.memory.db_path
-    return (layout.expanded(Path(named)) if named else layout.shared_memory(folder)), settings
+    return database_path(settings, folder), settings
 
 
 @contextmanager

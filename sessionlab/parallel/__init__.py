@@ -2,6 +2,7 @@
 
 from sessionlab.parallel.events import Event
 from sessionlab.parallel.manager import Opened, SessionManager
+from sessionlab.parallel.opening import open_manager
 from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session
 from sessionlab.parallel.search import Found
 from sessionlab.parallel.shared_memory import SharedMemory
@@ -18,4 +19,5 @@ __all__ = [
     "Session",
     "SessionManager",
     "SharedMemory",
+    "open_manager",
 ]
