@@ -27,16 +27,18 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """Of each table those that a record is made from, in its order, the id left out."""
 
 
-def _select(table: str) -> str:
-    """Return the start of a query for records: id, columns, version."""
+def fields(table: str) -> str:
+    """Return what is selected for a record: id, columns, version."""
     version = f"(SELECT seq FROM sessionlab_changes WHERE part = {part_of(table)} AND row = {table}.id)"
-    return f"SELECT id, {', '.join(COLUMNS[table])}, {version} FROM {table}"
+    return f"id, {', '.join(COLUMNS[table])}, {version}"
 
 
-MEMORIES: Final = _select("channel_memory")
-KNOWLEDGE: Final = _select("global_knowledge")
-ACTIONS: Final = _select("action_items")
-PERSONS: Final = _select("person_context")
+def place(table: str, column: str) -> int:
+    """Return where a column is among the `fields`."""
+    return 1 + COLUMNS[table].index(column)
+
+
+MEMORIES, KNOWLEDGE, ACTIONS, PERSONS = (f"SELECT {fields(table)} FROM {table}" for table in COLUMNS)
 _SESSION: Final = "session_key, channel_id, chat_id, peer_id, status, created_at, last_activity_at, message_count, context_json"
 SESSIONS: Final = f"SELECT {_SESSION} FROM session_state"
 _STORE_SESSION: Final = f"""
@@ -81,6 +83,11 @@ class Where:
     def text(self) -> str:
         """The condition, as it stands behind the tables; "" for none."""
         return f" WHERE {' AND '.join(self._parts)}" if self._parts else ""
+
+    @property
+    def more(self) -> str:
+        """The condition, as it stands behind another."""
+        return "".join(f" AND {part}" for part in self._parts)
 
     def equal(self, column: str, value: object | None) -> None:
         """Ask for one value; for any, when it is `None`."""

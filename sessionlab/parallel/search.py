@@ -1,40 +1,28 @@
-"""Searching shared memory for a text, whatever its case: through an index of all places of three letters, or by looking at every row.
+"""Searching shared memory for a text, whatever its case: through the index of texts, or by looking at every row.
 
-Both give the same answers; the index only says where to look. It is SQLite's own (FTS5, trigram), which not every SQLite has; what another
-program has written meanwhile is taken in before it is asked. Case is folded as Unicode has it, by Python, in the index as in the answers.
+Both give the same answers. What another program has written meanwhile is taken into the index before it is asked. Case is folded as
+Unicode has it, by Python, in the index as in the answers.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import sqlite3
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
 
 from sessionlab.errors import UsageError
-from sessionlab.parallel import rows
+from sessionlab.parallel import rows, text_index
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import Knowledge, Memory
-from sessionlab.parallel.schema import part_of
+from sessionlab.parallel.text_index import KNOWLEDGE, MEMORIES, Question, Sort, fold
+
+__all__ = ["SCOPES", "Found", "Scope", "Searching", "fold"]
 
 Scope = Literal["channel", "global", "all"]
 SCOPES: Final = frozenset({"channel", "global", "all"})
-_SHORTEST: Final = 3
-"""Letters that the index knows a place by."""
-_MOST_PARTS: Final = 12
-"""Of a text that the index is asked for: what has them is looked at anyway."""
-_FEW: Final = 1_000
-"""With no more rows than this, looking at each is faster than going by importance until there are enough."""
-_TAKEN_IN: Final = "taken in"
-_DEFINE: Final = """
-    CREATE VIRTUAL TABLE IF NOT EXISTS sessionlab_words USING fts5(text, detail = 'none', tokenize = 'trigram case_sensitive 1')
-"""
-_SOURCES: Final = (("channel_memory", "content"), ("global_knowledge", "content"))
-_FACTOR: Final = len(_SOURCES)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,19 +30,6 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     memories: tuple[Memory, ...] = ()
     knowledge: tuple[Knowledge, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sort:
-    """One sort of record that is searched: how it is read, in which order, and what remains of its places in the index."""
-
-    query: str
-    order: str
-    remainder: int
-
-
-_MEMORIES: Final = _Sort(rows.MEMORIES, rows.BY_IMPORTANCE, 0)
-_KNOWLEDGE: Final = _Sort(rows.KNOWLEDGE, rows.BY_CONFIDENCE, 1)
 
 
 class Searching:
@@ -79,88 +54,63 @@ class Searching:
         """
         if scope not in SCOPES:
             raise UsageError(f"scope={scope!r}: must be one of {', '.join(sorted(SCOPES))}")
+        asked: dict[str, Collection[str]] = {column: [value] for column, value in where.items() if value is not None}
+        if types is not None:
+            asked["memory_type"] = types
+        condition = rows.Where()
+        for column, values in asked.items():
+            condition.one_of(column, values)
+        condition.unexpired(now_ms)
         text = fold(query)
-        is_indexed = self._use_index and len(text) >= _SHORTEST and "\0" not in text and self._is_taken_in()
+        look = _by_index if self._is_indexed(text) else _one_by_one
         with self._database.reading() as connection:
-            connection.create_function("sessionlab_holds", 1, lambda content: text in fold(content), deterministic=True)
-            places = _places(connection, text) if is_indexed else None
-            memories: list[Any] = []
-            knowledge: list[Any] = []
-            if scope != "global":
-                condition = rows.Where()
-                for column, value in where.items():
-                    condition.equal(column, value)
-                condition.one_of("memory_type", types)
-                condition.unexpired(now_ms)
-                memories = _matching(connection, _MEMORIES, condition, places, limit)
-            if scope != "channel":
-                knowledge = _matching(connection, _KNOWLEDGE, rows.Where(), places, limit)
+            memories = look(connection, MEMORIES, Question(text, condition, asked), limit) if scope != "global" else []
+            knowledge = look(connection, KNOWLEDGE, Question(text, rows.Where()), limit) if scope != "channel" else []
         return Found(memories=tuple(map(rows.memory, memories)), knowledge=tuple(map(rows.knowledge, knowledge)))
 
-    def _is_taken_in(self) -> bool:
-        """Bring the index up to date; say whether there is one."""
-        if not index_is_possible():
+    def _is_indexed(self, text: str) -> bool:
+        """Say whether the index can be asked for a text; bring it up to date if so."""
+        if not self._use_index or "\0" in text or not text_index.is_possible():
             return False
         with self._database.reading() as connection:
-            is_up_to_date = _taken_in(connection) == rows.latest(connection)
+            is_up_to_date = text_index.is_up_to_date(connection)
         if not is_up_to_date:
             with self._database.writing() as connection:
-                connection.execute(_DEFINE)
-                _take_in(connection)
+                text_index.take_in(connection)
         return True
 
 
-@cache
-def index_is_possible() -> bool:
-    """Say whether this SQLite has the index."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        try:
-            connection.execute(_DEFINE)
-        except sqlite3.OperationalError:
-            return False
-    return True
+def _holds(content: object, text: str) -> bool:
+    return isinstance(content, str) and text in fold(content)
 
 
-def fold(text: str) -> str:
-    """Return a text as it is compared: without difference of case, as Unicode has it."""
-    return text.casefold()
+def _one_by_one(connection: sqlite3.Connection, sort: Sort, question: Question, limit: int) -> list[tuple[Any, ...]]:
+    """Look at every record, in the order of answers."""
+    query = f"SELECT {rows.fields(sort.table)} FROM {sort.table}{question.condition.text}{sort.order}"
+    content = rows.place(sort.table, "content")
+    found = (row for row in connection.execute(query, question.condition.values) if _holds(row[content], question.text))
+    return list(itertools.islice(found, limit))
 
 
-def _places(connection: sqlite3.Connection, text: str) -> list[int] | None:
-    """Return where the index has a text; `None` when that is in too many places to be of use."""
-    last = len(text) - _SHORTEST
-    places = (*range(0, last, max(_SHORTEST, last // _MOST_PARTS)), last)
-    every = " AND ".join('"{}"'.format(text[place : place + _SHORTEST].replace('"', '""')) for place in places)
-    query = "SELECT rowid FROM sessionlab_words WHERE sessionlab_words MATCH ? LIMIT ?"
-    found = [place for (place,) in connection.execute(query, (every, _FEW + 1))]
-    return found if len(found) <= _FEW else None
+def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, limit: int) -> list[tuple[Any, ...]]:
+    """Look at the records that the index names, until there are enough, and at those that its order cannot tell from the last."""
+    content, rank, time = (rows.place(sort.table, name) for name in ("content", sort.rank, sort.time))
+    if not limit or not all(question.asked.values()):
+        return []
+    found: list[tuple[Any, ...]] = []
+    left, last = limit, text_index.NO_GROUP
+    for place, *row in text_index.candidates(connection, sort, question):
+        group = text_index.group(place)
+        if left <= 0 and group != last:
+            break
+        if _holds(row[content], question.text):
+            found.append(tuple(row))
+            left -= group != text_index.NO_GROUP
+        last = group
+    found.sort(key=lambda row: (_ranked(row[rank]), _ranked(row[time]), row[0]), reverse=True)
+    return found[:limit]
 
 
-def _matching(
-    connection: sqlite3.Connection, sort: _Sort, condition: rows.Where, places: list[int] | None, limit: int
-) -> list[tuple[Any, ...]]:
-    if places is not None:
-        condition.one_of("id", [place // _FACTOR for place in places if place % _FACTOR == sort.remainder])
-    condition.add("sessionlab_holds(content)")
-    return connection.execute(f"{sort.query}{condition.text}{sort.order} LIMIT ?", (*condition.values, limit)).fetchall()
-
-
-def _taken_in(connection: sqlite3.Connection) -> int:
-    found = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_TAKEN_IN,)).fetchone()
-    return int(found[0]) if found else -1
-
-
-def _take_in(connection: sqlite3.Connection) -> None:
-    """Index what was written since it was last done, and drop what is gone."""
-    since, last = _taken_in(connection), rows.latest(connection)
-    for remainder, (table, column) in enumerate(_SOURCES):
-        query = f"""
-            SELECT changed.row, found.{column} FROM sessionlab_changes AS changed LEFT JOIN {table} AS found ON found.id = changed.row
-            WHERE changed.part = ? AND changed.seq > ?
-        """
-        for number, text in connection.execute(query, (part_of(table), since)).fetchall():
-            place = number * _FACTOR + remainder
-            connection.execute("DELETE FROM sessionlab_words WHERE rowid = ?", (place,))
-            if text is not None:
-                connection.execute("INSERT INTO sessionlab_words (rowid, text) VALUES (?, ?)", (place, fold(text)))
-    connection.execute("INSERT OR REPLACE INTO sessionlab_meta (name, value) VALUES (?, ?)", (_TAKEN_IN, last))
+def _ranked(value: Any) -> tuple[int, Any]:
+    """Return a value as SQLite compares it: nothing, numbers, texts, bytes."""
+    return (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2 if isinstance(value, str) else 3, value)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sessionlab.errors import UsageError
-from sessionlab.parallel import Found, SharedMemory
+from sessionlab.parallel import Found, SharedMemory, rows, text_index
 from sessionlab.parallel import search as searching
-from sessionlab.parallel.search import Searching, fold, index_is_possible
+from sessionlab.parallel.records import MemoryType
+from sessionlab.parallel.search import Searching, fold
 from tests.parallel.test_shared_memory import Clock, known, memory, remembered
 
 __all__ = ["clock", "memory"]
@@ -22,10 +24,12 @@ def clock() -> Clock:
     return Clock()
 
 
-def plainly(memory: SharedMemory, query: str, *, limit: int = 20) -> Found:
+def plainly(
+    memory: SharedMemory, query: str, *, limit: int = 20, where: Mapping[str, str] | None = None, types: list[MemoryType] | None = None
+) -> Found:
     """Search without the index."""
     plain = Searching(memory._database, use_index=False)
-    return plain.search(query, scope="all", where={}, types=None, limit=limit, now_ms=Clock().now_ms)
+    return plain.search(query, scope="all", where=where or {}, types=types, limit=limit, now_ms=Clock().now_ms)
 
 
 def test_both_tables_or_one_are_searched(memory: SharedMemory) -> None:
@@ -68,30 +72,85 @@ def test_every_character_means_itself(memory: SharedMemory, query: str) -> None:
         assert all(fold(query) in fold(one.content) for one in found.memories)
 
 
+_INSERT = "INSERT INTO channel_memory (session_key, channel_id, memory_type, content, importance, created_at)"
 _TEXTS = st.text(st.sampled_from('aAbB%_ "ßsé\u0130\n'), min_size=1, max_size=12)
+_TIMES = st.sampled_from([1, 2, 999, 1000, 1_795_000_000_000, 1_795_000_000_999, 1_795_000_001_000, -5, 1 << 60])
+"""Epoch ms: several within one second, and some of which the index's places cannot tell the order."""
+_CERTAIN = st.sampled_from([0, 0.29, 0.291, 0.2999, 0.3, 0.57, 1, 1.0])
+_SORTS: tuple[list[MemoryType] | None, ...] = (None, ["fact", "decision"], ["decision"], [])
+_RECORDS = st.lists(st.tuples(_TEXTS, st.integers(1, 10), _CERTAIN, _TIMES, st.sampled_from("ab"), st.sampled_from("ab")), max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    contents=st.lists(st.tuples(_TEXTS, st.integers(1, 10)), max_size=12),
-    query=_TEXTS,
-    limit=st.integers(0, 5),
-    few=st.sampled_from([0, 2, 1000]),
-)
-@example(contents=[("ßßß", 1)], query="sss", limit=5, few=1000)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=_RECORDS, query=_TEXTS, limit=st.integers(0, 5))
+@example(records=[("ßßß", 1, 0.5, 1, "a", "a")], query="sss", limit=5)
+@example(records=[("aab", 5, 0.29, 1, "a", "a"), ("aab", 5, 0.291, 1000, "a", "a"), ("aab", 5, 0.3, -5, "a", "a")], query="aab", limit=1)
 def test_index_gives_the_answers_of_looking_at_every_row(
-    contents: list[tuple[str, int]], query: str, limit: int, few: int, tmp_path_factory: pytest.TempPathFactory
+    records: list[tuple[str, int, float, int, str, str]], query: str, limit: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A.44: the same records in the same order, also where a text is in so many places that the index is left alone."""
+    """A.44: the same records in the same order, whatever they are ordered by, and after each was changed."""
     found = SharedMemory(tmp_path_factory.mktemp("memory") / "m.db", clock=Clock())
     found.initialize()
-    for content, importance in contents:
-        found.save_memory(remembered(content, importance=importance))
-        found.save_knowledge(known(content, confidence=importance / 10))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(searching, "_FEW", few)
+    with sqlite3.connect(found.path) as connection:  # one transaction for all: each that waits for the disk takes long
+        for content, importance, confidence, time_ms, channel, session in records:
+            memory = remembered(content, importance=importance, created_ms=time_ms, channel_id=channel, session_key=session)
+            rows.insert(connection, "channel_memory", rows.of_memory(memory))
+            rows.insert(connection, "global_knowledge", rows.of_knowledge(known(content, confidence=confidence, updated_ms=time_ms)))
+    for _ in range(2):
         assert found.search(query, limit=limit) == plainly(found, query, limit=limit)
+        for asked in ({}, {"channel_id": "a"}, {"session_key": "b"}, {"channel_id": "b", "session_key": "a"}):
+            for types in _SORTS:
+                memories = found.search_memories(query, **asked, types=types, limit=limit)
+                assert memories == list(plainly(found, query, limit=limit, where=asked, types=types).memories)
+        with sqlite3.connect(found.path) as connection:
+            connection.execute("UPDATE channel_memory SET importance = 11 - importance, content = content || 'aab'")
+            connection.execute("UPDATE global_knowledge SET confidence = 1 - confidence, updated_at = updated_at / 2")
+            connection.execute("DELETE FROM global_knowledge WHERE id % 3 = 0")
     found.close()
+
+
+def test_index_has_the_order_of_whatever_another_program_writes(memory: SharedMemory) -> None:
+    """SQLite keeps in a column what it is given: parts of a step, texts, nothing."""
+    insert = f"{_INSERT} VALUES ('s', 'c', 'fact', 'tea', ?, ?)"
+    with sqlite3.connect(memory.path) as connection:
+        connection.executemany(insert, [(one, at) for one in (None, 5, 5.5, 6) for at in (7, 7.5, "late", b"raw", 1 << 62, -1)])
+        connection.execute(
+            "INSERT INTO channel_memory (session_key, channel_id, memory_type, content, created_at) VALUES ('s','c','fact',x'74',1)"
+        )
+    found = memory.search("tea", limit=100)
+    assert len(found.memories) == 24
+    for limit in range(25):
+        assert memory.search("tea", limit=limit) == plainly(memory, "tea", limit=limit) == Found(memories=found.memories[:limit])
+        assert memory.search("te", limit=limit).memories == found.memories[:limit]
+
+
+def test_places_that_are_taken_do_not_change_the_order(memory: SharedMemory) -> None:
+    """Two ids may have one place; the later one is then looked at always."""
+    insert = "INSERT INTO channel_memory (id, session_key, channel_id, memory_type, content, created_at) VALUES (?,'s','c','fact','tea',5)"
+    with sqlite3.connect(memory.path) as connection:
+        connection.executemany(insert, [((part << 21) + 7,) for part in (3, 1, 2, 0)] + [(8,)])
+    for limit in range(6):
+        assert [one.id for one in memory.search("tea", limit=limit).memories] == [(3 << 21) + 7, (2 << 21) + 7, (1 << 21) + 7, 8, 7][:limit]
+
+
+def test_common_text_is_not_looked_for_in_every_row(memory: SharedMemory) -> None:
+    """The index yields the most important first, and only as many as are wanted: of one channel and sort as of all."""
+    row = "SELECT 's', 'c' || (value % 3), 'fact', 'tea', 1 + value % 10, 1000 * value FROM series"
+    with sqlite3.connect(memory.path) as connection:
+        connection.execute(f"WITH series (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM series WHERE value < 900) {_INSERT} {row}")
+    for asked in ({}, {"channel_id": "c1"}, {"types": ["fact"]}, {"channel_id": "c2", "types": ["fact"]}):
+        looked_at = 0
+
+        def fold_and_count(text: str) -> str:
+            nonlocal looked_at
+            looked_at += 1
+            return fold(text)
+
+        memory.search("tea")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(searching, "fold", fold_and_count)
+            assert len(memory.search_memories("tea", **asked, limit=5)) == 5
+        assert looked_at == 6, asked
 
 
 def test_index_knows_what_was_changed_and_removed_by_whomever(memory: SharedMemory) -> None:
@@ -111,8 +170,8 @@ def test_index_knows_what_was_changed_and_removed_by_whomever(memory: SharedMemo
 
 
 def test_sqlite_without_the_index_gives_the_same_answers(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert index_is_possible(), "this machine's SQLite has no FTS5 with trigrams, so that only one way is tested"
+    assert text_index.is_possible(), "this machine's SQLite has no FTS5 with trigrams, so that only one way is tested"
     memory.save_memory(remembered("violet"))
     with_it = memory.search("violet")
-    monkeypatch.setattr(searching, "index_is_possible", lambda: False)
+    monkeypatch.setattr(text_index, "is_possible", lambda: False)
     assert memory.search("violet") == with_it != Found()
