@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -102,7 +102,7 @@ class Run:
 
     def events(self) -> tuple[Event, ...]:
         """Return what was done, in order; an unfinished last line, which a crash may leave, is none."""
-        return tuple(self.lines(EVENTS, Event)) if (self.path / EVENTS).exists() else ()
+        return tuple(readable(self.each(EVENTS, Event)))
 
     def has_ended(self) -> bool:
         """Say whether nothing more has to be done for this run: it was abandoned, or is done and has its report.
@@ -136,11 +136,25 @@ class Run:
         Raises:
             CorruptStoreError: It cannot be read, or a line is none.
         """
+        yield from readable(self._each(name, kind))
+
+    def each(self, name: str, kind: type[_Record]) -> Iterator[_Record | CorruptStoreError]:
+        """Do as `lines`, but yield what is wrong with a line in its place, and go on. A file that is not there has no lines.
+
+        Raises:
+            CorruptStoreError: The system does not let us read it.
+        """
+        return self._each(name, kind) if (self.path / name).exists() else iter(())
+
+    def _each(self, name: str, kind: type[_Record]) -> Iterator[_Record | CorruptStoreError]:
         *lines, rest = self.read(name).split(b"\n")
         if rest and name != EVENTS:
-            raise CorruptStoreError(self.path / name, "ends in the middle of a line", advice="the run was stopped while it was prepared")
+            yield CorruptStoreError(self.path / name, "ends in the middle of a line", advice="the run was stopped while it was prepared")
         for line in lines:
-            yield self._decoded(name, line, kind)
+            try:
+                yield self._decoded(name, line, kind)
+            except CorruptStoreError as error:
+                yield error
 
     def decoded(self, name: str, kind: type[_Record]) -> _Record:
         """Return the one record that a file is.
@@ -155,6 +169,14 @@ class Run:
             return msgspec.json.decode(data, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CorruptStoreError(self.path / name, f"is not what a run writes ({error})") from error
+
+
+def readable(found: Iterable[_Record | CorruptStoreError]) -> Iterator[_Record]:
+    """Yield records up to what is none, and raise that."""
+    for one in found:
+        if isinstance(one, CorruptStoreError):
+            raise one
+        yield one
 
 
 def run_name(now_ms: int, operation: str) -> str:

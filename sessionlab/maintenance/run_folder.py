@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Self, TypeVar
+from typing import BinaryIO, Final, Self
 
 import msgspec
 
@@ -20,7 +20,7 @@ from sessionlab.errors import CorruptStoreError
 from sessionlab.maintenance.plan import MaintenancePlan
 from sessionlab.maintenance.run_place import folder_id
 from sessionlab.maintenance.run_records import OPERATION, EntryRecord, FileRecord, Head, entry_records, file_records, is_a_transcripts
-from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, REPORT, RUNS, Run, remove_unborn, run_folders, run_name
+from sessionlab.runs import EVENTS, FILES, MANIFEST, PLAN, REPORT, RUNS, Event, Run, readable, remove_unborn, run_folders, run_name
 from sessionlab.storage.files import PRIVATE_FILE, fsync_folder, make_folder, refused
 from sessionlab.stores.location import StoreLocation
 
@@ -31,8 +31,6 @@ class _Removed(msgspec.Struct, frozen=True):
     key: str
     entry: msgspec.Raw
 
-
-_Planned = TypeVar("_Planned", EntryRecord, FileRecord)
 
 ENDS: Final = frozenset({"done", "finished", "undone"})
 """The acts after which nothing more has to be done for a run: it did all itself, a later one did the rest, or it was undone."""
@@ -90,8 +88,11 @@ class MaintenanceRun(Run):
         return here.parents[2] if here.parent.parts[-2:] == RUNS.parts else None
 
     def entries(self) -> tuple[EntryRecord, ...]:
-        """Return what was decided on entries that did not simply stay, the latest update first."""
-        return self._planned(MANIFEST, EntryRecord)
+        """Return what was decided on entries that did not simply stay, the latest update first.
+
+        Whoever was killed before that was written down has done nothing.
+        """
+        return tuple(readable(self.each(MANIFEST, EntryRecord)))
 
     def files(self) -> tuple[FileRecord, ...]:
         """Return what was decided on files, by name.
@@ -99,15 +100,20 @@ class MaintenanceRun(Run):
         Raises:
             CorruptStoreError: That cannot be read, or a name leads elsewhere.
         """
-        found = self._planned(FILES, FileRecord)
-        for one in found:
-            if not is_a_transcripts(one):
-                raise CorruptStoreError(self.path / FILES, f"names what is no file beside the store: {one.name[:80]!r}")
-        return found
+        return tuple(readable(self.each_file()))
 
-    def promised_files(self) -> int:
-        """Return how many files were looked after at once, at most: there are no fewer records of them."""
-        return max((int(event.detail.split()[0]) for event in self.events() if event.act == "files"), default=0)
+    def each_file(self, events: Iterable[Event] = ()) -> Iterator[FileRecord | CorruptStoreError]:
+        """Do as `files`, but yield what is wrong where it is, and go on; at the end, that there are fewer than these events tell of."""
+        number = 0
+        for one in self.each(FILES, FileRecord):
+            number += isinstance(one, FileRecord)
+            if isinstance(one, FileRecord) and not is_a_transcripts(one):
+                yield CorruptStoreError(self.path / FILES, f"names what is no file beside the store: {one.name[:80]!r}")
+            else:
+                yield one
+        promised = max(self._numbers(events, "files"), default=0)  # of those that were looked after at once
+        if number < promised:
+            yield CorruptStoreError(self.path / FILES, f"holds {number} of the {promised} files that were looked after")
 
     def has_ended(self) -> bool:
         """Say whether nothing more has to be done for this run: it is done, finished by a later one, or undone.
@@ -123,9 +129,12 @@ class MaintenanceRun(Run):
         self.cut_torn_event()
         self.note(act, seconds=0.0, detail=detail)
 
-    def _planned(self, name: str, kind: type[_Planned]) -> tuple[_Planned, ...]:
-        """Return the records of a file. One that is not there has none: whoever was killed before it was made has done nothing."""
-        return tuple(self.lines(name, kind)) if (self.path / name).exists() else ()
+    def _numbers(self, events: Iterable[Event], act: str) -> list[int]:
+        """Return how many things each of these acts was about."""
+        words = [event.detail.partition(" ")[0] for event in events if event.act == act]
+        if not all(word.isdecimal() for word in words):
+            raise CorruptStoreError(self.path / EVENTS, f"does not say how many it was that {act!r} was about")
+        return [int(word) for word in words]
 
     def add(self, plan: MaintenancePlan) -> None:
         """Write down a further plan of a run that goes on, as that of a store which is maintained with every save."""
@@ -178,16 +187,16 @@ class MaintenanceRun(Run):
         Raises:
             CorruptStoreError: It cannot be read.
         """
-        for one in self.examined():
-            if isinstance(one, CorruptStoreError):
-                raise one
-            yield one
+        return readable(self.examined(self.events()))
 
-    def examined(self) -> Iterator[tuple[str, Entry] | CorruptStoreError]:
+    def examined(self, events: Iterable[Event]) -> Iterator[tuple[str, Entry] | CorruptStoreError]:
         """Do as `removed`, but yield what is wrong with the archive where it is, and go on; at the end, that entries are missing.
 
+        Args:
+            events: What was done, as far as it can be read.
+
         Raises:
-            CorruptStoreError: The system does not let us read it, or the run's events cannot be read.
+            CorruptStoreError: The system does not let us read it.
         """
         path, number = self.path / REMOVED, 0
         try:
@@ -200,7 +209,7 @@ class MaintenanceRun(Run):
             pass
         except OSError as error:
             raise CorruptStoreError(path, f"cannot be read ({error.strerror})") from error
-        promised = sum(int(event.detail.split()[0]) for event in self.events() if event.act == "remove")
+        promised = sum(self._numbers(events, "remove"))
         if number < promised:
             yield CorruptStoreError(path, f"holds {number} of the {promised} entries that were removed")
 

@@ -16,8 +16,8 @@ from sessionlab.errors import CorruptStoreError, InvalidEntryError
 from sessionlab.maintenance.apply import LOCK_TIMEOUT_MS
 from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
 from sessionlab.maintenance.run_place import refuse_of_the_original
+from sessionlab.maintenance.run_reading import read
 from sessionlab.maintenance.run_records import EntryRecord, FileRecord
-from sessionlab.runs import FILES
 from sessionlab.storage.files import fsync_folder, refused
 from sessionlab.stores.location import StoreLocation, open_for_writing_at
 from sessionlab.stores.snapshot import Snapshot
@@ -76,41 +76,32 @@ def undo(
     place = location or head.location
     if location is None and run.root is not None:
         refuse_of_the_original(run.made(), run.root, place)
-    removed: dict[str, Entry] = {}
-    wrong: list[CorruptStoreError] = []
-    for one in run.examined():
-        if isinstance(one, CorruptStoreError):
-            wrong.append(one)
-        else:
-            removed[one[0]] = one[1]  # the latest, where a store that is maintained with every save had two under one key
-    files = run.files()
-    if len(files) < run.promised_files():
-        reason = f"holds {len(files)} of the {run.promised_files()} files that were looked after"
-        wrong.append(CorruptStoreError(run.path / FILES, reason))
-    if wrong and not partly:
-        raise CorruptStoreError(wrong[0].path, wrong[0].reason, advice="'sessionlab undo --partly' brings back what can be read")
-    marked = [one for one in run.entries() if one.action == "archive"]
+    found = read(run)
+    if found.wrong and not partly:
+        raise CorruptStoreError(
+            found.wrong[0].path, found.wrong[0].reason, advice="'sessionlab undo --partly' brings back what can be read"
+        )
     entries, renaming = _Entries(), _Renaming(Path(place.sessions_dir))
 
     def bring_back(draft: Snapshot) -> None:
-        entries.bring_back(draft, removed)
-        entries.unmark(draft, marked, archived_ms=head.created_ms)
+        entries.bring_back(draft, found.removed)
+        entries.unmark(draft, found.marked, archived_ms=head.created_ms)
         # Before the entries are stored: who sees one of them is to find its transcript, and not to begin another under its name.
-        renaming.do(one for one in files if one.action == "archive" and keys.normalise(one.key) in entries.there)
+        renaming.do(one for one in found.files if one.action == "archive" and keys.normalise(one.key) in entries.there)
 
     with open_for_writing_at(place, durability="commit", timeout_ms=timeout_ms) as store:
         store.transform(bring_back)
-    if not run.has_ended():
+    if found.has_all_events and not run.has_ended():
         run.end("undone")  # what it had left to do, the next maintenance need not do
     expired = _removed_later(run, {one.renamed_to for one in renaming.missing})
-    gone = [one for one in files if one.action != "archive" and not os.path.lexists(place.sessions_dir / one.name)]
+    gone = [one for one in found.files if one.action != "archive" and not os.path.lexists(place.sessions_dir / one.name)]
     gone += [one for one in renaming.missing if one.renamed_to in expired]
     return UndoReport(
         run_id=head.run_id,
         restored=len(entries.restored),
         newer=tuple(entries.newer),
         unstorable=tuple(entries.unstorable),
-        unreadable=tuple(error.reason for error in wrong),
+        unreadable=tuple(f"{error.path.name} {error.reason}" for error in found.wrong),
         unmarked=entries.unmarked,
         renamed=renaming.renamed,
         occupied=tuple(renaming.occupied),
@@ -203,5 +194,6 @@ def _removed_later(run: MaintenanceRun, archives: Collection[str]) -> set[str]:
     found: set[str] = set()
     for later in maintenance_runs(Path(run.head().root)) if archives else ():
         if later.path.name > run.path.name:
-            found.update(one.name for one in later.files() if one.action in ("expire", "evict") and one.name in archives)
+            told = (one for one in later.each_file() if not isinstance(one, CorruptStoreError))  # what is wrong there is another's matter
+            found.update(one.name for one in told if one.action in ("expire", "evict") and one.name in archives)
     return found

@@ -309,6 +309,62 @@ def test_list_of_files_that_is_damaged_is_no_success(tmp_path: Path, call: Call,
     assert len(content(tmp_path)) == 5
 
 
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[:-5],
+    "garbage": lambda data: data + b"\0garbage\n",
+    "garbage-at-first": lambda data: b"{}\n" + data,
+    "no-text": lambda data: data + b"\xff\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["events.jsonl", "manifest.jsonl", "files.jsonl"])
+def test_damaged_line_of_a_runs_lists_keeps_back_only_what_it_tells_of(tmp_path: Path, call: Call, name: str, damage: str) -> None:
+    """Without --partly nothing is changed; with it all comes back that whole lines tell of, and what was left out is named."""
+    run = maintained(call, tmp_path, "--profile", "2026.9" if name == "manifest.jsonl" else "2026.3")
+    data = (run / name).read_bytes()
+    (run / name).write_bytes(DAMAGES[damage](data))
+    if name == "events.jsonl" and damage == "cut":
+        assert call("undo", run).returncode == 0  # as a crash leaves it
+        return
+    sessions = store_path(tmp_path, "json").parent
+    before = photo(sessions)
+    error = one_line_error(call("undo", run), 3)
+    assert (name in error, "undo --partly" in error) == (True, True)
+    assert photo(sessions) == before
+    done = call("undo", run, "--partly", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["success"]) == (3, False)
+    assert any(one.startswith(f"{name} ") for one in found["unreadable"])
+    assert len(content(tmp_path)) == 5
+    is_lost = damage == "cut"  # the only line of files.jsonl, and one of the two of manifest.jsonl
+    assert (sessions / "old-0.jsonl").exists() is not (is_lost and name == "files.jsonl")
+    marked = sum("archivedAt" in one for one in content(tmp_path).values())
+    assert marked == (1 if is_lost and name == "manifest.jsonl" else 0)
+    assert "sk-" not in done.stdout
+
+
+def test_act_of_a_run_that_does_not_say_how_many_is_a_damage(tmp_path: Path, call: Call) -> None:
+    run = maintained(call, tmp_path)
+    events = run / "events.jsonl"
+    events.write_text(events.read_text().replace("2 entries", "some entries"))
+    assert "does not say how many it was that 'remove' was about" in one_line_error(call("undo", run), 3)
+    assert call("undo", run, "--partly").returncode == 3
+    assert len(content(tmp_path)) == 5
+
+
+def test_damage_of_a_later_run_keeps_nothing_back(tmp_path: Path, call: Call) -> None:
+    """It was only asked what that one removed for good, after all was done here."""
+    run = maintained(call, tmp_path)
+    for path in store_path(tmp_path, "json").parent.glob("*.deleted.*"):
+        path.unlink()
+    later = run.with_name(run.name.replace("2026", "2027", 1))
+    shutil.copytree(run, later)
+    (later / "files.jsonl").write_bytes(b"garbage\n")
+    found = json.loads(call("undo", run, "--json").stdout)
+    assert (found["restored"], found["lost"], found["unreadable"]) == (2, ["old-0.jsonl"], [])
+
+
 def test_archive_that_a_later_maintenance_removed_for_good_is_no_loss_that_nobody_told_of(tmp_path: Path, call: Call) -> None:
     run = maintained(call, tmp_path)
     late = ("--now-ms", str(NOW_MS + 86_400_000), "--profile", "2026.3", "--max-disk", "325b", "--high-water", "320b")
