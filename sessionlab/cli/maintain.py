@@ -17,21 +17,12 @@ import click
 from sessionlab import keys
 from sessionlab.cli.active_key import active_keys
 from sessionlab.cli.asked import asked_place, end_with, on_one_line, path_argument
-from sessionlab.cli.maintaining import (
-    Watched,
-    echo_plan,
-    echo_report,
-    has_work,
-    plan_facts,
-    policy_line,
-    report_facts,
-    root_folder,
-    totals_facts,
-    would_empty,
-)
+from sessionlab.cli.maintaining import Watched, echo_plan, echo_report, has_work, root_folder, would_empty
 from sessionlab.cli.moving import counted, echo_facts
 from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import agent_option, command_line, echo_json, json_option, now_option, state_dir_option
+from sessionlab.cli.plan_facts import plan_facts, report_facts, totals_facts
+from sessionlab.cli.plan_words import policy_line
 from sessionlab.errors import SessionLabError, SettingsError, UsageError
 from sessionlab.lab.clock import clock_of
 from sessionlab.maintenance.policy import Profile

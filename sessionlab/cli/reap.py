@@ -15,10 +15,12 @@ import click
 from sessionlab.cli.asked import asked_place, asked_stores, end_with, on_one_line, path_argument
 from sessionlab.cli.calling import as_called
 from sessionlab.cli.maintain import OPENCLAW_ONLY
-from sessionlab.cli.maintaining import Watched, duration, echo_plan, echo_report, plan_facts, report_facts, root_folder, way_back
+from sessionlab.cli.maintaining import Watched, echo_plan, echo_report, root_folder, way_back
 from sessionlab.cli.moving import counted
 from sessionlab.cli.next_step import with_next_step
 from sessionlab.cli.output import JSON_SCHEMA_VERSION, agent_option, command_line, echo_json, json_option, now_option, state_dir_option
+from sessionlab.cli.plan_facts import plan_facts, report_facts
+from sessionlab.cli.plan_words import duration
 from sessionlab.errors import NoStoreError, SessionLabError, UsageError
 from sessionlab.lab.clock import clock_of
 from sessionlab.stores.location import StoreLocation
