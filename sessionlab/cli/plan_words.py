@@ -20,6 +20,7 @@ _WHY_KEPT: Final[dict[Why, str]] = {
     "active session": "is the active session",
     "has a newer spelling": "another spelling of its key stays",
     "has an older spelling": "another spelling of its key stays",
+    "not reachable": "its transcript is said to lie in a folder that is not there, or is empty: is a volume not mounted?",
     "main session": "is a main session, which OpenClaw never touches",
     "conversation": "is a conversation in a chat, which OpenClaw never touches",
     "pinned": "is pinned",

@@ -27,7 +27,11 @@ Action = Literal["keep", "prune-missing", "prune-stale", "cap-overflow", "evict-
 ArchiveReason = Literal["age-retention", "stale-dashboard", "active-session-cap"]
 """Why 2026.9 archives a session, as it writes it into the entry."""
 
-Why = Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling"] | ArchiveReason | Protection
+Why = (
+    Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling", "not reachable"]
+    | ArchiveReason
+    | Protection
+)
 
 
 class Decision(NamedTuple):

@@ -73,10 +73,13 @@ class SessionFiles:
 
     def archived_with(self, one: SessionSummary) -> tuple[File, ...]:
         """Return those of its transcripts that go with a session: not what only has the name of a file in another folder (F.20)."""
-        folder = (one.session_file or "").replace("\\", "/").rpartition("/")[0]
-        # A store that was copied from another machine names the folder as it is called there.
-        is_here = folder in ("", ".", str(self.folder)) or tuple(folder.split("/")[-2:]) == self.folder.parts[-2:]
+        is_here = self.is_here(one.session_file or "")
         return tuple(file for file in self.of(one) if file.name not in self.of_others and (is_here or file.session_id == one.session_id))
+
+    def is_here(self, session_file: str) -> bool:
+        """Say whether an entry's `sessionFile` is in this folder: a store that was copied names it as its own machine calls it."""
+        folder = session_file.replace("\\", "/").rpartition("/")[0]
+        return folder in ("", ".", str(self.folder)) or tuple(folder.split("/")[-2:]) == self.folder.parts[-2:]
 
     def orphans(self, referred: Iterable[str]) -> tuple[File, ...]:
         """Return the live transcripts that no session refers to, oldest first; `referred` are the names that one of this store does."""

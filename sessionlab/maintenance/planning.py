@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sessionlab import layout
-from sessionlab.entry import SessionSummary
 from sessionlab.errors import UsageError
-from sessionlab.maintenance.files import SessionFiles
+from sessionlab.maintenance.decisions import Decision
+from sessionlab.maintenance.missing import Missing, missing
 from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.old_runs import old_runs
 from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenance
@@ -56,7 +54,7 @@ def plan_store(
         policy: The rules.
         now_ms: The clock, epoch ms.
         active_key: The session that is being talked in, normalised.
-        fix_missing: Remove entries whose transcript is not there.
+        fix_missing: Remove entries whose transcript is not there; not those of which nobody can tell, which are named.
         root: As for `apply_plan`; with it, archives of earlier maintenances that are too old are part of the plan.
 
     Raises:
@@ -76,6 +74,7 @@ def plan_store(
         if most is not None and store_bytes + files.total_bytes > most:
             sizes = {key: len(raw) for key, raw in store.raw_items()}
         traits = traits_of(store.raw_items()) if policy.protects else NO_TRAITS
+    lost = missing(summaries, files) if fix_missing else Missing()
     plan = plan_maintenance(
         summaries,
         policy,
@@ -83,11 +82,19 @@ def plan_store(
         files=files,
         store_bytes=store_bytes,
         active_key=active_key,
-        missing=_missing(summaries, files) if fix_missing else (),
+        missing=lost.gone,
         entry_bytes=sizes,
         traits=traits,
     )
+    if lost.unreachable:
+        entries = (one._replace(why="not reachable") if _is_plain(one) and one.key in lost.unreachable else one for one in plan.entries)
+        plan = replace(plan, entries=tuple(entries))
     return plan if root is None else replace(plan, old_runs=old_runs(location, policy, root=root, now_ms=now_ms))
+
+
+def _is_plain(one: Decision) -> bool:
+    """Say whether no rule is about an entry."""
+    return one.action == "keep" and not one.why
 
 
 def totals_of(location: StoreLocation) -> Totals:
@@ -105,20 +112,3 @@ def _used_bytes(store: SessionStore) -> int:
     """Return how much of a store's files is in use. A database does not shrink when sessions go: no more have to go for that."""
     stats = store.stats()
     return stats.store_bytes - stats.free_bytes
-
-
-def _missing(summaries: list[SessionSummary], files: SessionFiles) -> set[str]:
-    """Return the keys of entries that name a transcript which is not there, wherever it would be.
-
-    An entry without a session id misses nothing.
-    """
-    return {one.key for one in summaries if one.session_id and not files.of(one) and not _is_somewhere(one, files.folder)}
-
-
-def _is_somewhere(one: SessionSummary, folder: Path) -> bool:
-    """Say whether there is a transcript that is no plain file of the folder: in another one, compressed, or a link."""
-    names = layout.transcript_candidates(one.session_id, session_file=one.session_file, thread_id=one.thread_id)
-    places = [folder / f"{name}{suffix}" for name in names for suffix in ("", ".zst")]
-    if one.session_file and "\0" not in one.session_file:
-        places.append(folder / one.session_file)
-    return any(os.path.lexists(place) for place in places)

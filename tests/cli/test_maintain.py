@@ -403,6 +403,15 @@ def test_entries_without_a_transcript_go_when_that_is_asked_for(tmp_path: Path, 
     assert (result["missing"], result["pruned"], result["afterCount"]) == (3, 1, 1)
 
 
+def test_transcript_that_is_not_reachable_is_named_and_its_entry_stays(tmp_path: Path, call: Call) -> None:
+    """D.51: its volume may be mounted tomorrow."""
+    made_state(tmp_path, "json", {key("away"): entry(1, "away") | {"sessionFile": "/nowhere/volume/away.jsonl"}})
+    done = call(*command(tmp_path, "--fix-missing", "--enforce"))
+    assert (done.returncode, "nothing to do" in done.stdout) == (0, True)
+    assert "its transcript is said to lie in a folder that is not there, or is empty: is a volume not mounted?" in done.stdout
+    assert set(content(tmp_path)) == {key("away")}
+
+
 def test_disk_budget_is_told_in_full(tmp_path: Path, call: Call) -> None:
     """D.50: archives and transcripts of nobody first, then the oldest entries."""
     filled(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,56 @@ def test_transcript_is_missing_only_where_there_is_none(tmp_path: Path, kind: St
     (folder / "sub/below-it.jsonl").write_text("{}\n")
     plan = plan_store(location, enforced(), now_ms=NOW_MS, fix_missing=True)
     assert {one.key for one in plan.removed} == {"agent:main:none", "agent:main:gone"}
+
+
+@every_kind
+@pytest.mark.parametrize("state", ["absent", "empty", "there"])
+def test_transcript_on_a_volume_that_is_not_mounted_is_not_missing(tmp_path: Path, kind: StoreType, state: str) -> None:
+    """D.51: nobody can tell now; where the volume is there, it is missed as any other."""
+    (tmp_path / "agents").mkdir()
+    volume = tmp_path / "volume"
+    if state != "absent":
+        volume.mkdir()
+    if state == "there":
+        (volume / "other.jsonl").write_text("{}\n")
+    away = str(volume / "a.jsonl")
+    entries = {
+        "away": entry(1, "away", sessionFile=away),
+        "stale": entry(40, "stale", sessionFile=away),
+        "below": entry(1, "below", sessionFile="volume/b.jsonl"),
+        "windows": entry(1, "windows", sessionFile="D:\\volume\\c.jsonl"),
+        "copied": entry(1, "copied", sessionFile="/home/else/.openclaw/agents/main/sessions/copied.jsonl"),
+    }
+    with open_for_writing(tmp_path, store_type=kind) as store:
+        store.save({f"agent:main:{name}": one for name, one in entries.items()})
+    (location,) = locate(tmp_path)
+    (location.sessions_dir / "volume").symlink_to(volume)
+    plan = plan_store(location, enforced(), now_ms=NOW_MS, fix_missing=True)
+    found = {one.key.rpartition(":")[2]: (one.action, one.why) for one in plan.entries}
+    unknown, lost = ("keep", "not reachable"), ("prune-missing", "")
+    there = {"away": lost, "stale": lost, "below": lost}
+    apart = {"away": unknown, "stale": ("prune-stale", ""), "below": unknown}
+    assert found == (there if state == "there" else apart) | {"windows": unknown, "copied": lost}
+    plan = plan_store(location, enforced(), now_ms=NOW_MS)
+    assert {one.why for one in plan.entries} == {""}
+
+
+def test_folder_that_we_may_not_look_into_is_not_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agents").mkdir()
+    with open_for_writing(tmp_path, store_type="json") as store:
+        store.save({"agent:main:away": entry(1, "away", sessionFile=str(tmp_path / "closed/a.jsonl"))})
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/b.jsonl").touch()
+    (location,) = locate(tmp_path)
+    scandir = os.scandir
+
+    def refused(path: Path) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert plan_store(location, enforced(), now_ms=NOW_MS, fix_missing=True).removed == ()
 
 
 @every_kind
