@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from sessionlab.bench import maintenance, migrations, mirror, startup, stores, table
+from sessionlab.bench import maintenance, migrations, mirror, parallel, startup, stores, table
 from sessionlab.bench.content import make_content
 from sessionlab.bench.markdown import tables
 from sessionlab.bench.scope import Scope
@@ -23,15 +23,15 @@ from sessionlab.bench.stores import Findings
 @click.option("--json", "output", metavar="FILE", help="Write the figures to FILE, too.")
 @click.option("--markdown", metavar="FILE", help="Write the README's tables to FILE.")
 def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) -> None:
-    """Measure speed and memory; takes about seven minutes and 2 GB below $TMPDIR.
+    """Measure speed and memory; takes about nine minutes and 2 GB below $TMPDIR.
 
-    The stores alone: sessionlab bench stores; moving and verifying: sessionlab bench migrations; and sessionlab bench maintenance.
+    The stores alone: sessionlab bench stores; and so on: migrations, maintenance, parallel.
     """
     part = 10 if quick else 1
     scope = Scope(sessions=1000 // part, is_quick=quick, is_large=large)
     with tempfile.TemporaryDirectory(prefix="sessionlab-bench-") as place:
         folder = Path(place)
-        for name in ("content", "out", "stores", "migrations", "maintenance", "mirror"):
+        for name in ("content", "out", "stores", "migrations", "maintenance", "parallel", "mirror"):
             (folder / name).mkdir()
         content = make_content(folder / "content", sessions=scope.sessions)
         rows = startup.measure(folder / "out", content.path)
@@ -43,10 +43,14 @@ def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) 
         _show(table.lines_of(moves))
         upkeep = maintenance.measure(folder / "maintenance", scope, content=content)
         _show(table.lines_of(upkeep))
+        sessions = parallel.measure(folder / "parallel", scope)
+        _show(table.lines_of(sessions))
         loads = mirror.measure(folder / "mirror", sessions=10_000 // part)
         _show(table.table(loads))
     found = Findings(
-        (*rows, *findings.rows, *moves.rows, *upkeep.rows, *loads), findings.contentions, (*findings.conditions, *moves.conditions)
+        (*rows, *findings.rows, *moves.rows, *upkeep.rows, *sessions.rows, *loads),
+        findings.contentions,
+        (*findings.conditions, *moves.conditions),
     )
     _show(["", table.summary_line(found.rows, found.comparisons)])
     if markdown is not None:

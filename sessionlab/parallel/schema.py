@@ -15,7 +15,7 @@ from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
 VERSION: Final = 1
 TABLES: Final = ("channel_memory", "global_knowledge", "action_items", "person_context", "session_state")
 
-_TABLES: Final = """
+SHARED_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS channel_memory (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     session_key TEXT NOT NULL,
@@ -133,7 +133,7 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
         CorruptStoreError: It holds something else under these names.
     """
     refuse_others(connection, path)
-    statements = [*_split(_TABLES), *_split(_CHANGES)]
+    statements = [*_split(SHARED_TABLES), *_split(_CHANGES)]
     for part, table in enumerate(TABLES):
         for event, side, is_deleted in _EVENTS:
             statements.append(_TRIGGER.format(table=table, event=event, part=part, side=side, is_deleted=is_deleted, now=_NOW))
