@@ -2,7 +2,7 @@
 
 `write_state` writes a folder and returns the truth about it; `read_truth` reads that truth back. Split by noun: `dice` (chance and time),
 `catalogue` (models, tools, words), `usage` (tokens and money), `session` and `shares` and `population` (who talks when), `flaws`,
-`entries`, `transcripts`, `truth`, `write` (the disk).
+`entries`, `transcripts`, `truth`, `write` (the disk). `day` is apart: the messages of one day, for parallel sessions; nothing on a disk.
 Reads no store and depends on no reader, so that tests can hold the readers against it.
 """
 
