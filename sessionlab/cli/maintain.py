@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from sessionlab import keys
+from sessionlab import keys, layout
 from sessionlab.cli.active_key import active_keys
 from sessionlab.cli.asked import asked_place, end_with, on_one_line, path_argument
 from sessionlab.cli.maintaining import Watched, echo_plan, echo_report, has_work, root_folder, would_empty
@@ -211,12 +211,14 @@ def _maintained(location: StoreLocation, asked: _Asked) -> _Way:
 
 def _policy(location: StoreLocation, root: Path, asked: _Asked) -> tuple[Policy, str]:
     """Return the rules for a store, and how it is known whose they are."""
+    from sessionlab.configuration import read_configuration
     from sessionlab.maintenance.planning import configured_policy
     from sessionlab.maintenance.version import Told, profile_of
 
-    told = Told(asked.profile, "as --profile says") if asked.profile is not None else profile_of(location, root)
+    document = read_configuration(root / layout.CONFIG_NAME)
+    told = Told(asked.profile, "as --profile says") if asked.profile is not None else profile_of(location, root, document=document)
     try:
-        return configured_policy(root, told.profile, over=asked.over), told.why
+        return configured_policy(root, told.profile, over=asked.over, document=document), told.why
     except SettingsError as error:
         if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
             is_alone = "without" in error.reason

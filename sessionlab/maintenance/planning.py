@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sessionlab import layout
+from sessionlab.configuration import read_configuration
 from sessionlab.errors import UsageError
 from sessionlab.maintenance.decisions import Decision
 from sessionlab.maintenance.missing import Missing, missing
@@ -14,25 +16,30 @@ from sessionlab.maintenance.old_runs import old_runs
 from sessionlab.maintenance.plan import MaintenancePlan, Totals, plan_maintenance
 from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.protection import NO_TRAITS, traits_of
-from sessionlab.settings import load_settings
+from sessionlab.settings import parse_settings
 from sessionlab.stores.authority import refuse_split
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.location import StoreLocation, open_at
 
 
-def configured_policy(state_dir: Path, profile: Profile, *, over: Mapping[str, object] | None = None) -> Policy:
+def configured_policy(
+    state_dir: Path, profile: Profile, *, over: Mapping[str, object] | None = None, document: object | None = None
+) -> Policy:
     """Return the policy that `openclaw.json` gives, with the defaults of one OpenClaw version for what it does not say.
 
     Args:
         state_dir: The state folder.
         profile: That version.
         over: As for `load_settings`: what is said elsewhere, and wins.
+        document: What `openclaw.json` holds, for whoever has read it already.
 
     Raises:
         SettingsError: As for `load_settings`.
         UnreadableError: As for `load_settings`.
     """
-    return Policy(limits=load_settings(state_dir, maintenance=PROFILES[profile], over=over).maintenance, profile=profile)
+    path, defaults = state_dir / layout.CONFIG_NAME, PROFILES[profile]
+    document = read_configuration(path) if document is None else document
+    return Policy(limits=parse_settings(document, path=path, maintenance=defaults, over=over).maintenance, profile=profile)
 
 
 def plan_store(

@@ -29,7 +29,7 @@ class Told(NamedTuple):
     why: str
 
 
-def profile_of(location: StoreLocation, state_dir: Path) -> Told:
+def profile_of(location: StoreLocation, state_dir: Path, *, document: object | None = None) -> Told:
     """Return whose rules count for a store.
 
     What only 2026.9 knows comes first, then the version that wrote the configuration last, then what only a later version leaves.
@@ -37,12 +37,13 @@ def profile_of(location: StoreLocation, state_dir: Path) -> Told:
     Args:
         location: The store.
         state_dir: The folder whose `openclaw.json` counts.
+        document: What that holds, for whoever has read it already.
 
     Raises:
         SettingsError: The configuration is neither JSON nor JSON5.
         UnreadableError: It is there and cannot be read.
     """
-    document = read_configuration(state_dir / layout.CONFIG_NAME)
+    document = read_configuration(state_dir / layout.CONFIG_NAME) if document is None else document
     maintenance = _inside(document, "session", "maintenance")
     known = next((name for name in _ONLY_NEWEST if isinstance(maintenance, dict) and name in maintenance), None)
     if known is not None:

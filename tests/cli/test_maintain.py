@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+from sessionlab import configuration
 from sessionlab.cli import _run
 from sessionlab.errors import UnwritableError
 from sessionlab.maintenance import apply, reaper
@@ -161,6 +162,25 @@ def test_printed_command_does_what_was_said(tmp_path: Path, call: Call) -> None:
     assert again[0] == "sessionlab"
     assert call(*again[1:]).returncode == 0
     assert set(content(tmp_path / "it's mine")) == {key("young-0")}
+
+
+def test_whose_rules_count_is_told_without_reading_the_configuration_again(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says is one state of it, whoever writes it meanwhile."""
+    filled(tmp_path, config={"mode": "enforce"})
+    reads = []
+    read = configuration._read
+
+    def counting(path: Path) -> bytes | None:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(configuration, "_read", counting)
+    assert call(*command(tmp_path, "--profile", "2026.3")).returncode == 0
+    told = len(reads)
+    assert call(*command(tmp_path)).returncode == 0
+    assert len(reads) == 2 * told
 
 
 def test_nothing_is_removed_unless_the_command_line_says_so(tmp_path: Path, call: Call) -> None:
