@@ -48,7 +48,8 @@ _READ: Final = {
 class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How far a store may grow. The defaults are those OpenClaw shipped first; since 2026.4 its own mode is `enforce`.
 
-    What is `None` is switched off, or not known to the version whose defaults these are. The last three are of 2026.9: how long sessions of
+    What is `None` is switched off, or not known to the version whose defaults these are. A high water without a disk budget does nothing,
+    in OpenClaw either: there is nothing to come down from. The last three are of 2026.9: how long sessions of
     the dashboard may be idle, since when a session counts as recent, and after how many days transcripts are compressed.
     """
 
@@ -246,8 +247,6 @@ def _maintenance(section: dict[str, Any], defaults: MaintenanceSettings) -> Main
         high_water = high_water or None if max_disk is not None else None
     if max_disk is not None and high_water is None:
         high_water = max_disk * HIGH_WATER_PERCENT // 100
-    if high_water is not None and max_disk is None:
-        raise SettingsError(f"{name}.highWaterBytes", "is set without a disk budget to come down from: set maxDiskBytes, too, or remove it")
     if high_water is not None and max_disk is not None and high_water > max_disk:
         raise SettingsError(f"{name}.highWaterBytes", "must not be above maxDiskBytes: lower it, or raise maxDiskBytes")
     rotate_bytes = _size(raw.rotate_bytes, f"{name}.rotateBytes")

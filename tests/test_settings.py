@@ -131,6 +131,7 @@ def test_settings_of_openclaw_2026_9_are_resolved_as_it_does(maintenance: dict[s
         ({"maxDiskBytes": "100mb"}, {"max_disk_bytes": 100 * MB, "high_water_bytes": 80 * MB}),
         ({"maxDiskBytes": 1000, "highWaterBytes": 1000}, {"max_disk_bytes": 1000, "high_water_bytes": 1000}),
         ({"maxDiskBytes": False}, {}),
+        ({"highWaterBytes": 5}, {"high_water_bytes": 5}),
         ({"maxEntries": 1}, {"max_entries": 1}),
     ],
 )
@@ -163,7 +164,6 @@ def test_session_retention_is_resolved(value: object, ms: int | None) -> None:
         ('{"session": {"maintenance": {"pruneAfter": false}}}', "session.maintenance.pruneAfter: Expected"),
         ('{"session": {"maintenance": {"rotateBytes": "10 pb"}}}', "session.maintenance.rotateBytes: '10 pb' is not a size; write"),
         ('{"session": {"maintenance": {"maxDiskBytes": true}}}', "session.maintenance.maxDiskBytes: must be a text or a number, not true"),
-        ('{"session": {"maintenance": {"highWaterBytes": 5}}}', "session.maintenance.highWaterBytes: is set without a disk budget"),
         ('{"session": {"maintenance": {"pruneAfter": 1e99}}}', "session.maintenance.pruneAfter: '1e99' is not a duration"),
         ('{"session": {"maintenance": {"maxDiskBytes": 5.5e+30}}}', "session.maintenance.maxDiskBytes: '5.5e30' is not a size"),
         ('{"session": {"maintenance": {"maxDiskBytes": 5, "highWaterBytes": 6}}}', "session.maintenance.highWaterBytes: must not be above"),

@@ -217,16 +217,16 @@ def _policy(location: StoreLocation, root: Path, asked: _Asked) -> tuple[Policy,
 
     document = read_configuration(root / layout.CONFIG_NAME)
     told = Told(asked.profile, "as --profile says") if asked.profile is not None else profile_of(location, root, document=document)
+    is_asked = asked.over.get("highWaterBytes") is not None
     try:
-        return configured_policy(root, told.profile, over=asked.over, document=document), told.why
+        policy = configured_policy(root, told.profile, over=asked.over, document=document)
     except SettingsError as error:
-        if error.field.endswith(".highWaterBytes") and asked.over.get("highWaterBytes") is not None:
-            is_alone = "without" in error.reason
-            above = "must not be above the disk budget; lower it, or raise --max-disk"
-            raise UsageError(
-                f"--high-water: {'there is no disk budget to come down from; give --max-disk, too' if is_alone else above}"
-            ) from error
+        if is_asked and error.field.endswith(".highWaterBytes"):
+            raise UsageError("--high-water: must not be above the disk budget; lower it, or raise --max-disk") from error
         raise
+    if is_asked and policy.limits.max_disk_bytes is None:
+        raise UsageError("--high-water: there is no disk budget to come down from; give --max-disk, too")
+    return policy, told.why
 
 
 def _over(

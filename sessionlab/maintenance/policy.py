@@ -105,6 +105,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             notes.append(
                 "session.maintenance.rotateBytes: OpenClaw 2026.9 refuses a configuration that has it; openclaw doctor --fix removes it"
             )
+        if limits.high_water_bytes is not None and limits.max_disk_bytes is None:
+            notes.append("session.maintenance.highWaterBytes: does nothing without maxDiskBytes, as there is nothing to come down from")
         new = {
             "archiveDashboardAfter": limits.archive_dashboard_after_ms,
             "preserveRecent": limits.preserve_recent_ms,

@@ -432,6 +432,19 @@ def test_transcript_that_is_not_reachable_is_named_and_its_entry_stays(tmp_path:
     assert set(content(tmp_path)) == {key("away")}
 
 
+def test_high_water_without_a_disk_budget_is_said_to_do_nothing(tmp_path: Path, call: Call) -> None:
+    """As in OpenClaw, which had no budget of its own before 2026.9; it keeps no store from being looked after."""
+    filled(tmp_path, config={"highWaterBytes": "1b"})
+    for profile in ("2026.3", "2026.4", "2026.7"):
+        told = call(*command(tmp_path, "--profile", profile))
+        assert (told.returncode, "remove 2 of 5 sessions" in told.stdout, "no disk budget" in told.stdout) == (0, True, True)
+        assert "note          session.maintenance.highWaterBytes: does nothing without maxDiskBytes" in told.stdout
+    assert "does nothing" not in call(*command(tmp_path, "--max-disk", "1gb")).stdout
+    assert "remove 2 of 5" in call(*command(tmp_path, "--max-disk", "off")).stdout
+    message = one_line_error(call(*command(tmp_path, "--profile", "2026.9", "--max-disk", "off", "--high-water", "1mb")), 2)
+    assert "--high-water: there is no disk budget to come down from" in message
+
+
 def test_disk_budget_is_told_in_full(tmp_path: Path, call: Call) -> None:
     """D.50: archives and transcripts of nobody first, then the oldest entries."""
     filled(tmp_path)
