@@ -10,8 +10,9 @@ from sessionlab.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECO
 
 if TYPE_CHECKING:
     from sessionlab.maintenance.decisions import Decision, Why
-    from sessionlab.maintenance.plan import EvictionWarning, MaintenancePlan, Totals
+    from sessionlab.maintenance.plan import MaintenancePlan, Totals
     from sessionlab.maintenance.policy import Policy
+    from sessionlab.maintenance.warning import EvictionWarning
 
 WARNING: Final = "session maintenance would evict active session; skipping enforcement"
 """OpenClaw's own words (D.13)."""

@@ -27,10 +27,11 @@ from sessionlab.errors import SessionLabError, UnwritableError
 from sessionlab.maintenance.apply import Caretaker
 from sessionlab.maintenance.decisions import decide
 from sessionlab.maintenance.neighbours import files_beside, summaries_beside
-from sessionlab.maintenance.plan import BACKUPS, EvictionWarning, MaintenancePlan, eviction_warning, plan_decided
+from sessionlab.maintenance.plan import BACKUPS, MaintenancePlan, plan_decided
 from sessionlab.maintenance.policy import Policy
 from sessionlab.maintenance.protection import NO_TRAITS, traits_of
 from sessionlab.maintenance.run_folder import MaintenanceRun
+from sessionlab.maintenance.warning import EvictionWarning, eviction_warning
 from sessionlab.storage.files import refused
 from sessionlab.stores.json_state import Member
 from sessionlab.stores.json_store import JSONStore

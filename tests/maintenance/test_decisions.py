@@ -11,8 +11,8 @@ import pytest
 
 from sessionlab.entry import SessionSummary
 from sessionlab.maintenance.decisions import Decision, decide
-from sessionlab.maintenance.plan import eviction_warning
 from sessionlab.maintenance.policy import Policy, Profile
+from sessionlab.maintenance.warning import eviction_warning
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.units import MS_PER_DAY
 

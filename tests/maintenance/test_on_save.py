@@ -12,11 +12,11 @@ import pytest
 from sessionlab.maintenance import on_save
 from sessionlab.maintenance.decisions import decide
 from sessionlab.maintenance.on_save import maintain_on_save
-from sessionlab.maintenance.plan import EvictionWarning
 from sessionlab.maintenance.policy import Policy, Profile
 from sessionlab.maintenance.run_folder import maintenance_runs
 from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.maintenance.undo import undo
+from sessionlab.maintenance.warning import EvictionWarning
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.stores.json_store import JSONStore
 from sessionlab.stores.location import StoreLocation
