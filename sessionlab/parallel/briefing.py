@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sessionlab.parallel import rows
 from sessionlab.parallel.process_memory import ProcessMemory
 from sessionlab.parallel.records import Knowledge, Memory, Session
 from sessionlab.parallel.shared_memory import SharedMemory
@@ -14,11 +15,14 @@ CHANNEL, GLOBAL = "## Channel Context", "## Global Knowledge"
 
 def from_database(memory: SharedMemory, session: Session, settings: BriefingSettings) -> str:
     """Return the briefing of a session from what is stored, also by other processes and before a restart."""
-    memories = memory.memories_of(
-        session.session_key, session.channel_id, min_importance=settings.min_importance, limit=settings.max_channel_memories
-    )
+    most, least = settings.max_channel_memories, settings.min_importance
+    # Two questions, each answered by an index in its order, however many memories a channel has.
+    of_session = memory.memories(session_key=session.session_key, min_importance=least, limit=most)
+    of_channel = memory.memories(channel_id=session.channel_id, min_importance=least, limit=most)
+    found = {one.id: one for one in (*of_session, *of_channel)}
+    memories = sorted(found.values(), key=lambda one: (one.importance, rows.ranked(one.created_ms), one.id), reverse=True)
     knowledge = memory.knowledge(min_confidence=settings.min_confidence, limit=settings.max_global_knowledge)
-    return worded(memories, knowledge)
+    return worded(memories[:most], knowledge)
 
 
 def from_process(memory: ProcessMemory, session: Session, settings: BriefingSettings, *, now_ms: int) -> str:

@@ -71,6 +71,11 @@ _UPDATE: Final = {
 _FORGOTTEN: Final = "forgotten"
 
 
+def ranked(value: Any) -> tuple[int, Any]:
+    """Return a value as SQLite compares it, whatever another program has put there: nothing, numbers, texts, bytes."""
+    return (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2 if isinstance(value, str) else 3, value)
+
+
 class Where:
     """A condition in the making: columns are ours, values are bound."""
 

@@ -94,6 +94,8 @@ CREATE TABLE IF NOT EXISTS sessionlab_changes (
     UNIQUE (part, row)
 );
 CREATE INDEX IF NOT EXISTS sessionlab_memory_order ON channel_memory (importance DESC, created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS sessionlab_channel_order ON channel_memory (channel_id, importance DESC, created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS sessionlab_session_order ON channel_memory (session_key, importance DESC, created_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS sessionlab_knowledge_order ON global_knowledge (confidence DESC, updated_at DESC, id DESC);
 CREATE TABLE IF NOT EXISTS sessionlab_leases (session_key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessionlab_woken (

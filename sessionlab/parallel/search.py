@@ -107,10 +107,5 @@ def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, li
             found.append(tuple(row))
             left -= group != text_index.NO_GROUP
         last = group
-    found.sort(key=lambda row: (_ranked(row[rank]), _ranked(row[time]), row[0]), reverse=True)
+    found.sort(key=lambda row: (rows.ranked(row[rank]), rows.ranked(row[time]), row[0]), reverse=True)
     return found[:limit]
-
-
-def _ranked(value: Any) -> tuple[int, Any]:
-    """Return a value as SQLite compares it: nothing, numbers, texts, bytes."""
-    return (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2 if isinstance(value, str) else 3, value)
