@@ -110,7 +110,7 @@ def echo_report(report: MaintenanceReport, run_dir: Path) -> None:
     left = [on_one_line(name) for name in report.left_alone]
     echo_facts(
         [
-            *([("kept since", f"{counted(report.kept_since, 'entry')} updated since the plan was made")] if report.kept_since else []),
+            *([("kept since", f"{counted(report.kept_since, 'entry')} changed since the plan was made")] if report.kept_since else []),
             *([("gone since", f"{counted(report.gone_since, 'entry')} removed by another program since")] if report.gone_since else []),
             *(("left alone", f"{name}: changed, gone or referred to since, or cannot be renamed") for name in left[:_SHOWN]),
             *([("", f"and {format_count(len(left) - _SHOWN)} more; all of them are in --json")] if len(left) > _SHOWN else []),

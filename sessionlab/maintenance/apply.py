@@ -1,6 +1,6 @@
 """Carrying out a plan: entries are put by, then removed, then their transcripts renamed. A kill in between duplicates and never loses.
 
-An entry that was updated since the plan was made stays, and so does a transcript that an entry refers to by now: what is decided again,
+An entry that changed since the plan was made stays, and so does a transcript that an entry refers to by now: what is decided again,
 under the store's lock, is only whether to leave something alone.
 """
 
@@ -22,6 +22,7 @@ from sessionlab.entry import Entry, SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.layout import parse_transcript_name
 from sessionlab.maintenance.files import file_name, plain_names
+from sessionlab.maintenance.judging_again import JudgingAgain
 from sessionlab.maintenance.neighbours import summaries_beside
 from sessionlab.maintenance.old_runs import OldRun, forget
 from sessionlab.maintenance.plan import FileDecision, MaintenancePlan
@@ -46,7 +47,7 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
         after_count: Afterwards.
         removed: Action -> how many entries were removed for it.
         archived: Entries that were marked as archived, and stay.
-        kept_since: Entries that stay because they were updated after the plan was made.
+        kept_since: Entries that stay as they are because they changed after the plan was made: they were updated, pinned, talked in.
         gone_since: Entries that somebody else removed after the plan was made.
         renamed: Transcripts that were archived.
         deleted: Files that were removed for good.
@@ -192,11 +193,13 @@ class _Maintenance:
 
     def __init__(self, plan: MaintenancePlan, location: StoreLocation, store: WritableStore, begin: Callable[[], MaintenanceRun]) -> None:
         self._plan, self._location, self._store, self._begin = plan, location, store, begin
+        self._again = JudgingAgain(plan, location)
+        self._unmarked = 0
 
     def carry_out(self) -> MaintenanceReport:
         actions = {one.key: one.action for one in self._plan.removed}
         wanted = {one.key: one.updated_ms for one in self._plan.removed}
-        gone = self._store.take_out(wanted, keep=self._put_by, then=self._look_after_files)
+        gone = self._store.take_out(wanted, still=self._again.still_holds, keep=self._put_by, then=self._look_after_files)
         archived = self._mark_archived()
         forgotten = self._forget_old_runs()
         passed = wanted.keys() - gone
@@ -208,7 +211,7 @@ class _Maintenance:
             after_count=self._store.count(),
             removed=dict(Counter[str](actions[key] for key in gone)),
             archived=archived,
-            kept_since=len(kept),
+            kept_since=len(kept) + self._unmarked,
             gone_since=len(passed) - len(kept),
             renamed=self._files.renamed,
             deleted=self._files.deleted,
@@ -247,10 +250,12 @@ class _Maintenance:
             for key, one in wanted.items():
                 with contextlib.suppress(KeyError):
                     entry = draft[key]
-                    if entry.get("updatedAt") == one.updated_ms and "archivedAt" not in entry:
+                    if entry.get("updatedAt") == one.updated_ms and "archivedAt" not in entry and self._again.still_holds(key, entry):
                         entry["archivedAt"] = self._plan.now_ms
                         entry.setdefault("archiveReason", one.why)  # what the disk budget goes by later
                         marked += 1
+                    else:
+                        self._unmarked += 1
 
         if wanted:
             self._note("mark as archived", f"{len(wanted)} entries")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from sessionlab import keys, layout
@@ -58,6 +58,7 @@ class MaintenancePlan:
         before: What there is.
         after: What there would be.
         warning: That the active session would be removed, if it would.
+        traits: Of the entries that are removed or archived, key -> what the rules looked at besides a summary, where there was any of it.
         old_runs: (name, bytes) of the folders of earlier maintenances that are removed for good.
     """
 
@@ -68,6 +69,7 @@ class MaintenancePlan:
     before: Totals
     after: Totals
     warning: EvictionWarning | None = None
+    traits: Mapping[str, Traits] = field(default_factory=dict)
     old_runs: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -161,6 +163,7 @@ def plan_decided(
         files=draft.file_decisions(),
         before=before,
         after=draft.totals(),
+        traits={one.key: traits[one.key] for one in draft.entries if one.action != "keep" and one.key in traits},
         warning=eviction_warning(held, policy, now_ms=now_ms, active_key=active_key, traits=traits),
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sessionlab import keys
-from sessionlab.entry import SessionSummary
+from sessionlab.entry import Entry, SessionSummary
 from sessionlab.maintenance.policy import Policy
 
 Protection = Literal["main session", "conversation", "pinned", "model locked", "running", "recently active"]
@@ -94,6 +94,11 @@ def traits_of(entries: Iterable[tuple[str, bytes | memoryview | msgspec.Raw]]) -
         if traits != PLAIN:
             found[key] = traits
     return found
+
+
+def traits_of_entry(key: str, entry: Entry) -> Traits:
+    """Return the traits of one decoded entry."""
+    return _traits(key, msgspec.convert(entry, _Fields))
 
 
 def last_active_ms(one: SessionSummary, traits: Mapping[str, Traits]) -> int:

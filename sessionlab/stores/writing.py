@@ -108,6 +108,7 @@ class WritableStore(SessionStore):
         self,
         wanted: Mapping[str, int | None],
         *,
+        still: Callable[[str, Entry], bool] | None = None,
         keep: Callable[[Iterator[tuple[str, Entry]]], None],
         then: Callable[[tuple[str, ...]], None] | None = None,
     ) -> tuple[str, ...]:
@@ -116,6 +117,7 @@ class WritableStore(SessionStore):
         Args:
             wanted: Key, as it is stored -> the `updatedAt` that its entry has. One that says another time by now was used since, and stays;
                 so does one that has another spelling by now, which would go with it.
+            still: Called with key, as it is stored, and entry of those that say that time; one of which it says no stays as well.
             keep: Called once, with (key, entry) of those that go. It has to take all of them, and to return only when they are safe: when
                 it raises, nothing is removed.
             then: Called with the keys that are gone, while the lock is still held.
@@ -125,9 +127,12 @@ class WritableStore(SessionStore):
         """
         taken: list[str] = []
 
+        def is_as_wanted(key: str, entry: Entry) -> bool:
+            return key in wanted and entries.updated_ms_of(entry) == wanted[key] and (still is None or still(key, entry))
+
         def going() -> Iterator[tuple[str, Entry]]:
             for key, entry in self._stored_under(wanted):
-                if entries.updated_ms_of(entry) == wanted[key] and not self._has_another(key, wanted):
+                if is_as_wanted(key, entry) and not self._has_another(key, is_as_wanted):
                     taken.append(key)
                     yield key, entry
 
@@ -213,11 +218,11 @@ class WritableStore(SessionStore):
     def _get(self, key: str, *, spelling: str = "") -> Entry | None:
         """Return the entry of a normalised key: what is stored under this very spelling if there is such, else the newest of all."""
 
-    def _has_another(self, key: str, wanted: Mapping[str, int | None]) -> bool:
-        """Say whether a spelling of a key is stored that was not thought of, or was used since: removing one removes them all."""
+    def _has_another(self, key: str, is_as_wanted: Callable[[str, Entry], bool]) -> bool:
+        """Say whether a spelling of a key is stored that was not thought of, or changed since: removing one removes them all."""
         others = [spelling for spelling in self._spellings_of(keys.normalise(key)) if spelling != key]
         found = self._stored_under(others) if others else ()
-        return any(spelling not in wanted or wanted[spelling] != entries.updated_ms_of(entry) for spelling, entry in found)
+        return not all(is_as_wanted(spelling, entry) for spelling, entry in found)
 
     def _spellings_of(self, key: str) -> Collection[str]:
         """Return the spellings in which a normalised key may be stored, for a backend that can hold several; under the lock."""

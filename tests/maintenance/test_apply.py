@@ -17,7 +17,7 @@ from sessionlab.maintenance.files import session_files
 from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.plan import MaintenancePlan, plan_maintenance
 from sessionlab.maintenance.planning import plan_store
-from sessionlab.maintenance.policy import Policy, Profile
+from sessionlab.maintenance.policy import PROFILES, Policy, Profile
 from sessionlab.maintenance.run_folder import MaintenanceRun, maintenance_runs
 from sessionlab.maintenance.run_records import archive_stamp
 from sessionlab.maintenance.undo import undo
@@ -102,6 +102,68 @@ def test_stale_entries_go_with_their_transcripts_and_come_back(tmp_path: Path, k
     again = undo(run)
     assert (again.restored, again.renamed, again.newer) == (0, 0, ())
     assert content(location) == entries
+
+
+SINCE: dict[str, dict[str, Any]] = {
+    "pinned": {"pinnedAt": NOW_MS},
+    "locked": {"modelSelectionLocked": True},
+    "talked in": {"lastInteractionAt": NOW_MS - 1},
+    "running": {"status": "running"},
+    "of a group": {"chatType": "group"},
+    "outside": {"delivery": {"kind": "external"}},
+    "archived": {"archivedAt": NOW_MS - 5},
+}
+
+
+@every_kind
+@pytest.mark.parametrize("since", SINCE)
+def test_entry_that_changed_since_is_judged_again(tmp_path: Path, kind: StoreType, since: str) -> None:
+    """What 2026.9 goes by is not all in `updatedAt`: removed or marked is only what is as the plan saw it."""
+    removed, marked = "agent:main:subagent:{}", "agent:main:dashboard:{}"
+    entries = {one.format(number): entry(40, f"{one[11]}{number}") for one in (removed, marked) for number in range(2)}
+    location = made(tmp_path, kind, entries, transcripts=("s0", "s1"))
+    plan = plan_store(location, Policy(limits=PROFILES["2026.9"], profile="2026.9"), now_ms=NOW_MS)
+    assert {one.action for one in plan.entries} == {"prune-stale", "archive"}
+    changed = [one.format(0) for one in (removed, marked)]
+    with open_for_writing(tmp_path) as store:
+        for key in changed:
+            store.put(key, entries[key] | SINCE[since])
+    report, run = carried_out(tmp_path, location, plan)
+    # A pin counts for nothing on a subagent, and a dashboard that runs, or is of a group, is kept as a subagent is not.
+    spared = 2 if since not in ("pinned", "of a group") else 1
+    assert (report.kept_since, report.gone_since) == (spared, 0)
+    assert (sum(report.removed.values()), report.archived) == (3 - spared, 1)
+    found = content(location)
+    assert found[changed[1]] == entries[changed[1]] | SINCE[since]
+    assert (location.sessions_dir / "s0.jsonl").exists() is (spared == 2)
+    undo(run)
+    assert content(location) == entries | {key: entries[key] | SINCE[since] for key in changed}
+
+
+def test_spelling_that_was_locked_since_keeps_the_others(tmp_path: Path) -> None:
+    """Removing one of them would remove it as well."""
+    entries = {"agent:main:subagent:a": entry(50, "a"), "agent:main:subagent:A": entry(40, "b")}
+    location = made(tmp_path, "json", {"agent:main:main": entry(1, "m")})
+    location.path.write_text(json.dumps(entries))
+    plan = plan_store(location, Policy(limits=PROFILES["2026.9"], profile="2026.9"), now_ms=NOW_MS)
+    assert len(plan.removed) == 2
+    entries["agent:main:subagent:A"]["modelSelectionLocked"] = True
+    location.path.write_text(json.dumps(entries))
+    report, _ = carried_out(tmp_path, location, plan, allow_empty=True)
+    assert (report.kept_since, json.loads(location.path.read_text())) == (2, entries)
+
+
+@every_kind
+def test_transcript_that_came_since_keeps_its_entry(tmp_path: Path, kind: StoreType) -> None:
+    """D.51: or was written by somebody who has just begun to."""
+    entries = {f"agent:main:{name}": entry(1, name) for name in ("a", "b", "c")}
+    location = made(tmp_path, kind, entries, transcripts=("c",))
+    plan = plan_store(location, Policy(limits=MaintenanceSettings(mode="enforce")), now_ms=NOW_MS, fix_missing=True)
+    assert {one.key for one in plan.removed} == {"agent:main:a", "agent:main:b"}
+    (location.sessions_dir / "a.jsonl").write_text("{}\n")
+    report, _ = carried_out(tmp_path, location, plan)
+    assert (report.removed, report.kept_since) == ({"prune-missing": 1}, 1)
+    assert set(content(location)) == {"agent:main:a", "agent:main:c"}
 
 
 @every_kind
