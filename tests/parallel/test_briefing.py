@@ -11,6 +11,7 @@ import pytest
 
 from sessionlab.parallel import Memory, Session, SharedMemory, rows
 from sessionlab.parallel.briefing import from_database
+from sessionlab.parallel.schema import SHARED_TABLES
 from sessionlab.settings import BriefingSettings
 
 NOW_MS = 1_795_000_000_000
@@ -49,8 +50,14 @@ def test_best_of_the_session_and_of_its_channel_once_each_in_order(tmp_path: Pat
 
 
 @pytest.mark.parametrize("column", ["session_key", "channel_id"])
-def test_memories_of_a_session_and_of_a_channel_are_in_order_in_an_index(tmp_path: Path, column: str) -> None:
-    """However many there are, only those that are told of are read."""
+@pytest.mark.parametrize("is_others", [False, True])
+def test_memories_of_a_session_and_of_a_channel_are_in_order_in_an_index(tmp_path: Path, column: str, is_others: bool) -> None:  # noqa: FBT001
+    """However many there are, only those that are told of are read; also where another program has made the indexes."""
+    if is_others:
+        with closing(sqlite3.connect(tmp_path / "m.db")) as connection:
+            connection.executescript(SHARED_TABLES)
+            connection.execute("INSERT INTO schema_version VALUES (1)")
+            connection.commit()
     with closing(SharedMemory(tmp_path / "m.db")) as memory:
         memory.initialize()
     where = rows.Where()
@@ -60,5 +67,5 @@ def test_memories_of_a_session_and_of_a_channel_are_in_order_in_an_index(tmp_pat
     with closing(sqlite3.connect(memory.path)) as connection:
         query = f"EXPLAIN QUERY PLAN {rows.MEMORIES}{where.text}{rows.BY_IMPORTANCE} LIMIT 10"
         plan = [row[3] for row in connection.execute(query, where.values)]
-    assert any(f"USING INDEX sessionlab_{column.partition('_')[0]}_order ({column}=? AND importance>?)" in step for step in plan)
+    assert any(f"USING INDEX idx_channel_memory_{column.partition('_')[0]} ({column}=? AND importance>?)" in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
