@@ -78,12 +78,21 @@ def test_every_message_is_in_its_hour_and_few_channels_have_a_colour_of_their_ow
 
 def test_active_sessions_lie_under_the_line_of_the_limit(lived: LivedDay) -> None:
     drawn = figures.awake_and_asleep(lived)
-    assert [trace.name for trace in drawn.data] == ["active", "idle", "hibernated", "limit of active ones, 3"]
     assert max(drawn.data[0].y) == 3
-    assert set(drawn.data[3].y) == {3}
-    assert {trace.stackgroup for trace in drawn.data[:3]} == {"all"}
+    assert (drawn.data[-1].name, set(drawn.data[-1].y)) == ("limit of active ones, 3", {3})
+    assert {trace.stackgroup for trace in drawn.data[:-1]} == {"all"}
     assert drawn.layout.annotations[0].text == "restart"
     assert drawn.layout.annotations[0].x.endswith("14:00:00")
+
+
+def test_sessions_far_above_the_limit_do_not_press_the_active_ones_flat(lived: LivedDay) -> None:
+    few = dataclasses.replace(lived, changes=lived.changes.assign(idle=2, hibernated=3))
+    names = [trace.name for trace in figures.awake_and_asleep(few).data]
+    assert names == ["active", "idle", "hibernated", "limit of active ones, 3"]
+    assert "Not drawn" not in figures.awake_and_asleep(few).layout.meta["caption"]
+    many = figures.awake_and_asleep(dataclasses.replace(lived, changes=lived.changes.assign(idle=2, hibernated=40)))
+    assert [trace.name for trace in many.data] == ["active", "idle", "limit of active ones, 3"]
+    assert many.layout.meta["caption"].endswith("Not drawn, being far more: hibernated ones, up to 40.")
 
 
 def test_of_many_sessions_the_busiest_are_drawn_each_from_its_first_message_on(lived: LivedDay) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {"active": style.BLUE, "idle": style.SKY, "hibernated": style.FRAME}
 _TIME: Final = "Time (UTC)"
+_HIGHEST: Final = 6
+"""How many times the limit the sessions may be that are drawn on top of the active ones."""
 _OTHERS: Final = "(other channels)"
 _MOST_CHANNELS: Final = style.MAX_SERIES
 
@@ -61,11 +63,17 @@ def traffic(lived: LivedDay) -> go.Figure:
 
 
 def awake_and_asleep(lived: LivedDay) -> go.Figure:
-    """Draw how many sessions were active, idle and asleep at every moment, with the limit of active ones."""
+    """Draw how many sessions were active, idle and asleep at every moment, with the limit of active ones.
+
+    Those that would press the active ones flat are left out, and the caption says so.
+    """
     import plotly.graph_objects as go
 
     changes, limit = lived.changes, lived.settings.max_concurrent
     x = times(changes["at_ms"])
+    heights = changes[list(COLOURS)].iloc[:-1].cumsum(axis="columns").max()
+    drawn = [standing for standing in COLOURS if standing == "active" or int(heights[standing]) <= _HIGHEST * limit]
+    left_out = [f"{standing} ones, up to {int(changes[standing].iloc[:-1].max())}" for standing in COLOURS if standing not in drawn]
     traces: list[Any] = [
         go.Scatter(
             x=x,
@@ -73,11 +81,11 @@ def awake_and_asleep(lived: LivedDay) -> go.Figure:
             name=standing,
             mode="lines",
             stackgroup="all",
-            line={"width": 0.5, "color": colour, "shape": "hv"},
-            fillcolor=colour,
+            line={"width": 0.5, "color": COLOURS[standing], "shape": "hv"},
+            fillcolor=COLOURS[standing],
             hovertemplate=f"%{{y:,.0f}}<extra>{standing}</extra>",
         )
-        for standing, colour in COLOURS.items()
+        for standing in drawn
     ]
     traces.append(
         go.Scatter(
@@ -95,7 +103,8 @@ def awake_and_asleep(lived: LivedDay) -> go.Figure:
         title="Sessions awake and asleep over the day",
         alt=f"At most {lived.most_active} sessions are active at once, with a limit of {limit}; at most {int(changes['idle'].max())} are "
         f"idle and at most {asleep} asleep.",
-        caption="Active ones lie at the bottom, so that they can be held against the limit; idle ones do not count for it.",
+        caption="Active ones lie at the bottom, so that they can be held against the limit; idle ones do not count for it."
+        + (f" Not drawn, being far more: {' and '.join(left_out)}." if left_out else ""),
         y_title="Sessions",
         **over_the_day(lived),
         hovermode="x unified",
