@@ -16,10 +16,10 @@ from sessionlab.lab.figures import parallel_tables as tables
 from sessionlab.lab.findings import parallel as findings
 from sessionlab.lab.parallel_day import DAY_END_MS, LivedDay, live_day
 from sessionlab.lab.parallel_ledger import Ledger
-from sessionlab.lab.parallel_notes import Line, lines_of
+from sessionlab.lab.parallel_notes import Line, Notes, lines_of
 from sessionlab.lab.parallel_own import look_at
 from sessionlab.lab.parallel_settings import chosen_settings
-from sessionlab.parallel import SharedMemory
+from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.settings import ParallelSessionsSettings
 from sessionlab.synth.day import DAY_START_MS, make_day
 from tests.fixture_states import photo
@@ -195,6 +195,26 @@ def test_what_is_not_as_it_must_be_is_said_first(day: LivedDay) -> None:
     assert "are not known to all channels" in findings.verdict(dataclasses.replace(day, notes=unknown))
     other = day.sessions.assign(found=day.sessions["found"] + 1)
     assert "**Not known as they were**: 7 sessions of 7" in findings.verdict(dataclasses.replace(day, sessions=other))
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "changed"])
+def test_a_memory_that_the_database_loses_or_changes_is_found(monkeypatch: pytest.MonkeyPatch, is_gone: bool) -> None:  # noqa: FBT001
+    settle = Notes.settle
+
+    def meddled(notes: Notes, manager: SessionManager, memory: SharedMemory | None, *, now_ms: int) -> None:
+        assert memory is not None
+        (one,) = memory.memories(limit=1)
+        assert one.id is not None
+        if is_gone:
+            memory.delete_memory(one.id)
+        else:
+            memory.put_memory(msgspec.structs.replace(one, importance=1))
+        settle(notes, manager, memory, now_ms=now_ms)
+
+    monkeypatch.setattr(Notes, "settle", meddled)
+    day = lived()
+    assert day.notes["fate"].tolist().count("lost") == 1
+    assert "**Lost**" in findings.verdict(day)
 
 
 def test_ledger_takes_down_the_most_within_a_moment_too() -> None:
