@@ -126,20 +126,16 @@ def checked_memory(one: Memory) -> Memory:
     Raises:
         UsageError: It may not: naming the field and what is wrong with it.
     """
-    _text("session_key", one.session_key)
-    _text("channel_id", one.channel_id)
-    _text("content", one.content)
-    _choice("memory_type", one.memory_type, MEMORY_TYPES)
-    _whole("importance", one.importance, 1, 10)
+    _texts(one, "session_key", "channel_id", "content")
+    _choice(one, "memory_type", MEMORY_TYPES)
+    _whole(one, "importance", 1, 10)
     return one
 
 
 def checked_knowledge(one: Knowledge) -> Knowledge:
     """Return knowledge that may be stored; raises as `checked_memory`."""
-    _text("category", one.category)
-    _text("content", one.content)
-    _optional("source_channel", one.source_channel)
-    _optional("source_session_key", one.source_session_key)
+    _texts(one, "category", "content")
+    _texts_if_any(one, "source_channel", "source_session_key")
     confidence: object = one.confidence  # whoever makes a record need not keep to its types
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
         raise UsageError(f"confidence={confidence!r}: must be a number from 0 to 1")
@@ -148,54 +144,53 @@ def checked_knowledge(one: Knowledge) -> Knowledge:
 
 def checked_action(one: ActionItem) -> ActionItem:
     """Return an action item that may be stored; raises as `checked_memory`."""
-    _text("description", one.description)
-    _optional("session_key", one.session_key)
-    _optional("channel_id", one.channel_id)
-    _choice("status", one.status, ACTION_STATUSES)
-    _whole("priority", one.priority, 1, 10)
+    _texts(one, "description")
+    _texts_if_any(one, "session_key", "channel_id")
+    _choice(one, "status", ACTION_STATUSES)
+    _whole(one, "priority", 1, 10)
     return one
 
 
 def checked_person(one: Person) -> Person:
     """Return a person who may be stored; raises as `checked_memory`."""
-    _text("canonical_id", one.canonical_id)
-    for name in ("display_name", "relationship", "notes"):
-        _optional(name, getattr(one, name))
+    _texts(one, "canonical_id")
+    _texts_if_any(one, "display_name", "relationship", "notes")
     return one
 
 
 def checked_session(one: Session) -> Session:
     """Return a session that may be stored; raises as `checked_memory`."""
-    _text("session_key", one.session_key)
-    _text("channel_id", one.channel_id)
-    _optional("chat_id", one.chat_id)
-    _optional("peer_id", one.peer_id)
+    _texts(one, "session_key", "channel_id")
+    _texts_if_any(one, "chat_id", "peer_id")
     return one
 
 
-def _text(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{name}={value!r}: must be a text that is not empty")
-    if "\0" in value:
-        raise UsageError(f"{name}: holds a NUL character, where every text of SQLite ends")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{name}: holds half a surrogate pair, which is no text") from error
-    if size > _MOST_BYTES:
-        raise UsageError(f"{name}: is {size} bytes long; the most is {_MOST_BYTES}")
+def _texts(one: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        value = getattr(one, name)
+        if not isinstance(value, str) or not value:
+            raise UsageError(f"{name}: must be a text that is not empty")
+        if "\0" in value:
+            raise UsageError(f"{name}: holds a NUL character, where every text of SQLite ends")
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{name}: holds half a surrogate pair, which is no text") from error
+        if size > _MOST_BYTES:
+            raise UsageError(f"{name}: is {size} bytes long; the most is {_MOST_BYTES}")
 
 
-def _optional(name: str, value: str | None) -> None:
-    if value is not None and value != "":
-        _text(name, value)
+def _texts_if_any(one: msgspec.Struct, *names: str) -> None:
+    _texts(one, *(name for name in names if getattr(one, name) not in (None, "")))
 
 
-def _whole(name: str, value: object, least: int, most: int) -> None:
+def _whole(one: msgspec.Struct, name: str, least: int, most: int) -> None:
+    value = getattr(one, name)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise UsageError(f"{name}={value!r}: must be a whole number from {least} to {most}")
 
 
-def _choice(name: str, value: object, known: frozenset[str]) -> None:
+def _choice(one: msgspec.Struct, name: str, known: frozenset[str]) -> None:
+    value = getattr(one, name)
     if value not in known:
         raise UsageError(f"{name}={value!r}: must be one of {', '.join(sorted(known))}")

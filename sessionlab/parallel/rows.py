@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -12,19 +13,25 @@ from sessionlab.errors import UsageError
 from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session, State
 from sessionlab.parallel.schema import TABLES, part_of
 
-COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "channel_memory": (
-        *("session_key", "channel_id", "memory_type", "content"),
-        *("importance", "created_at", "expires_at", "promoted_to_global"),
-    ),
-    "global_knowledge": ("category", "content", "source_channel", "source_session_key", "confidence", "created_at", "updated_at"),
-    "action_items": ("session_key", "channel_id", "description", "status", "priority", "due_at", "created_at", "completed_at"),
-    "person_context": (
-        *("canonical_id", "display_name", "relationship", "notes"),
-        *("preferences", "first_seen_at", "last_seen_at", "channel_ids"),
-    ),
+_NAMES: Final = {
+    "channel_memory": "session_key channel_id memory_type content importance created_ms expires_ms promoted",
+    "global_knowledge": "category content source_channel source_session_key confidence created_ms updated_ms",
+    "action_items": "session_key channel_id description status priority due_ms created_ms completed_ms",
+    "person_context": "canonical_id display_name relationship notes preferences first_seen_ms last_seen_ms channel_ids",
+    "session_state": "session_key channel_id chat_id peer_id status created_ms last_activity_ms message_count",
 }
-"""Of each table those that a record is made from, in its order, the id left out."""
+"""Of each table what a record has, in its order, id and version left out. Columns have the same names, but for those of times."""
+_OTHER_NAMES: Final = {"promoted": "promoted_to_global"}
+
+
+def _columns(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_OTHER_NAMES.get(name, name.replace("_ms", "_at")) for name in names)
+
+
+FIELDS: Final = {table: tuple(names.split()) for table, names in _NAMES.items()}
+COLUMNS: Final = {table: _columns(names) for table, names in FIELDS.items() if table != "session_state"}
+"""Of each table with ids the columns that a record is made from, the id left out."""
+_VALUES: Final = {table: attrgetter(*names) for table, names in FIELDS.items()}
 
 
 def fields(table: str) -> str:
@@ -39,7 +46,7 @@ def place(table: str, column: str) -> int:
 
 
 MEMORIES, KNOWLEDGE, ACTIONS, PERSONS = (f"SELECT {fields(table)} FROM {table}" for table in COLUMNS)
-_SESSION: Final = "session_key, channel_id, chat_id, peer_id, status, created_at, last_activity_at, message_count, context_json"
+_SESSION: Final = ", ".join((*_columns(FIELDS["session_state"]), "context_json"))
 SESSIONS: Final = f"SELECT {_SESSION} FROM session_state"
 _STORE_SESSION: Final = f"""
     INSERT INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_key) DO UPDATE SET
@@ -136,12 +143,6 @@ def memory(row: tuple[Any, ...]) -> Memory:
     )
 
 
-def of_memory(one: Memory) -> tuple[Any, ...]:
-    """Return a memory as a row, its id and version left out."""
-    when = (one.created_ms, one.expires_ms, int(one.promoted))
-    return (one.session_key, one.channel_id, one.memory_type, one.content, one.importance, *when)
-
-
 def knowledge(row: tuple[Any, ...]) -> Knowledge:
     """Return a row of `KNOWLEDGE` as a record."""
     number, category, content, channel, session_key, confidence, created_ms, updated_ms, version_now = row
@@ -156,11 +157,6 @@ def knowledge(row: tuple[Any, ...]) -> Knowledge:
         updated_ms=updated_ms,
         version=version_now or 0,
     )
-
-
-def of_knowledge(one: Knowledge) -> tuple[Any, ...]:
-    """Return knowledge as a row, its id and version left out."""
-    return (one.category, one.content, one.source_channel, one.source_session_key, one.confidence, one.created_ms, one.updated_ms)
 
 
 def action(row: tuple[Any, ...]) -> ActionItem:
@@ -180,12 +176,6 @@ def action(row: tuple[Any, ...]) -> ActionItem:
     )
 
 
-def of_action(one: ActionItem) -> tuple[Any, ...]:
-    """Return an action item as a row, its id and version left out."""
-    when = (one.due_ms, one.created_ms, one.completed_ms)
-    return (one.session_key, one.channel_id, one.description, one.status, one.priority, *when)
-
-
 def person(row: tuple[Any, ...]) -> Person:
     """Return a row of `PERSONS` as a record."""
     number, canonical_id, display_name, relationship, notes, preferences, first_ms, last_ms, channels, version_now = row
@@ -201,12 +191,6 @@ def person(row: tuple[Any, ...]) -> Person:
         last_seen_ms=last_ms,
         version=version_now or 0,
     )
-
-
-def of_person(one: Person) -> tuple[Any, ...]:
-    """Return a person as a row, the id and version left out."""
-    known = (as_json("preferences", one.preferences), one.first_seen_ms, one.last_seen_ms, as_json("channel_ids", one.channel_ids))
-    return (one.canonical_id, one.display_name, one.relationship, one.notes, *known)
 
 
 def session(row: tuple[Any, ...]) -> State:
@@ -225,11 +209,30 @@ def session(row: tuple[Any, ...]) -> State:
     return found, msgspec.json.decode(context, type=dict[str, Any]) if context else None
 
 
+def of_memory(one: Memory) -> tuple[Any, ...]:
+    """Return a memory as a row, its id and version left out."""
+    return _VALUES["channel_memory"](one)
+
+
+def of_knowledge(one: Knowledge) -> tuple[Any, ...]:
+    """Return knowledge as a row, its id and version left out."""
+    return _VALUES["global_knowledge"](one)
+
+
+def of_action(one: ActionItem) -> tuple[Any, ...]:
+    """Return an action item as a row, its id and version left out."""
+    return _VALUES["action_items"](one)
+
+
+def of_person(one: Person) -> tuple[Any, ...]:
+    """Return a person as a row, the id and version left out."""
+    found = dict(zip(FIELDS["person_context"], _VALUES["person_context"](one), strict=True))
+    return tuple((found | {name: as_json(name, found[name]) for name in ("preferences", "channel_ids")}).values())
+
+
 def of_session(one: Session, context: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Return a session's state as a row."""
-    when = (one.created_ms, one.last_activity_ms, one.message_count)
-    beside = as_json("context", context) if context is not None else None
-    return (one.session_key, one.channel_id, one.chat_id, one.peer_id, one.status, *when, beside)
+    return (*_VALUES["session_state"](one), as_json("context", context) if context is not None else None)
 
 
 def as_json(name: str, value: object) -> str:
