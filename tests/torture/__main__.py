@@ -1,4 +1,4 @@
-"""`./run torture`: every point of every operation on every store, of every move and every maintenance, and a table of what came of it.
+"""`./run torture`: every point of every operation on every store, of every move, every maintenance and of parallel sessions, and a table.
 
 Exit code 1 when anything went wrong.
 """
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from tests.torture.all_maintenance import add_maintenance
 from tests.torture.all_moves import add_moves
+from tests.torture.all_parallel import add_parallel
 from tests.torture.backends import DIRECTORY, JSON, Backend, available
 from tests.torture.failing import fail_everywhere
 from tests.torture.full_disk import fill_the_disk, refusal_of_namespaces
@@ -28,7 +29,8 @@ from tests.torture.size import many_sessions
 
 MOVES: Final = "moves"
 MAINTENANCE: Final = "maintenance"
-"""The names that stand for the torture of moves and of maintenance among the names of stores."""
+PARALLEL: Final = "parallel"
+"""The names that stand for the torture of moves, of maintenance and of parallel sessions among the names of stores."""
 
 _RACES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("8 processes x 500", {"processes": 8, "times": 500}),
@@ -39,12 +41,12 @@ _MANY: Final = 100_000
 
 
 def main(names: list[str]) -> int:
-    """Run everything for the named backends, the moves and maintenance, or for all of them.
+    """Run everything for the named backends, the moves, maintenance and parallel sessions, or for all of them.
 
     Returns:
         The exit code.
     """
-    known = (*(backend.name for backend in available()), MOVES, MAINTENANCE)
+    known = (*(backend.name for backend in available()), MOVES, MAINTENANCE, PARALLEL)
     unknown = set(names) - {*known}
     console = Console(stderr=True)
     if unknown:
@@ -59,6 +61,8 @@ def main(names: list[str]) -> int:
         add_moves(rows)
     if not names or MAINTENANCE in names:
         add_maintenance(rows)
+    if not names or PARALLEL in names:
+        add_parallel(rows)
     Console().print(rows.table())
     for row in rows:
         for failure in row.failures:

@@ -29,7 +29,7 @@ from pathlib import Path
 from tests.torture.tended import Task
 from tests.torture.trips import Trip
 from {module} import {name}
-print(json.dumps({name}({arguments}, disk=Path(sys.argv[1]), temporary=Path({temporary!r}))))
+print(json.dumps({name}({arguments}disk=Path(sys.argv[1]), temporary=Path({temporary!r}))))
 """
 
 
@@ -47,7 +47,11 @@ def on_small_disk(work: Callable[..., dict[str, Any]], folder: Path, *arguments:
     disk, program = folder / "disk", folder / "program.py"
     disk.mkdir()
     text = _PROGRAM.format(
-        paths=program_paths(), module=work.__module__, name=work.__name__, arguments=", ".join(arguments), temporary=str(folder)
+        paths=program_paths(),
+        module=work.__module__,
+        name=work.__name__,
+        arguments="".join(f"{one}, " for one in arguments),
+        temporary=str(folder),
     )
     program.write_text(text, encoding="utf-8")
     inside = 'mount -t tmpfs -o size="$1" none "$2" && exec "$3" -B -I "$4" "$2"'

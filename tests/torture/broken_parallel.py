@@ -1,0 +1,110 @@
+"""Parallel sessions with one mistake each, of the kinds that are made: the torture has to find every one of them.
+
+Each is a prelude for a program: it changes them in that process before anything is done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from sessionlab.errors import StoreError
+from sessionlab.parallel import Knowledge, Memory, Session, SharedMemory, rows
+from sessionlab.parallel.database import Database, _Connection
+from sessionlab.parallel.places import Places, _Leases
+from sessionlab.parallel.records import State
+from sessionlab.parallel.sessions import Sessions
+
+
+def prelude(name: str) -> str:
+    """Return the Python that makes one of these mistakes."""
+    return f"from tests.torture import broken_parallel\nbroken_parallel.{name}()\n"
+
+
+def _put(where: object, name: str, what: object) -> None:
+    setattr(where, name, what)
+
+
+def promotes_in_two_steps() -> None:
+    """Store a memory as promoted, and what all are to know of it afterwards."""
+
+    def promote(self: SharedMemory, memory: Memory, knowledge: Knowledge) -> tuple[int, int]:
+        return self.save_memory(msgspec.structs.replace(memory, promoted=True)), self.save_knowledge(knowledge)
+
+    _put(SharedMemory, "promote", promote)
+
+
+def keeps_no_copy() -> None:
+    """Wake a session and keep nothing of it: who dies awake loses it all."""
+    wake = rows.wake_session
+
+    def woken(connection: sqlite3.Connection, key: str) -> State | None:
+        found = wake(connection, key)
+        connection.execute("DELETE FROM sessionlab_woken")
+        return found
+
+    _put(rows, "wake_session", woken)
+
+
+def syncs_nothing() -> None:
+    """Say that it is done before it is on the disk."""
+    writing = Database.writing
+
+    @contextmanager
+    def unsafe(self: Database) -> Any:
+        with writing(self) as connection:
+            connection.rollback()
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+
+    _put(Database, "writing", unsafe)
+
+
+def swallows_errors() -> None:
+    """Go on when a session cannot be stored: it sleeps, and is nowhere."""
+    sleep = Places.sleep
+
+    def asleep(self: Places, state: State) -> Session | None:
+        try:
+            return sleep(self, state)
+        except StoreError:
+            return msgspec.structs.replace(state[0], status="hibernated")
+
+    _put(Places, "sleep", asleep)
+
+
+def sleeps_too_early() -> None:
+    """Count a session as asleep that could not be stored."""
+    hibernate = Sessions.hibernate
+
+    def hibernated(self: Sessions, *keys: str) -> int:
+        try:
+            return hibernate(self, *keys)
+        except StoreError:
+            self._all |= {key: msgspec.structs.replace(self._all[key], status="hibernated") for key in keys}
+            raise
+
+    _put(Sessions, "hibernate", hibernated)
+
+
+def lets_errors_through() -> None:
+    """Let who calls see what SQLite says."""
+
+    def commit(_self: Database, connection: _Connection) -> None:
+        connection.execute("COMMIT")
+
+    _put(Database, "_commit", commit)
+
+
+def takes_what_others_have() -> None:
+    """Hold every lease to be one's own."""
+    _put(_Leases, "is_ours", lambda _self, _key: True)
+
+
+def has_always_room() -> None:
+    """Count no places."""
+    _put(_Leases, "has_room", lambda _self, _key, _number: True)
