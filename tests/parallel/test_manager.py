@@ -19,7 +19,7 @@ from sessionlab.parallel.isolation import session_key
 from sessionlab.parallel.manager import SessionManager
 from sessionlab.parallel.timer import Timer
 from sessionlab.settings import ParallelSessionsSettings
-from tests.parallel.test_shared_memory import NOW_MS, Clock
+from tests.parallel.clock import NOW_MS, Clock
 
 Make = Callable[..., SessionManager]
 

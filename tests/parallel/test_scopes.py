@@ -16,7 +16,7 @@ from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.parallel.asynchronous import AsyncSessionManager
 from sessionlab.parallel.places import LEASE_MS
 from sessionlab.settings import ParallelSessionsSettings
-from tests.parallel.test_shared_memory import Clock
+from tests.parallel.clock import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,14 +14,8 @@ from sessionlab.parallel import Found, SharedMemory, rows, text_index
 from sessionlab.parallel import search as searching
 from sessionlab.parallel.records import MemoryType
 from sessionlab.parallel.search import Searching, fold
-from tests.parallel.test_shared_memory import Clock, known, memory, remembered
-
-__all__ = ["clock", "memory"]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.parallel.clock import Clock
+from tests.parallel.samples import known, remembered
 
 
 def plainly(

@@ -1,174 +1,17 @@
-"""Shared memory: what is stored, found, overwritten only knowingly, watched and expired (A.40 to A.50)."""
+"""Shared memory: what is stored, found, overwritten only knowingly, watched and expired (A.42 to A.50)."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import stat
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError, UsageError, VersionConflictError
-from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SharedMemory
-from sessionlab.parallel.schema import TABLES
+from sessionlab.errors import UsageError, VersionConflictError
+from sessionlab.parallel import ActionItem, Person, Session, SharedMemory
 from sessionlab.units import MS_PER_DAY
-
-NOW_MS = 1_795_000_000_000
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_ms = NOW_MS
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def memory(tmp_path: Path, clock: Clock) -> Iterator[SharedMemory]:
-    """Give a shared memory in a folder that is not there yet."""
-    found = SharedMemory(tmp_path / "data" / "shared-memory.db", clock=clock)
-    found.initialize()
-    yield found
-    found.close()
-
-
-def remembered(content: str = "deploys are on Fridays", **more: Any) -> Memory:
-    return Memory(**({"session_key": "s1", "channel_id": "telegram", "memory_type": "fact", "content": content} | more))
-
-
-def known(content: str = "deploys are on Fridays", **more: Any) -> Knowledge:
-    return Knowledge(**({"category": "fact", "content": content} | more))
-
-
-def bare(memory: SharedMemory) -> sqlite3.Connection:
-    """Open the file as another program does."""
-    return sqlite3.connect(memory.path, isolation_level=None)
-
-
-# -- the file
-
-
-def test_folders_and_tables_are_made_private_with_a_write_ahead_log(memory: SharedMemory) -> None:
-    """A.3, A.40."""
-    with bare(memory) as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert names >= {*TABLES, "schema_version"}
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert stat.S_IMODE(memory.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(memory.path.parent.stat().st_mode) == 0o700
-
-
-def test_without_a_log_it_works_as_well(tmp_path: Path) -> None:
-    """A.40: unless `enableWAL` is false."""
-    found = SharedMemory(tmp_path / "m.db", enable_wal=False)
-    found.initialize()
-    assert found.save_memory(remembered()) == 1
-    with bare(found) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    found.close()
-
-
-def test_initializing_again_changes_nothing(memory: SharedMemory) -> None:
-    """A.40: in this object, in another, and by several at once, there is one version."""
-    memory.save_memory(remembered())
-    memory.initialize()
-    others = [SharedMemory(memory.path) for _ in range(8)]
-    threads = [threading.Thread(target=other.initialize) for other in others]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(len(other.memories()) == 1 for other in others)
-    with bare(memory) as connection:
-        assert connection.execute("SELECT count(*) FROM schema_version").fetchone() == (1,)
-    for other in others:
-        other.close()
-
-
-def test_nothing_is_done_before_it_is_initialized_nor_after_it_is_closed(tmp_path: Path) -> None:
-    """A.41; closing may be repeated, and opening after it."""
-    found = SharedMemory(tmp_path / "data/m.db")
-    for ask in (found.memories, found.stats, lambda: found.save_memory(remembered()), lambda: found.search("x"), found.expire):
-        with pytest.raises(UsageError, match="not initialized"):
-            ask()
-    assert not (tmp_path / "data").exists()
-    found.initialize()
-    found.save_memory(remembered())
-    for _ in range(3):
-        found.close()
-    with pytest.raises(UsageError, match="not initialized"):
-        found.memories()
-    found.initialize()
-    assert len(found.memories()) == 1
-    found.close()
-
-
-def test_newer_version_and_a_database_of_something_else_are_refused_and_left_as_they_are(tmp_path: Path) -> None:
-    for name, script, kind in (
-        ("newer.db", "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (2)", UnsupportedSchemaError),
-        ("other.db", "CREATE TABLE recipes (name TEXT)", CorruptStoreError),
-        ("odd.db", "CREATE TABLE schema_version (version TEXT); INSERT INTO schema_version VALUES ('x')", CorruptStoreError),
-    ):
-        path = tmp_path / name
-        with sqlite3.connect(path) as connection:
-            connection.executescript(script)
-        with pytest.raises(kind, match=name):
-            SharedMemory(path).initialize()
-        with sqlite3.connect(path) as connection:
-            assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (1,)
-    (tmp_path / "text.db").write_text("no database at all, but a text that is longer than a header\n" * 20)
-    with pytest.raises(CorruptStoreError, match=r"text\.db"):
-        SharedMemory(tmp_path / "text.db").initialize()
-
-
-def test_file_that_was_replaced_is_not_written_to(memory: SharedMemory) -> None:
-    """What is acknowledged is in the file that others see."""
-    memory.save_memory(remembered())
-    memory.path.rename(memory.path.with_suffix(".old"))
-    with pytest.raises(UnwritableError, match="was replaced"):
-        memory.save_memory(remembered("lost?"))
-    other = SharedMemory(memory.path)
-    other.initialize()
-    with pytest.raises(UnwritableError, match="was replaced"):
-        memory.save_memory(remembered("lost?"))
-    other.close()
-
-
-def test_database_of_another_program_is_taken_over_with_what_is_in_it(tmp_path: Path, clock: Clock) -> None:
-    path = tmp_path / "theirs.db"
-    own = SharedMemory(path, clock=clock)
-    own.initialize()
-    own.close()
-    with sqlite3.connect(path) as connection:  # as it is without what sessionlab adds
-        for kind in ("trigger", "index", "table"):
-            for (name,) in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = ? AND name LIKE 'sessionlab%'", (kind,)
-            ).fetchall():
-                connection.execute(f"DROP {kind} {name}")
-        connection.execute(
-            "INSERT INTO channel_memory (session_key, channel_id, memory_type, content, created_at) VALUES ('s','c','fact','x',1)"
-        )
-    own.initialize()
-    (found,) = own.memories()
-    assert (found.content, found.importance, found.version > 0) == ("x", 5, True)
-    assert [change.table for change in own.watch()] == ["channel_memory"]
-    assert [one.content for one in own.search("X").memories] == ["x"]
-    own.close()
-
+from tests.parallel.clock import NOW_MS, Clock
+from tests.parallel.samples import bare, known, remembered
 
 # -- records
 
@@ -206,15 +49,17 @@ def test_records_come_back_as_they_were_saved(memory: SharedMemory) -> None:
         {"importance": True},
         {"memory_type": "tag"},
         {"content": ""},
+        {"content": b"of bytes"},
         {"content": "a\0b"},
         {"content": "\ud800"},
         {"session_key": ""},
     ],
 )
 def test_memory_that_may_not_be_stored_is_refused_before_anything_is_done(memory: SharedMemory, wrong: dict[str, Any]) -> None:
-    """A.33a, A.47."""
-    with pytest.raises(UsageError):
+    """A.33a, A.47. What it says does not repeat a content."""
+    with pytest.raises(UsageError) as caught:
         memory.save_memory(remembered(**wrong))
+    assert "of bytes" not in str(caught.value)
     assert (memory.memories(), memory.latest()) == ([], 0)
 
 
@@ -399,50 +244,3 @@ def test_deletions_are_forgotten_after_a_month_and_who_looked_before_is_told(mem
         list(memory.watch(first.version))
     assert [change.row for change in memory.watch()] == [second.id]
     assert list(memory.watch(memory.latest())) == []
-
-
-def test_fork_has_a_connection_of_its_own(memory: SharedMemory) -> None:
-    memory.save_memory(remembered("parent"))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            memory.save_memory(remembered("child"))
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
-    memory.save_memory(remembered("parent again"))
-    assert len(memory.memories()) == 3
-
-
-def test_database_of_something_else_stays_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE recipes (name TEXT)")
-    before = path.read_bytes()
-    with pytest.raises(CorruptStoreError):
-        SharedMemory(path).initialize()
-    assert path.read_bytes() == before
-
-
-def test_who_initializes_at_the_same_time_finds_the_tables(tmp_path: Path) -> None:
-    """One object in several threads."""
-    for number in range(10):
-        found = SharedMemory(tmp_path / f"{number}.db")
-        errors: list[BaseException] = []
-
-        def use(memory: SharedMemory = found, errors: list[BaseException] = errors) -> None:
-            try:
-                memory.initialize()
-                memory.stats()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails
-                errors.append(error)
-
-        threads = [threading.Thread(target=use) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
-        found.close()
