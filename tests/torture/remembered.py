@@ -17,11 +17,9 @@ Rows = dict[str, list[tuple[object, ...]]]
 _BY_CHANCE: Final = {"sessionlab_changes": ("at", "seq"), "sessionlab_leases": ("owner",)}
 """Columns that are others every time, or when the same was done in another order."""
 
-_INDEX: Final = "sessionlab_words"
-
 
 def snapshot(path: Path) -> Rows:
-    """Return what a shared memory holds, its schema included; nothing for none. Of the index of words only that it is whole.
+    """Return what a shared memory holds, its schema included; nothing for none. Of an index of texts only that it is whole.
 
     Raises:
         AssertionError: It is damaged.
@@ -33,10 +31,11 @@ def snapshot(path: Path) -> Rows:
         assert found == ["ok"], f"is damaged: {found}"
         schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
         tables = [name for kind, name, _ in schema if kind == "table"]
-        if _INDEX in tables:
-            connection.execute(f"INSERT INTO {_INDEX} ({_INDEX}) VALUES ('integrity-check')")  # raises if it is not; changes nothing
+        indexes = [name for _, name, sql in schema if (sql or "").startswith("CREATE VIRTUAL TABLE")]
+        for index in indexes:
+            connection.execute(f"INSERT INTO {index} ({index}) VALUES ('integrity-check')")  # raises if it is not; changes nothing
         connection.rollback()
-        content = {name: _rows(connection, name) for name in tables if not name.startswith(_INDEX)}
+        content = {name: _rows(connection, name) for name in tables if not any(f"{name}_".startswith(f"{index}_") for index in indexes)}
     return {"schema": schema} | content if schema else {}
 
 
