@@ -9,10 +9,8 @@ import pytest
 
 from sessionlab.cli import _run
 from sessionlab.settings import StoreType
-from tests.conftest import system_program
 from tests.torture import tracing
 from tests.torture.broken_maintenance import prelude
-from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_maintenance import fill_the_disk_of_a_maintenance
 from tests.torture.stopped_maintenance import fail_maintenance, kill_maintenance, kill_next_maintenance
 from tests.torture.tended import DEEDS, KINDS, Task, make
@@ -62,11 +60,9 @@ def test_call_that_fails_is_an_error_in_one_line_and_loses_nothing(task: Task, t
     assert sum(tally.counts.values()) == 2
 
 
+@pytest.mark.usefixtures("own_disk")
 def test_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
     """T4, D.50: which is when somebody maintains."""
-    system_program(("unshare",), package="util-linux")
-    if (reason := refusal_of_namespaces()) is not None:
-        pytest.skip(reason)
     report = fill_the_disk_of_a_maintenance(MAINTAIN, tmp_path, pages=(0, 5))
     assert report["wrong"] == []
     assert report["counts"] == {"refused": 2}

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from sessionlab.errors import SplitStoreError
-from tests.conftest import system_program
 from tests.torture import tracing
 from tests.torture.broken_moves import prelude
 from tests.torture.crowded_moves import move_among_writers
-from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_moves import fill_the_disk_of_a_move
 from tests.torture.stopped_moves import fail_move, kill_move, kill_next_move
 from tests.torture.trips import BACK, BUSY, Trip
@@ -53,11 +51,9 @@ def test_call_that_fails_is_an_error_and_the_old_store_or_the_new_one(trip: Trip
     assert sum(tally.counts.values()) == 3
 
 
+@pytest.mark.usefixtures("own_disk")
 def test_disk_that_fills_up_keeps_the_old_store_until_there_is_room(tmp_path: Path) -> None:
     """T4."""
-    system_program(("unshare",), package="util-linux")
-    if (reason := refusal_of_namespaces()) is not None:
-        pytest.skip(reason)
     report = fill_the_disk_of_a_move(JSON_TO_SQLITE, tmp_path, pages=(9,))
     assert report["wrong"] == []
     assert report["counts"] == {"refused": 2}

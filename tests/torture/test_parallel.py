@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import system_program
 from tests.torture.broken_parallel import prelude
 from tests.torture.crowded_parallel import crowd
 from tests.torture.deeds import DEEDS, Deed
-from tests.torture.full_disk import refusal_of_namespaces
 from tests.torture.full_disk_parallel import fill_the_disk_of_a_deed, use_until_it_is_full
 from tests.torture.stopped_parallel import fail_deed, kill_deed, kill_next_deed
 
@@ -50,11 +48,9 @@ def test_call_that_fails_is_an_error_in_one_line_and_what_was_to_sleep_is_awake(
     assert sum(tally.counts.values()) == 2
 
 
+@pytest.mark.usefixtures("own_disk")
 def test_disk_that_fills_up_loses_nothing(tmp_path: Path) -> None:
     """T4."""
-    system_program(("unshare",), package="util-linux")
-    if (reason := refusal_of_namespaces()) is not None:
-        pytest.skip(reason)
     (tmp_path / "one").mkdir()
     report = fill_the_disk_of_a_deed("hibernate", tmp_path / "one", pages=(0, 14))
     assert report == {"counts": {"refused": 2}, "wrong": []}

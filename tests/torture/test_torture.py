@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import system_program
 from tests.torture.backends import FINAL, PLAIN, ROOT, SQLITE_PROCESS, Backend, available
 from tests.torture.failing import fail_everywhere
-from tests.torture.full_disk import fill_the_disk, refusal_of_namespaces
+from tests.torture.full_disk import fill_the_disk
 from tests.torture.kill import kill_everywhere
 from tests.torture.operations import OPERATIONS, SAVE, Operation
 from tests.torture.races import race, read_while_written
@@ -58,11 +57,9 @@ def test_call_that_fails_is_an_error_and_the_old_state(backend: Backend, operati
 
 
 @backends
+@pytest.mark.usefixtures("own_disk")
 def test_full_disk_refuses_writes_and_loses_nothing(backend: Backend, tmp_path: Path) -> None:
     """T4."""
-    system_program(("unshare",), package="util-linux")
-    if (reason := refusal_of_namespaces()) is not None:
-        pytest.skip(reason)
     report = fill_the_disk(backend, tmp_path)
     assert report["wrong"] == []
     assert report["same"]
