@@ -22,6 +22,7 @@ _WHY_KEPT: Final[dict[Why, str]] = {
     "has a newer spelling": "another spelling of its key stays",
     "has an older spelling": "another spelling of its key stays",
     "not reachable": "its transcript is said to lie in a folder that is not there, or is empty: is a volume not mounted?",
+    "no way back": "left: no store takes it, without a session id or with such a key, so that it could not be brought back",
     "main session": "is a main session, which OpenClaw never touches",
     "conversation": "is a conversation in a chat, which OpenClaw never touches",
     "pinned": "is pinned",

@@ -137,6 +137,7 @@ class WhatIf:
                 now_ms=self.now_ms,
                 files=one.files,
                 store_bytes=one.store_bytes,
+                undoable=True,
                 entry_bytes=one.entry_bytes,
                 traits=one.traits,
             )

@@ -28,7 +28,7 @@ ArchiveReason = Literal["age-retention", "stale-dashboard", "active-session-cap"
 """Why 2026.9 archives a session, as it writes it into the entry."""
 
 Why = (
-    Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling", "not reachable"]
+    Literal["", "active session", "archived already", "has a newer spelling", "has an older spelling", "not reachable", "no way back"]
     | ArchiveReason
     | Protection
 )
@@ -65,6 +65,7 @@ def decide(
     active_key: str | None = None,
     missing: Collection[str] = (),
     on_save: bool = False,
+    undoable: bool = False,
     traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> list[Decision]:
     """Decide on every entry: first those without a transcript, if asked for, then stale ones (D.1), then those beyond the cap (D.2, D.6).
@@ -79,13 +80,14 @@ def decide(
         active_key: The session that is being talked in, normalised.
         missing: Keys of entries whose transcript is not there, and that are to go for that.
         on_save: As for `Policy.is_over_cap`.
+        undoable: Leave alone what could not be brought back, though OpenClaw would remove or archive it; none goes in its place.
         traits: Key -> what 2026.9 looks at besides.
 
     Returns:
         A decision for each entry, latest update first, those without one last: the order in which the cap counts. 2026.9 takes what was
         last done in a session for that.
     """
-    rules = _Rules(policy, now_ms, active_key, traits)
+    rules = _Rules(policy, now_ms, active_key, traits, undoable=undoable)
     held = rules.in_order(summaries)
     put_away = {one.key for one in held if is_archived(one, traits)} if policy.archives_in_place else frozenset()
     rules.removes_model_runs = policy.protects and policy.is_over_cap(len(held) - len(put_away), on_save=on_save)
@@ -95,12 +97,13 @@ def decide(
         action: Action = "keep"
         why: Why = ""
         if one.key in missing:
-            action, why = ("prune-missing", "") if not is_active(one.key, active_key) else ("keep", "active session")
+            stays = rules.stays(one)
+            action, why = ("keep", stays) if stays else ("prune-missing", "")
         elif one.key in put_away:
             why = "archived already"
         elif (reason := rules.by_age(one)) is not None:
             action, why = rules.fate(one, "prune-stale", reason)
-        counted += action == "keep" and why != "archived already"
+        counted += action == "keep" and why not in ("archived already", "no way back")
         decided.append(Decision(one.key, one.session_id, one.updated_ms, action, why))
     if policy.is_over_cap(counted, on_save=on_save):
         _cap(held, decided, rules, counted - policy.limits.max_entries)
@@ -110,8 +113,11 @@ def decide(
 class _Rules:
     """What a policy says about one session at a time."""
 
-    def __init__(self, policy: Policy, now_ms: int, active_key: str | None, traits: Mapping[str, Traits]) -> None:
+    def __init__(
+        self, policy: Policy, now_ms: int, active_key: str | None, traits: Mapping[str, Traits], *, undoable: bool = False
+    ) -> None:
         self.removes_model_runs = False
+        self._undoable = undoable
         self._policy, self._now_ms, self._active_key, self._traits = policy, now_ms, active_key, traits
         limits, archives = policy.limits, policy.archives_in_place
         # To 2026.9, no time at all is for ever.
@@ -136,10 +142,17 @@ class _Rules:
         is_old_run = self.removes_model_runs and updated_ms < self._now_ms - self._policy.model_run_ms and is_model_run(one.key)
         return "age-retention" if is_old_run else None
 
+    def stays(self, one: SessionSummary) -> Why:
+        """Return why a session is left alone under every policy; "" when it is not."""
+        if is_active(one.key, self._active_key):
+            return "active session"
+        return "no way back" if self._undoable and has_no_way_back(one) else ""
+
     def fate(self, one: SessionSummary, removal: Action, reason: ArchiveReason) -> tuple[Action, Why]:
         """Return what becomes of a session that has to go: it is removed, or archived, or stays all the same."""
-        if is_active(one.key, self._active_key):
-            return "keep", "active session"
+        stays = self.stays(one)
+        if stays:
+            return "keep", stays
         if not self._policy.protects:
             return removal, ""
         found = judged(one, self._policy, self._traits, now_ms=self._now_ms)
@@ -157,7 +170,7 @@ def _cap(held: list[SessionSummary], decided: list[Decision], rules: _Rules, ove
         if one.action == "keep" and not one.why:
             action, why = rules.fate(held[place], "cap-overflow", "active-session-cap")
             decided[place] = one._replace(action=action, why=why)
-            overflow -= action != "keep"
+            overflow -= action != "keep" or why == "no way back"
 
 
 def evictable(
@@ -167,6 +180,7 @@ def evictable(
     *,
     now_ms: int,
     active_key: str | None = None,
+    undoable: bool = False,
     traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> list[int]:
     """Return which entries the disk budget may remove, in that order, as places in `decided` (D.50).
@@ -174,9 +188,11 @@ def evictable(
     Up to 2026.4 that is all that are left, the oldest first, the active session included: whoever evicts says that it stays. 2026.7 leaves
     out what it never touches. 2026.9 removes only what was archived because there were too many, what has been archived longest first.
     """
-    rules = _Rules(policy, now_ms, active_key, traits)
+    rules = _Rules(policy, now_ms, active_key, traits, undoable=undoable)
     if not policy.archives_in_place:
         left = [place for place in range(len(decided) - 1, -1, -1) if not decided[place].is_removed]
+        if undoable:
+            left = [place for place in left if not has_no_way_back(by_key[decided[place].key])]
         if not policy.protects:
             return left
         return [place for place in left if judged(by_key[decided[place].key], policy, traits, now_ms=now_ms) == "disposable"]
@@ -195,6 +211,11 @@ def evictable(
 def is_active(key: str, active_key: str | None) -> bool:
     """Say whether an entry is that of the active session, in whatever spelling it lies in the store."""
     return key == active_key or (active_key is not None and keys.normalise(key) == active_key)
+
+
+def has_no_way_back(one: SessionSummary) -> bool:
+    """Say whether no store takes an entry, as another program may have written it: what is removed of such, no undo brings back."""
+    return not one.session_id or keys.refusal(keys.normalise(one.key)) is not None
 
 
 def with_all_spellings(decided: list[Decision]) -> list[Decision]:

@@ -99,10 +99,10 @@ class _OnSave:
         traits = traits_of((key, memoryview(raw)) for key, raw in sessions.items()) if self._policy.protects else NO_TRAITS
         decided = [
             one._replace(action="keep", why="") if one.action == "archive" else one
-            for one in decide(held, self._policy, now_ms=now_ms, active_key=self._active_key, on_save=True, traits=traits)
+            for one in decide(held, self._policy, now_ms=now_ms, active_key=self._active_key, on_save=True, undoable=True, traits=traits)
         ]
         removed = {one.key for one in decided if one.is_removed}
-        never_stale = removed | {self._active_key}
+        never_stale = removed | {one.key for one in decided if one.why == "no way back"} | {self._active_key}
         self._oldest_ms = min((one.updated_ms for one in held if one.updated_ms is not None and one.key not in never_stale), default=now_ms)
         if not removed:
             return frozenset()
@@ -116,6 +116,7 @@ class _OnSave:
             files=files,
             store_bytes=sum(sizes.values()),
             active_key=self._active_key,
+            undoable=True,
             entry_bytes=sizes,
             traits=traits,
         )

@@ -93,6 +93,7 @@ def plan_maintenance(
     store_bytes: int,
     active_key: str | None = None,
     missing: Collection[str] = (),
+    undoable: bool = False,
     entry_bytes: Mapping[str, int] | None = None,
     traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> MaintenancePlan:
@@ -106,11 +107,12 @@ def plan_maintenance(
         store_bytes: The size of the store's own files.
         active_key: The session that is being talked in, normalised; it is never removed.
         missing: Keys of entries that are to go because their transcript is not there.
+        undoable: As for `decide`.
         entry_bytes: Key -> bytes of its entry in the store; by default every entry is taken to be as large as the average.
         traits: Key -> what 2026.9 looks at of an entry besides, for a policy that protects any.
     """
     held = list(summaries)
-    decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing, traits=traits)
+    decided = decide(held, policy, now_ms=now_ms, active_key=active_key, missing=missing, undoable=undoable, traits=traits)
     return plan_decided(
         held,
         decided,
@@ -119,6 +121,7 @@ def plan_maintenance(
         files=files,
         store_bytes=store_bytes,
         active_key=active_key,
+        undoable=undoable,
         entry_bytes=entry_bytes,
         traits=traits,
     )
@@ -133,6 +136,7 @@ def plan_decided(
     files: SessionFiles,
     store_bytes: int,
     active_key: str | None = None,
+    undoable: bool = False,
     entry_bytes: Mapping[str, int] | None = None,
     traits: Mapping[str, Traits] = NO_TRAITS,
 ) -> MaintenancePlan:
@@ -146,6 +150,7 @@ def plan_decided(
         files: What lies beside the store.
         store_bytes: The size of the store's own files.
         active_key: As for `plan_maintenance`.
+        undoable: As for `decide`.
         entry_bytes: As for `plan_maintenance`.
         traits: As for `plan_maintenance`.
     """
@@ -154,7 +159,7 @@ def plan_decided(
     draft = _Draft({one.key: one for one in held}, decided, files, sizes, before)
     draft.expire(policy, now_ms)
     if policy.limits.max_disk_bytes is not None and draft.totals().bytes > policy.limits.max_disk_bytes:
-        places = evictable(draft.entries, draft.by_key, policy, now_ms=now_ms, active_key=active_key, traits=traits)
+        places = evictable(draft.entries, draft.by_key, policy, now_ms=now_ms, active_key=active_key, undoable=undoable, traits=traits)
         draft.evict(policy, places, active_key)
     return MaintenancePlan(
         policy=policy,

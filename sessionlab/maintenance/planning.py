@@ -90,6 +90,7 @@ def plan_store(
         store_bytes=store_bytes,
         active_key=active_key,
         missing=lost.gone,
+        undoable=True,
         entry_bytes=sizes,
         traits=traits,
     )

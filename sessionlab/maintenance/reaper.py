@@ -16,7 +16,7 @@ from typing import Final
 from sessionlab.entry import SessionSummary
 from sessionlab.errors import SessionLabError
 from sessionlab.maintenance.apply import MaintenanceReport, apply_plan
-from sessionlab.maintenance.decisions import Decision, with_all_spellings
+from sessionlab.maintenance.decisions import Decision, has_no_way_back, with_all_spellings
 from sessionlab.maintenance.finishing import finish_stopped
 from sessionlab.maintenance.neighbours import files_beside
 from sessionlab.maintenance.plan import MaintenancePlan, plan_decided
@@ -122,7 +122,12 @@ def plan_sweep(
     for one in summaries:
         decision = Decision(one.key, one.session_id, one.updated_ms, "keep")
         if is_expired(one, retention_ms=retention, now_ms=now_ms):
-            decision = decision._replace(why="active session") if one.key == active_key else decision._replace(action="prune-stale")
+            if one.key == active_key:
+                decision = decision._replace(why="active session")
+            elif has_no_way_back(one):
+                decision = decision._replace(why="no way back")
+            else:
+                decision = decision._replace(action="prune-stale")
         decided.append(decision)
     policy = Policy(limits=MaintenanceSettings(mode="enforce", reset_archive_retention_ms=None), retention_ms=retention)
     files = replace(files_beside(location), archives=(), backups=())  # these are no business of the reaper's

@@ -423,6 +423,36 @@ def test_entries_without_a_transcript_go_when_that_is_asked_for(tmp_path: Path, 
     assert (result["missing"], result["pruned"], result["afterCount"]) == (3, 1, 1)
 
 
+@pytest.mark.parametrize("profile", ["2026.3", "2026.4", "2026.7", "2026.9"])
+def test_entry_that_could_not_be_brought_back_is_left_and_named(tmp_path: Path, call: Call, profile: str) -> None:
+    """As another program may have written it: without a session id, or under a key that no store takes. None goes in its place."""
+    left = {key("subagent:strange"): {"updatedAt": 1, "token": "sk-strange"}, key("subagent:a\nb"): entry(50, "control")}
+    stale = {key("subagent:old"): entry(50, "old")}
+    young = {key(f"subagent:young-{number}"): entry(number, f"young-{number}") for number in range(3)}
+    made_state(tmp_path, "json", left | stale | young)
+    words = ("--profile", profile, "--max-entries", "3", "--max-disk", "1b")
+    (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
+    reasons = {one["key"]: (one["action"], one["reason"].partition(":")[0]) for one in result["entries"]}
+    assert {reasons[name] for name in left} == {("keep", "left")}
+    evicted = 0 if profile == "2026.9" else 3  # whose budget takes only what was archived for the cap
+    assert (result["beforeCount"], result["afterCount"], result["pruned"], result["capped"], result["evicted"]) == (
+        6,
+        5 - evicted,
+        1,
+        0,
+        evicted,
+    )
+    done = call(*command(tmp_path, *words, "--enforce"))
+    assert (done.returncode, "sk-" in done.stdout) == (0, False)
+    assert content_of(tmp_path).keys() == left.keys() | (young.keys() if profile == "2026.9" else set())
+
+
+def content_of(state: Path) -> dict[str, Any]:
+    """Return what the file says: under some keys of it no store gives anything."""
+    found: dict[str, Any] = json.loads(store_path(state, "json").read_text())
+    return found
+
+
 def test_transcript_that_is_not_reachable_is_named_and_its_entry_stays(tmp_path: Path, call: Call) -> None:
     """D.51: its volume may be mounted tomorrow."""
     made_state(tmp_path, "json", {key("away"): entry(1, "away") | {"sessionFile": "/nowhere/volume/away.jsonl"}})

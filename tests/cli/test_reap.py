@@ -242,7 +242,7 @@ def test_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     code, lines, seconds = stopped(
         signal.SIGINT, "reap", tmp_path, "--watch", when=lambda: any((tmp_path / ".sessionlab/runs").glob("*/report.json")), tmp=tmp_path
     )
-    told = [line for line in lines if line and "stopped after its end" not in line]  # where it comes before the first sweep is told
+    told = [line for line in lines if line and "; what was removed by then" not in line]  # where it comes before the first sweep is told
     assert (code, told) == (130, ["sessionlab: interrupted"])
     assert seconds < 5
     assert left(tmp_path) == {"job-1"}

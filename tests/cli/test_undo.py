@@ -216,11 +216,12 @@ def test_each_kind_of_run_names_its_own_way_back(tmp_path: Path, call: Call) -> 
 
 
 def test_entry_that_no_store_takes_keeps_no_other_back(tmp_path: Path, call: Call) -> None:
-    """As another program may have written it: without a session id."""
-    strange = {key("strange"): {"updatedAt": 1}, key("Old:Spelling"): entry(50, "spelling")}
-    made_state(tmp_path, "json", strange | {key("young"): entry(1, "young")})
+    """As another program may have written it, and an earlier version removed it: without a session id."""
+    made_state(tmp_path, "json", {key("Old:Spelling"): entry(50, "spelling"), key("young"): entry(1, "young")})
     run = Path(printed_json(call(*command(tmp_path, "--enforce", "--json")))["results"][0]["run"]["runDir"])
     assert set(content(tmp_path)) == {key("young")}
+    with (run / "removed.jsonl").open("a") as archive:
+        archive.write(json.dumps({"key": key("strange"), "entry": {"updatedAt": 1}}) + "\n")
     done = call("undo", run)
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "1 session restored; not everything came back")
     assert f"  unstorable    {key('strange')}: no store takes this entry" in done.stdout

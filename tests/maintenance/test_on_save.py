@@ -69,6 +69,20 @@ def test_every_kind_of_save_prunes_and_archives(tmp_path: Path) -> None:
         assert len(content(location)) == 5 + (number not in (1, 4)) - (save == "delete")
 
 
+def test_save_leaves_what_could_not_be_brought_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the store looked through for it with each save."""
+    location = made(tmp_path, "json", {STALE.format(0): entry(40, "o"), FRESH.format(0): entry(0, "y")})
+    strange = {"agent:main:strange": {"updatedAt": 1}}
+    location.path.write_text(json.dumps(json.loads(location.path.read_text()) | strange))
+    with maintained(tmp_path, location) as store:
+        store.put(FRESH.format(1), entry(0, "new"))
+        assert set(json.loads(location.path.read_text())) == {"agent:main:strange", FRESH.format(0), FRESH.format(1)}
+        store.put(FRESH.format(2), entry(0, "newer"))
+        monkeypatch.setattr(on_save, "decide", None)
+        store.put(FRESH.format(3), entry(0, "newest"))
+    assert json.loads(location.path.read_text())["agent:main:strange"] == {"updatedAt": 1}
+
+
 def test_saves_of_one_object_share_a_run(tmp_path: Path) -> None:
     location = made(tmp_path, "json", mixed(old=0, young=1))
     location.path.write_text("{}")

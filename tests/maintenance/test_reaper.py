@@ -74,6 +74,18 @@ def test_only_runs_whose_retention_is_over_are_taken(tmp_path: Path, kind: Store
     assert content(location) == kept | gone
 
 
+def test_run_that_could_not_be_brought_back_is_left(tmp_path: Path) -> None:
+    location = made(tmp_path, "json", {RUN.format("a"): entry(9, "a")})
+    location.path.write_text(json.dumps(json.loads(location.path.read_text()) | {RUN.format("b"): {"updatedAt": 1}}))
+    plan = reaper.plan_sweep(location, retention_ms=MS_PER_HOUR, now_ms=NOW_MS)
+    assert {one.key: (one.action, one.why) for one in plan.entries} == {
+        RUN.format("a"): ("prune-stale", ""),
+        RUN.format("b"): ("keep", "no way back"),
+    }
+    assert swept(tmp_path, location).pruned == 1
+    assert set(json.loads(location.path.read_text())) == {RUN.format("b")}
+
+
 def test_a_store_is_swept_once_in_five_minutes(tmp_path: Path) -> None:
     """D.25: each store for itself; a flag bypasses it."""
     entries = {RUN.format(number): entry(number, f"s{number}") for number in range(1, 4)}
