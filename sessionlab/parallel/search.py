@@ -69,14 +69,15 @@ class Searching:
         return Found(memories=tuple(map(rows.memory, memories)), knowledge=tuple(map(rows.knowledge, knowledge)))
 
     def _is_indexed(self, text: str) -> bool:
-        """Say whether the index can be asked for a text; bring it up to date if so."""
+        """Say whether the index can be asked for a text; take everything in that was there when it was called, if so."""
         if not self._use_index or "\0" in text or not text_index.is_possible():
             return False
         with self._database.reading() as connection:
-            is_up_to_date = text_index.is_up_to_date(connection)
-        if not is_up_to_date:
+            wanted, found = rows.latest(connection), text_index.taken_in(connection)
+        while found < wanted:  # not what others write meanwhile: they might not stop
             with self._database.writing() as connection:
                 text_index.take_in(connection)
+                found = text_index.taken_in(connection)
         return True
 
 

@@ -23,6 +23,8 @@ SHORTEST: Final = 3
 """Letters that the index knows a place by."""
 _MOST_PARTS: Final = 4
 """Of a text that the index is asked for: what has them is looked at anyway."""
+_AT_ONCE: Final = 5_000
+"""Changes that are taken in by one transaction, some tenths of a second."""
 _TAKEN_IN: Final = "texts taken in"
 _DEFINE: Final = (
     """
@@ -46,7 +48,7 @@ _MARKS: Final = 0xF0000
 _CHANGED: Final = """
     SELECT changed.row, at.place, {columns} FROM sessionlab_changes AS changed
     LEFT JOIN sessionlab_text_places AS at ON at.part = changed.part AND at.row = changed.row
-    LEFT JOIN {table} AS found ON found.id = changed.row WHERE changed.part = ? AND changed.seq > ?
+    LEFT JOIN {table} AS found ON found.id = changed.row WHERE changed.part = ? AND changed.seq > ? AND changed.seq <= ?
 """
 
 
@@ -159,22 +161,28 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
         yield from connection.execute(query, (*asked.values(), first, last, part_of(sort.table), *question.condition.values))
 
 
-def is_up_to_date(connection: sqlite3.Connection) -> bool:
-    """Say whether everything is in the index that is in the tables."""
-    return _taken_in(connection) == rows.latest(connection)
+def taken_in(connection: sqlite3.Connection) -> int:
+    """Return the number of the latest change that is in the index; -1 when there is none yet."""
+    found: tuple[Any, ...] | None = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_TAKEN_IN,)).fetchone()
+    return int(found[0]) if found else -1
 
 
 def take_in(connection: sqlite3.Connection) -> None:
-    """Index what was written since it was last done, by whomever, and drop what is gone; in the transaction that the caller has begun."""
+    """Index what was written since it was last done, by whomever, and drop what is gone; in the transaction that the caller has begun.
+
+    Of many changes only the first: nobody should wait for long who wants to write.
+    """
     for statement in _DEFINE:
         connection.execute(statement)
-    since, last = _taken_in(connection), rows.latest(connection)
+    since = taken_in(connection)
+    next_part = "SELECT seq FROM sessionlab_changes WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
+    (last,) = connection.execute(next_part, (since, _AT_ONCE - 1)).fetchone() or (rows.latest(connection),)
     gone: list[tuple[int]] = []
     come: list[tuple[int | None, int, int, str, tuple[str, ...]]] = []
     for sort in (MEMORIES, KNOWLEDGE):
         columns = ", ".join(f"found.{name}" for name in (sort.rank, sort.time, "content", *sort.filters))
         query = _CHANGED.format(columns=columns, table=sort.table)
-        for number, place, rank, time_ms, text, *values in connection.execute(query, (part_of(sort.table), since)):
+        for number, place, rank, time_ms, text, *values in connection.execute(query, (part_of(sort.table), since, last)):
             if place is not None:
                 gone.append((place,))
             if text is not None:
@@ -213,8 +221,3 @@ def _mark(column: str, value: str) -> str:
 
 def _quoted(text: str) -> str:
     return '"{}"'.format(text.replace('"', '""'))
-
-
-def _taken_in(connection: sqlite3.Connection) -> int:
-    found: tuple[Any, ...] | None = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_TAKEN_IN,)).fetchone()
-    return int(found[0]) if found else -1

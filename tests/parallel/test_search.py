@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -169,3 +170,28 @@ def test_sqlite_without_the_index_gives_the_same_answers(memory: SharedMemory, m
     with_it = memory.search("violet")
     monkeypatch.setattr(text_index, "is_possible", lambda: False)
     assert memory.search("violet") == with_it != Found()
+
+
+def test_many_changes_are_taken_in_by_parts_between_which_others_write(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long; and who searches does not wait for those who write all the time."""
+    for number in range(7):
+        memory.save_memory(remembered(f"tea no. {number}"))
+        memory.save_knowledge(known(f"tea no. {number}"))
+    memory.delete_memory(3)
+    other, writing, turns = SharedMemory(memory.path), memory._database.writing, 0
+    other.initialize()
+
+    def writing_after_another() -> AbstractContextManager[sqlite3.Connection]:
+        nonlocal turns
+        turns += 1
+        assert turns < 50
+        other.save_memory(remembered("tea of another"))
+        return writing()
+
+    monkeypatch.setattr(memory._database, "writing", writing_after_another)
+    monkeypatch.setattr(text_index, "_AT_ONCE", 1)
+    found = memory.search("tea no.", limit=100)
+    assert (turns, len(found.memories), len(found.knowledge)) == (14, 6, 7)
+    monkeypatch.undo()
+    assert len(memory.search("tea", limit=100).memories) == 20
+    other.close()
