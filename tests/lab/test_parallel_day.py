@@ -18,6 +18,7 @@ from sessionlab.lab.parallel_day import DAY_END_MS, LivedDay, live_day
 from sessionlab.lab.parallel_ledger import Ledger
 from sessionlab.lab.parallel_notes import Line, Notes, lines_of
 from sessionlab.lab.parallel_own import look_at
+from sessionlab.lab.parallel_restart import KNOWN, Restart, State
 from sessionlab.lab.parallel_settings import chosen_settings
 from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.settings import ParallelSessionsSettings
@@ -25,7 +26,7 @@ from sessionlab.synth.day import DAY_START_MS, make_day
 from tests.fixture_states import photo
 
 HOUR_MS = 3_600_000
-DAY = make_day(seed=5, messages=160, channels=7, peers=12, notes_percent=60)
+DAY = make_day(seed=5, messages=110, channels=7, peers=12, notes_percent=60)
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,20 @@ def test_every_isolation_survives_a_restart_whole(isolation: str) -> None:
     assert (day.restart.after.total_memories, day.restart.after.memories_in_process) == (day.restart.before.total_memories, 0)
     assert "**Every session is known**" in findings.verdict(day)
     assert f"{len(day.restart.sessions)} of " in findings.restart(day.restart)
+
+
+def test_what_a_new_manager_says_otherwise_is_not_equal(day: LivedDay) -> None:
+    assert day.restart is not None
+    held = day.restart.after
+    before = {"a": State("idle", 3, "## Channel Context\n- [fact] x"), "b": State("active", 2, ""), "c": State("idle", 1, "")}
+    after = {"a": State(KNOWN, 3, "## Channel Context\n- [fact] y"), "b": State(KNOWN, 1, "")}
+    found = Restart.between(before, after, held, held, at_ms=DAY_START_MS, is_crash=True)
+    assert found.sessions["is_briefing_equal"].tolist() == [False, True, True]
+    assert found.sessions["after"].tolist() == [KNOWN, KNOWN, "new"]
+    assert found.sessions["lines"].tolist() == [1, 0, 0]
+    said = findings.restart(found)
+    assert "**2 of 3 sessions are known again** when they are written to, 1 of them with all their messages, and 2 are told" in said
+    assert "1 session that never slept would begin anew." in said
 
 
 def test_a_crash_takes_no_memory_and_only_what_sessions_had_not_stored() -> None:

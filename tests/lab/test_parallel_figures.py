@@ -30,7 +30,7 @@ DRAWN: dict[str, Callable[[LivedDay], go.Figure]] = {
 
 @pytest.fixture(scope="module")
 def lived() -> LivedDay:
-    day = make_day(seed=4, messages=150, channels=9, peers=14, notes_percent=70)
+    day = make_day(seed=4, messages=120, channels=9, peers=14, notes_percent=70)
     return live_day(day, chosen_settings(isolation="per-chat", max_concurrent=3), restart_hour=14)
 
 
@@ -105,6 +105,8 @@ def test_of_many_sessions_the_busiest_are_drawn_each_from_its_first_message_on(l
     chosen = lived.stretches[lived.stretches["session"].isin(set(busiest))]
     assert lengths == int((chosen["to_ms"] - chosen["from_ms"]).sum())
     assert all(len(label) <= 28 for label in labels)
+    asleep = next(trace for trace in drawn.data if trace.name == "hibernated")
+    assert list(asleep.base) == figures.times(chosen[chosen["standing"] == "hibernated"]["from_ms"])
 
 
 def test_memory_is_drawn_against_its_caps_and_drops_at_the_restart(lived: LivedDay) -> None:
@@ -122,9 +124,11 @@ def test_memory_is_drawn_against_its_caps_and_drops_at_the_restart(lived: LivedD
 def test_tiles_count_different_entries_by_who_learned_and_who_was_told(lived: LivedDay) -> None:
     tile = parallel_memory.shared_across_channels(lived).data[0]
     known = lived.briefings[lived.briefings["block"] == "global"]
-    first = known.iloc[0]
-    one = known[(known["source"] == first["source"]) & (known["channel"] == first["channel"])]["content"].nunique()
-    assert tile.z[tile.y.index(first["source"])][tile.x.index(first["channel"])] == one
+    expected = [
+        [known[(known["source"] == source) & (known["channel"] == channel)]["content"].nunique() for channel in tile.x] for source in tile.y
+    ]
+    assert [list(row) for row in tile.z] == expected
+    assert expected != [list(row) for row in zip(*expected, strict=True)], "or it could not be told who learned and who was told"
     assert list(tile.x) == sorted({message.channel for message in lived.messages})
 
 
