@@ -30,7 +30,7 @@ _UPSERT: Final = """
 
 
 def memories(number: int, *, seed: int = 1) -> Iterator[Memory]:
-    """Yield memories of ninety days, the oldest first, of some 130 characters."""
+    """Yield memories of ninety days, the oldest first, of some 100 characters."""
     dice = random.Random(seed)  # noqa: S311 - words, no secret
     step_ms = _DAYS * MS_PER_DAY / max(number, 1)
     for one in range(number):
