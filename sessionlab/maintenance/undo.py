@@ -84,13 +84,13 @@ def undo(
     entries, renaming = _Entries(), _Renaming(Path(place.sessions_dir))
 
     def bring_back(draft: Snapshot) -> None:
-        entries.bring_back(draft, found.removed)
+        entries.bring_back(draft, found.removed, several=store.holds_spellings)
         entries.unmark(draft, found.marked, archived_ms=head.created_ms)
         # Before the entries are stored: who sees one of them is to find its transcript, and not to begin another under its name.
         renaming.do(one for one in found.files if one.action == "archive" and keys.normalise(one.key) in entries.there)
 
     with open_for_writing_at(place, durability="commit", timeout_ms=timeout_ms) as store:
-        store.transform(bring_back)
+        store.transform(bring_back, spelled=True)
     if found.has_all_events and not run.has_ended():
         run.end("undone")  # what it had left to do, the next maintenance need not do
     expired = _removed_later(run, {one.renamed_to for one in renaming.missing})
@@ -121,13 +121,15 @@ class _Entries:
     there: set[str] = field(default_factory=set)
     unmarked: int = 0
 
-    def bring_back(self, draft: Snapshot, removed: dict[str, Entry]) -> None:
+    def bring_back(self, draft: Snapshot, removed: dict[str, Entry], *, several: bool) -> None:
+        """Bring entries back; `several` says whether the store can hold more than one spelling of a key, as another program has written."""
         taken = {keys.normalise(key) for key in draft}
         for key, entry in removed.items():
             normal = keys.normalise(key)
             if normal not in taken and _is_storable(key, entry):
                 draft[key] = entry
-                taken.add(normal)  # of several spellings, which all went, the newest comes first
+                if not several:
+                    taken.add(normal)  # of several spellings, which all went, the newest comes first
                 self.restored.append(key)
                 self.there.add(normal)
             elif normal not in taken:

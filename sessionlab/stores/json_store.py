@@ -49,6 +49,7 @@ class JSONStore(WritableStore):
 
     kind = "json"
     snapshot_method = "read in place, as it is at every question"
+    holds_spellings = True
 
     def __init__(self, path: Path, *, agent_id: str | None = None, durable: bool = True, timeout_ms: float = DEFAULT_TIMEOUT_MS) -> None:
         """Name a store; nothing is opened yet.

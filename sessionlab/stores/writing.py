@@ -10,7 +10,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -46,6 +46,9 @@ class WritableStore(SessionStore):
 
     `close` frees what is held between two operations, no more: the next one opens anew what it needs.
     """
+
+    holds_spellings: ClassVar[bool] = False
+    """Whether `transform` can store a session under another spelling of its key than the normalised one; see there."""
 
     _besides: frozenset[str] = frozenset()
     """The keys that the last `_apply` removed although nobody had asked for it, but for the store's upkeep."""
@@ -164,13 +167,15 @@ class WritableStore(SessionStore):
                 removed = frozenset(key for key in stored if key not in wanted)
             return self._write(changed, removed) is not None
 
-    def transform(self, change: Callable[[Snapshot], None], *, base: Snapshot | None = None) -> Snapshot:
+    def transform(self, change: Callable[[Snapshot], None], *, base: Snapshot | None = None, spelled: bool = False) -> Snapshot:
         """Let `change` alter a copy of the whole store in place, and save that, all under the lock.
 
         Args:
             change: Gets every session. When it, or the save, raises, neither the store nor `base` has changed.
             base: What the caller loaded before. It is used in place of loading when it is still what is stored and the caller has changed
                 nothing in it, and is then brought up to date; the outcome on disk is the same with and without it (E.22 to E.29).
+            spelled: Store every session under the very spelling that `change` gives it, where the backend can, and leave other spellings
+                as they are: only for bringing back what another program had stored so.
 
         Returns:
             What the store holds now; `base` itself when it was used.
@@ -181,7 +186,7 @@ class WritableStore(SessionStore):
             draft = current.draft()
             change(draft)
             removed = draft.removed()
-            written = self._write(draft.changed(), removed)
+            written = self._write(draft.changed(), removed, spelled=spelled and self.holds_spellings)
             if written is not None:
                 if any(key != keys.normalise(key) for key in (*written, *current)):
                     return self._load()  # spellings were merged: what is stored is not what the draft shows
@@ -198,9 +203,10 @@ class WritableStore(SessionStore):
         with self._locked():
             yield
 
-    def _write(self, changed: Mapping[str, Entry], removed: frozenset[str]) -> dict[str, Written] | None:
+    def _write(self, changed: Mapping[str, Entry], removed: frozenset[str], *, spelled: bool = False) -> dict[str, Written] | None:
         """Check and write a difference under the lock; `None` when there was nothing to write."""
-        written = {key: Written(entry, entries.encode(key, entry)) for key, entry in normalised(changed).items()}
+        wanted = {keys.checked(key): entry for key, entry in changed.items()} if spelled else normalised(changed)
+        written = {key: Written(entry, entries.encode(key, entry)) for key, entry in wanted.items()}
         if not written and not removed:
             return None
         self._apply(written, removed)
@@ -249,7 +255,8 @@ class WritableStore(SessionStore):
         """Write these entries and remove those keys in one durable step, under the lock; say whether anything was changed.
 
         Args:
-            written: Normalised key -> entry; other spellings of these keys that are stored are removed.
+            written: Normalised key -> entry; other spellings of these keys that are stored are removed. Under another spelling, where the
+                backend `holds_spellings`: it alone is written, and none is removed.
             removed: Keys to remove, with the other spellings of those that are normalised. Removing what is not there writes nothing.
         """
 

@@ -225,17 +225,33 @@ def test_entry_that_no_store_takes_keeps_no_other_back(tmp_path: Path, call: Cal
     done = call("undo", run)
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "1 session restored; not everything came back")
     assert f"  unstorable    {key('strange')}: no store takes this entry" in done.stdout
-    assert set(content(tmp_path)) == {key("young"), key("old:spelling")}
+    assert set(content(tmp_path)) == {key("young"), key("Old:Spelling")}
 
 
-def test_of_several_spellings_of_a_key_the_newest_comes_back_and_the_others_are_named(tmp_path: Path, call: Call) -> None:
-    """To whoever writes they are one session; what is not in the store again is still in the run's folder."""
-    made_state(tmp_path, "json", {key("Twin"): entry(50, "older"), key("twin"): entry(40, "newer"), key("young"): entry(1, "young")})
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_spellings_of_a_key_come_back_where_the_store_can_hold_them(tmp_path: Path, call: Call, kind: str) -> None:
+    """To whoever writes they are one session; where the newest alone comes back, the others are named, and are in the run's folder."""
+    entries = {key("Twin"): entry(50, "older"), key("twin"): entry(40, "newer"), key("young"): entry(1, "young")}
+    made_state(tmp_path, "json", entries)
+    sessions = store_path(tmp_path, "json").parent
+    for name in ("older", "newer"):
+        (sessions / f"{name}.jsonl").write_text("{}\n")
     run = Path(printed_json(call(*command(tmp_path, "--enforce", "--json")))["results"][0]["run"]["runDir"])
+    if kind != "json":
+        assert call("migrate", tmp_path, "--to", kind).returncode == 0
     done = json.loads(call("undo", run, "--json").stdout)
-    assert (done["success"], done["restored"], done["newer"]) == (False, 1, [key("Twin")])
-    assert content(tmp_path) == {key("young"): entry(1, "young"), key("twin"): entry(40, "newer")}
-    assert "older" in (run / "removed.jsonl").read_text()
+    if kind == "sqlite":
+        assert (done["success"], done["restored"], done["newer"]) == (False, 1, [key("Twin")])
+        assert content(tmp_path, kind) == {one: entries[one] for one in entries if one != key("Twin")}
+        assert "older" in (run / "removed.jsonl").read_text()
+        return
+    assert (done["success"], done["restored"], done["newer"], done["renamedFiles"]) == (True, 2, [], 2)
+    assert content(tmp_path, kind) == entries
+    again = json.loads(call("undo", run, "--json").stdout)
+    assert (again["success"], again["restored"], again["newer"]) == (True, 0, [])
+    with open_for_writing(tmp_path) as store:  # the next write knows them for one session
+        store.put(key("twin"), entry(0, "newest"))
+    assert content(tmp_path, kind) == {key("young"): entries[key("young")], key("twin"): entry(0, "newest")}
 
 
 @pytest.mark.parametrize(

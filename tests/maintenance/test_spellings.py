@@ -20,6 +20,9 @@ from sessionlab.maintenance.run_folder import maintenance_runs
 from sessionlab.maintenance.undo import undo
 from sessionlab.settings import MaintenanceSettings
 from sessionlab.stores import locate
+from sessionlab.stores.directory import DirectoryStore
+from sessionlab.stores.directory_change import Change
+from sessionlab.stores.directory_folder import Journal
 from sessionlab.units import MS_PER_DAY
 from tests.maintenance.test_apply import NOW_MS, entry
 
@@ -94,7 +97,31 @@ def test_a_sweep_takes_all_spellings_or_none(tmp_path: Path, old: str, new: str)
     (run,) = maintenance_runs(tmp_path)
     assert {key: one["sessionId"] for key, one in run.removed()} == {old: "old", new: "new"}
     undo(run)
-    assert list(ids(path).values()) == ["new"]  # to whoever writes, the newest of them is the session
+    assert ids(path) == {old: "old", new: "new"}
+
+
+def test_spellings_that_a_killed_process_was_bringing_back_are_known_to_the_next_writer(tmp_path: Path) -> None:
+    """A `sessions.d` says whether it has any: it has to say so before they are there."""
+    old, new, third = "agent:main:A", "agent:main:a", "agent:main:b"
+    with DirectoryStore(tmp_path / "sessions.d") as store:
+        store.put(third, entry(1, "b"))
+        arrive, calls = Change._arrive, 0
+
+        def killed_at_the_last(self: Change, journal: Journal, *, is_normal: bool) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            arrive(self, journal, is_normal=is_normal)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Change, "_arrive", killed_at_the_last)
+            with pytest.raises(KeyboardInterrupt):
+                store.transform(lambda draft: draft.update({old: entry(9, "old"), new: entry(3, "new")}), spelled=True)
+    with DirectoryStore(tmp_path / "sessions.d") as store:
+        assert set(dict(store.items())) == {old, new, third}
+        store.put(new, entry(0, "newest"))
+        assert {key: one["sessionId"] for key, one in store.items()} == {third: "b", new: "newest"}
 
 
 @pytest.mark.parametrize("spelling", ["agent:main:a", "agent:main:A", " Agent:Main:a "])
