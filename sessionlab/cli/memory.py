@@ -46,7 +46,7 @@ def command() -> None:
 @command.command("stats")
 @_placed
 def stats(*, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) -> None:
-    """Count what there is: memories, knowledge, action items, persons, and sessions that sleep."""
+    """Count what there is: memories, knowledge, action items, persons, and sessions that sleep, or did before they woke."""
     path, _ = _place(db, state_dir)
     with _copied(path, now_ms) as memory:
         found = memory.stats()
@@ -62,7 +62,10 @@ def stats(*, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) 
             ("knowledge", format_count(found.global_knowledge_count)),
             ("actions", f"{format_count(found.action_items_open)} open"),
             ("persons", format_count(found.person_count)),
-            ("sessions", f"{format_count(found.session_count)} asleep"),
+            (
+                "sessions",
+                f"{format_count(found.session_count)} asleep, {format_count(found.woken_count)} awake again, or in a process that died",
+            ),
         ]
     )
 
@@ -135,7 +138,10 @@ def briefing(*, session_key: str, channel: str | None, db: str | None, state_dir
 @click.option("-o", "--output", metavar="FILE", help="Write it there, readable for you alone; else it is printed.")
 @_placed
 def export(*, output: str | None, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) -> None:  # noqa: ARG001 - it is JSON anyway
-    """Print everything as one JSON document, what is expired included: memories, knowledge, action items, persons, sessions asleep."""
+    """Print everything as one JSON document, what is expired included: memories, knowledge, action items, persons, sessions asleep.
+
+    Sessions that are awake stand under "awake" as they were when they woke, if they had slept before.
+    """
     path, _ = _place(db, state_dir)
     file = output_file(output, "-o") if output is not None else None
     with _copied(path, now_ms) as memory:
@@ -150,6 +156,7 @@ def export(*, output: str | None, db: str | None, state_dir: str | None, as_json
                 for one in memory.sessions()
                 for session, context in [memory.load_session(one.session_key) or (one, None)]
             ],
+            "awake": [msgspec.to_builtins(session) | {"context": context} for session, context in memory.woken_sessions()],
         }
     if file is None:
         echo_json(msgspec.to_builtins(document))

@@ -54,7 +54,7 @@ _STORE_SESSION: Final = f"""
 """
 _DELETE_SESSION: Final = "DELETE FROM session_state WHERE session_key = ?"
 _KEEP_WOKEN: Final = f"INSERT OR REPLACE INTO sessionlab_woken ({_SESSION}) SELECT {_SESSION} FROM session_state WHERE session_key = ?"
-_WOKEN: Final = f"SELECT {_SESSION} FROM sessionlab_woken WHERE session_key = ?"
+WOKEN: Final = f"SELECT {_SESSION} FROM sessionlab_woken"
 _FORGET_WOKEN: Final = "DELETE FROM sessionlab_woken WHERE session_key = ?"
 BY_IMPORTANCE: Final = " ORDER BY importance DESC, created_at DESC, id DESC"
 BY_CONFIDENCE: Final = " ORDER BY confidence DESC, updated_at DESC, id DESC"
@@ -64,7 +64,7 @@ BY_ACTIVITY: Final = " ORDER BY last_activity_at DESC, session_key"
 COUNTS: Final = """
     SELECT (SELECT count(*) FROM channel_memory), (SELECT count(*) FROM global_knowledge),
         (SELECT count(*) FROM action_items WHERE status = 'open'), (SELECT count(*) FROM person_context),
-        (SELECT count(*) FROM session_state)
+        (SELECT count(*) FROM session_state), (SELECT count(*) FROM sessionlab_woken)
 """
 _INSERT: Final = {
     table: f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})" for table, names in COLUMNS.items()
@@ -269,7 +269,7 @@ def wake_session(connection: sqlite3.Connection, key: str) -> State | None:
     """Return a session's state, which is not stored any more; the copy that stays is for who finds that its holder died awake."""
     connection.execute(_KEEP_WOKEN, (key,))
     connection.execute(_DELETE_SESSION, (key,))
-    row = connection.execute(_WOKEN, (key,)).fetchone()
+    row = connection.execute(f"{WOKEN} WHERE session_key = ?", (key,)).fetchone()
     return None if row is None else session(row)
 
 

@@ -44,13 +44,14 @@ TOMBSTONES_KEPT_MS: Final = 30 * MS_PER_DAY
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there is: unexpired and expired memories alike, knowledge, open action items, persons, and sessions asleep."""
+    """How much there is: unexpired and expired memories alike, knowledge, open action items, persons, sessions asleep, and those woken."""
 
     channel_memory_count: int
     global_knowledge_count: int
     action_items_open: int
     person_count: int
     session_count: int
+    woken_count: int
 
 
 def wall_clock_ms() -> int:
@@ -263,6 +264,10 @@ class SharedMemory:
         """Return every session whose state is stored, the latest used first."""
         return [rows.session(row)[0] for row in self._select(rows.SESSIONS, rows.Where(), rows.BY_ACTIVITY, -1)]
 
+    def woken_sessions(self) -> list[State]:
+        """Return every session that was asleep and is awake, as it was when it woke; also of processes that died. The latest used first."""
+        return [rows.session(row) for row in self._select(rows.WOKEN, rows.Where(), rows.BY_ACTIVITY, -1)]
+
     # -- the whole
 
     def places(self, number: int) -> Places:
@@ -284,13 +289,14 @@ class SharedMemory:
     def stats(self) -> Stats:
         """Count everything (A.46)."""
         with self._database.reading() as connection:
-            memories, knowledge, actions, persons, sessions = connection.execute(rows.COUNTS).fetchone()
+            memories, knowledge, actions, persons, sessions, woken = connection.execute(rows.COUNTS).fetchone()
         return Stats(
             channel_memory_count=memories,
             global_knowledge_count=knowledge,
             action_items_open=actions,
             person_count=persons,
             session_count=sessions,
+            woken_count=woken,
         )
 
     def latest(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SharedMemory
+from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SessionManager, SharedMemory
 from tests.cli.in_process import Call, caller
 from tests.cli.program import one_line_error, printed_json
 from tests.fixture_states import photo
@@ -44,6 +44,8 @@ def state(tmp_path: Path) -> Path:
     memory.save_action(ActionItem(description="buy tea"))
     memory.put_person(Person(canonical_id="ada"))
     memory.save_session(Session(session_key="agent:main:parallel:a", channel_id="a", status="hibernated"), {"draft": 1})
+    memory.save_session(Session(session_key="agent:main:parallel:b", channel_id="b", status="hibernated"), {"x": 2})
+    SessionManager(memory=memory).get_or_create_session("b")  # and this process dies
     memory.close()
     return folder
 
@@ -51,6 +53,7 @@ def state(tmp_path: Path) -> Path:
 def test_everything_is_counted(state: Path, call: Call) -> None:
     done = call("memory", "stats", "--state-dir", state, *WHEN)
     assert "memories      3, 1 of them expired" in done.stdout
+    assert "sessions      1 asleep, 1 awake again" in done.stdout
     found = printed_json(call("memory", "stats", "--db", state / "data/shared-memory.db", "--json", *WHEN))
     assert (found["channel_memory_count"], found["expired"], found["action_items_open"], found["person_count"]) == (3, 1, 1, 1)
 
@@ -89,6 +92,7 @@ def test_everything_is_exported(state: Path, call: Call, tmp_path: Path) -> None
         "sessions": 1,
     }
     assert found["sessions"][0]["context"] == {"draft": 1}
+    assert [(one["session_key"], one["context"]) for one in found["awake"]] == [("agent:main:parallel:b", {"x": 2})]
     file = tmp_path / "all.json"
     done = call("memory", "export", "--state-dir", state, "-o", file, *WHEN)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"3 memories and all else written to {file}\n")

@@ -154,6 +154,8 @@ def test_session_of_a_process_that_died_awake_is_as_it_was_when_it_woke(make: Ma
     first.memory.save_session(stored[0], {"draft": "kept"})
     first.get_or_create_session("a")
     assert first.memory.load_session(key) is None
+    assert first.memory.woken_sessions() == [(stored[0], {"draft": "kept"})]
+    assert (first.memory.stats().session_count, first.memory.stats().woken_count) == (0, 1)
     second = make()  # the first has died: it puts nothing to sleep
     assert second.memory is not None
     assert not second.get_or_create_session("a").is_new

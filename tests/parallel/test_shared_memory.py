@@ -157,6 +157,7 @@ def test_everything_survives_closing_and_reopening(memory: SharedMemory) -> None
         "action_items_open": 0,
         "person_count": 0,
         "session_count": 1,
+        "woken_count": 0,
     }
     other.close()
 
