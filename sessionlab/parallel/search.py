@@ -70,7 +70,7 @@ class Searching:
 
     def _is_indexed(self, text: str) -> bool:
         """Say whether the index can be asked for a text; take everything in that was there when it was called, if so."""
-        if not self._use_index or "\0" in text or not text_index.is_possible():
+        if not self._use_index or not text_index.is_text(text) or not text_index.is_possible():
             return False
         with self._database.reading() as connection:
             wanted, found = rows.latest(connection), text_index.taken_in(connection)

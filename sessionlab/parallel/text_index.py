@@ -123,6 +123,14 @@ def is_possible() -> bool:
     return True
 
 
+def is_text(text: str) -> bool:
+    """Say whether SQLite can be given a text whole: without half surrogate pairs and NUL, which no record has."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def fold(text: str) -> str:
     """Return a text as it is compared: without difference of case, as Unicode has it."""
     return text.casefold()

@@ -44,6 +44,12 @@ def test_both_tables_or_one_are_searched(memory: SharedMemory) -> None:
         memory.search("x", limit=-1)
 
 
+@pytest.mark.parametrize("query", ["\ud800", "tea \ud800", "\0", "tea\0 at five"])
+def test_what_is_no_text_is_in_nothing(memory: SharedMemory, query: str) -> None:
+    memory.save_memory(remembered("tea at five"))
+    assert memory.search(query) == plainly(memory, query) == Found()
+
+
 def test_memories_alone_are_searched_with_filters(memory: SharedMemory) -> None:
     """A.39: memories only, not knowledge."""
     memory.save_memory(remembered("tea at five", session_key="s1", memory_type="preference"))
