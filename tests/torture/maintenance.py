@@ -281,6 +281,9 @@ class Tended(Scene):
         """Say what a task that is done has left over, or ""."""
         unfinished = [run.path.name for run in maintenance_runs(state) if not run.has_ended()]
         left = {name for name in names(state) - self._names if not self._may_stay(Path(name).name)}
-        if self.task.deed == "save" and self._is_later:  # what goes with the next save that changes something
-            left = {name for name in left if not _OF_LOCK.search(name)}
+        if self._is_later and any(map(_OF_LOCK.search, left)):  # goes with the next save that changes something
+            with open_for_writing(state) as store:
+                store.put(LATER, NEWER)
+                store.delete(LATER)
+            left &= names(state)
         return f"a run is still unfinished: {unfinished}" if unfinished else left_over(left, may_stay)
