@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 TESTS: Final = Path(__file__).resolve().parent
 README: Final = TESTS / "README.md"
-RANGES: Final = (("B", 1, 41), ("C", 1, 49), ("D", 1, 51), ("E", 1, 32))
-WANTED: Final = tuple(f"{letter}.{number}" for letter, first, last in RANGES for number in range(first, last + 1))
+RANGES: Final = (("A", 1, 50), ("B", 1, 41), ("C", 1, 49), ("D", 1, 51), ("E", 1, 32))
+WANTED: Final = (*(f"{letter}.{number}" for letter, first, last in RANGES for number in range(first, last + 1)), "A.33a")
 _ELSEWHERE: Final = "a place in OpenClaw's program, which this library does not have"
 NOT_HERE: Final = {
     "C.13": _ELSEWHERE,
@@ -26,8 +26,8 @@ NOT_HERE: Final = {
 TABLE: Final = "| requirement | tests |\n|---|---|\n"
 EXCUSES: Final = "Not here:\n\n"
 NOT_YET: Final = "Not yet proven by a test: "
-_NUMBER: Final = re.compile(r"\b([BCDE]\.\d+)\b")
-_SPAN: Final = re.compile(r"\b([BCDE])\.(\d+) to \1\.(\d+)\b")
+_NUMBER: Final = re.compile(r"\b([ABCDE]\.\d+a?)\b")
+_SPAN: Final = re.compile(r"\b([ABCDE])\.(\d+) to \1\.(\d+)\b")
 
 
 @cache
@@ -70,10 +70,10 @@ class Listed(NamedTuple):
 
 def listed(text: str) -> Listed:
     """Read a README."""
-    rows = re.findall(r"^\| ([BCDE]\.\d+) \| (.*) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| ([ABCDE]\.\d+a?) \| (.*) \|$", text, re.MULTILINE)
     line = re.search(rf"^{NOT_YET}(.*)\.$", text, re.MULTILINE)
     missing = _NUMBER.findall(line[1]) if line else []
-    excused = re.findall(r"^- ([BCDE]\.\d+): (.*)\.$", text, re.MULTILINE)
+    excused = re.findall(r"^- ([ABCDE]\.\d+a?): (.*)\.$", text, re.MULTILINE)
     return Listed({requirement: re.findall(r"`([^`]+)`", tests) for requirement, tests in rows}, dict(excused), missing)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,8 +19,19 @@ from tests.parallel.clock import Clock
 from tests.parallel.samples import bare, remembered
 
 
+def test_only_the_database_of_python_itself_is_used() -> None:
+    """A.48."""
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; import sessionlab.parallel; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True, capture_output=True, text=True)
+    found = set(done.stdout.split())
+    assert "sqlite3" in found
+    assert found - sys.stdlib_module_names <= {"__main__", "sessionlab", "msgspec", "typing_extensions"}
+
+
 def test_folders_and_tables_are_made_private_with_a_write_ahead_log(memory: SharedMemory) -> None:
-    """A.3, A.40."""
+    """A.40."""
     with bare(memory) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert names >= {*TABLES, "schema_version"}

@@ -17,6 +17,36 @@ from tests.parallel.managers import Make, either, heard, names
 
 
 @either
+def test_what_is_saved_is_told_and_stored_as_made_now(make: Make, disk: bool) -> None:  # noqa: FBT001
+    """A.27."""
+    manager = make(disk=disk)
+    events = heard(manager)
+    key = manager.get_or_create_session("a").session_key
+    memory = manager.save_memory(key, "preference", "tea", importance=7)
+    assert memory is not None
+    assert (memory.created_ms, memory.promoted, memory.channel_id, memory.session_key) == (NOW_MS, False, "a", key)
+    assert [event.memory for event in events if event.name == "memory:saved"] == [memory]
+    assert manager.search_memory("tea") == ([memory] if manager.memory is None else manager.memory.memories())
+
+
+@either
+def test_everything_is_counted(make: Make, clock: Clock, disk: bool) -> None:  # noqa: FBT001
+    """A.26: what is asleep, too."""
+    manager = make(disk=disk, maxConcurrent=2, idleTimeoutMs=10_000)
+    for channel in "abc":
+        manager.get_or_create_session(channel)
+    manager.save_memory("s", "fact", "x", importance=9, channel_id="a")
+    manager.save_memory("s", "fact", "y", importance=1, channel_id="a")
+    clock.now_ms += 10_001
+    manager.get_or_create_session("c")
+    manager.check_idle()
+    found = manager.stats()
+    assert (found.total_sessions, found.active_sessions, found.idle_sessions, found.hibernated_sessions) == (3, 1, 1, 1)
+    assert (found.total_memories, found.global_knowledge_count) == (2, 1)
+    assert [one.channel_id for one in manager.active_sessions()] == ["c"]
+
+
+@either
 def test_important_memories_become_known_to_all(make: Make, disk: bool) -> None:  # noqa: FBT001
     """A.28, A.29, A.30, A.37: 8 by default, and not 7; with a threshold of 5, 5 is half certain, and too little for a briefing."""
     manager = make(disk=disk)

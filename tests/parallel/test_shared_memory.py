@@ -17,7 +17,7 @@ from tests.parallel.samples import bare, known, remembered
 
 
 def test_records_come_back_as_they_were_saved(memory: SharedMemory) -> None:
-    """A.2, A.42: saving returns the row's id; times are given when there are none."""
+    """A.42: saving returns the row's id; times are given when there are none."""
     one = remembered("é\n'; DROP TABLE channel_memory; --", importance=10, expires_ms=NOW_MS + 1)
     assert memory.save_memory(one) == 1
     assert memory.save_memory(one) == 2  # A.33a: the same content again is another memory
