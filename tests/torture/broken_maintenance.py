@@ -34,11 +34,12 @@ def removes_before_archiving() -> None:
         self: WritableStore,
         wanted: dict[str, int | None],
         *,
+        still: Callable[[str, Entry], bool],
         keep: Callable[[Iterator[tuple[str, Entry]]], None],
         then: Callable[[tuple[str, ...]], None],
     ) -> tuple[str, ...]:
         seen: list[tuple[str, Entry]] = []
-        gone = take_out(self, wanted, keep=seen.extend)
+        gone = take_out(self, wanted, still=still, keep=seen.extend)
         keep(iter(seen))
         then(gone)
         return gone
