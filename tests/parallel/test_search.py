@@ -85,6 +85,8 @@ _RECORDS = st.lists(st.tuples(_TEXTS, st.integers(1, 10), _CERTAIN, _TIMES, st.s
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=_RECORDS, query=_TEXTS, limit=st.integers(0, 5))
 @example(records=[("ßßß", 1, 0.5, 1, "a", "a")], query="sss", limit=5)
+@example(records=[("aab", 5, 0.291, 9_000_000, "a", "a"), ("aab", 5, 0.2999, 1, "a", "a")], query="aab", limit=1)
+@example(records=[("aab", 5, 0.5, 1_795_000_000_999, "a", "a"), ("aab", 5, 0.5, 1_795_000_000_000, "a", "a")], query="aab", limit=1)
 @example(records=[("aab", 5, 0.29, 1, "a", "a"), ("aab", 5, 0.291, 1000, "a", "a"), ("aab", 5, 0.3, -5, "a", "a")], query="aab", limit=1)
 def test_index_gives_the_answers_of_looking_at_every_row(
     records: list[tuple[str, int, float, int, str, str]], query: str, limit: int, tmp_path_factory: pytest.TempPathFactory
