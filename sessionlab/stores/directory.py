@@ -309,8 +309,6 @@ class DirectoryStore(WritableStore):
             return False
         is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
         is_normal = is_normal and all(key == keys.normalise(key) for key in written)
-        if change.state.is_normal and not is_normal:
-            change.apply({}, frozenset(), is_normal=False)  # beforehand: who finishes this for a killed process goes by what the store says
         change.apply(files, gone, is_normal=is_normal)
         held.sound.clear()
         if len(files) == 1:

@@ -79,6 +79,8 @@ class Change:
             UnwritableError: The system refuses; the store is as it was.
             UncertainWriteError: It refused so late that the store may hold the new state, whole.
         """
+        if files and self.state.is_normal and not is_normal:
+            self.apply({}, frozenset(), is_normal=False)  # who finishes this for a killed process goes by what the store says
         with self._refusing():
             self._look_again()
         if len(files) + len(removed) == 1:
