@@ -10,7 +10,6 @@ from typing import Any
 import click
 import pytest
 
-from sessionlab import configuration
 from sessionlab.cli import _run
 from sessionlab.errors import UnwritableError
 from sessionlab.maintenance import apply, reaper
@@ -164,25 +163,6 @@ def test_printed_command_does_what_was_said(tmp_path: Path, call: Call) -> None:
     assert set(content(tmp_path / "it's mine")) == {key("young-0")}
 
 
-def test_whose_rules_count_is_told_without_reading_the_configuration_again(
-    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it says is one state of it, whoever writes it meanwhile."""
-    filled(tmp_path, config={"mode": "enforce"})
-    reads = []
-    read = configuration._read
-
-    def counting(path: Path) -> bytes | None:
-        reads.append(path)
-        return read(path)
-
-    monkeypatch.setattr(configuration, "_read", counting)
-    assert call(*command(tmp_path, "--profile", "2026.3")).returncode == 0
-    told = len(reads)
-    assert call(*command(tmp_path)).returncode == 0
-    assert len(reads) == 2 * told
-
-
 def test_nothing_is_removed_unless_the_command_line_says_so(tmp_path: Path, call: Call) -> None:
     """Whatever the configuration, a profile or what lies beside the store says."""
     filled(tmp_path, config={"mode": "enforce", "pruneAfter": "40d"})
@@ -198,132 +178,6 @@ def test_nothing_is_removed_unless_the_command_line_says_so(tmp_path: Path, call
     assert len(content(tmp_path)) == 4
 
 
-def test_version_that_only_warns_would_remove_nothing_by_itself(tmp_path: Path, call: Call) -> None:
-    filled(tmp_path)
-
-    def verdict(*words: str) -> tuple[str, bool, bool]:
-        line = call(*command(tmp_path, *words)).stdout.splitlines()[0].partition("(agent main): ")[2]
-        (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
-        return line, result["wouldMutate"], result["wouldMutateEnforced"]
-
-    enforced = "by itself it removes nothing; enforced, it would remove 2 of 5 sessions"
-    assert verdict("--profile", "2026.3") == (f"OpenClaw 2026.3 only warns: {enforced}", False, True)
-    assert verdict("--profile", "2026.4") == ("would remove 2 of 5 sessions", True, True)
-    assert verdict("--profile", "2026.3", "--enforce", "--dry-run") == ("would remove 2 of 5 sessions", True, True)
-    assert verdict("--profile", "2026.3", "--prune-after", "90d") == ("nothing to do for 5 sessions", False, False)
-    (tmp_path / "openclaw.json").write_text('{"session": {"maintenance": {"mode": "warn"}}}')
-    assert verdict("--profile", "2026.4") == (f"OpenClaw 2026.4 only warns, as configured: {enforced}", False, True)
-
-
-TOLD: dict[str, tuple[str, str]] = {
-    '{"meta": {"lastTouchedVersion": "2026.7.1-2"}}': ("2026.7", "openclaw.json was last written by 2026.7.1"),
-    '{"meta": {"lastTouchedVersion": "2026.3.31"}}': ("2026.3", "openclaw.json was last written by 2026.3.31"),
-    '{"meta": {"lastTouchedVersion": "2027.1"}}': ("2026.9", "openclaw.json was last written by 2027.1"),
-    '{"meta": {"lastTouchedVersion": "2026.3.1"}, "session": {"maintenance": {"preserveRecent": 5}}}': (
-        "2026.9",
-        "openclaw.json has session.maintenance.preserveRecent, which came with it",
-    ),
-    '{"meta": {"lastTouchedVersion": "soon"}}': ("2026.3", "nothing tells the version; --profile does"),
-    '{"meta": 5}': ("2026.3", "nothing tells the version; --profile does"),
-}
-
-
-@pytest.mark.parametrize(("config", "told"), TOLD.items())
-def test_version_is_that_which_the_configuration_tells_of_unless_it_is_given(
-    tmp_path: Path, call: Call, config: str, told: tuple[str, str]
-) -> None:
-    filled(tmp_path)
-    (tmp_path / "openclaw.json").write_text(config)
-    (result,) = printed_json(call(*command(tmp_path, "--json")))["results"]
-    assert (result["profile"], result["profileReason"]) == told
-    assert f"as OpenClaw {told[0]} ({told[1]}), " in call(*command(tmp_path)).stdout
-    (result,) = printed_json(call(*command(tmp_path, "--profile", "2026.4", "--json")))["results"]
-    assert (result["profile"], result["profileReason"]) == ("2026.4", "as --profile says")
-
-
-def test_version_is_that_which_the_state_tells_of(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, call: Call) -> None:
-    """OpenClaw's own database is of 2026.8 or later; prompts beside the store are of 2026.5 or later; an empty database is of nobody."""
-
-    def told(state: Path) -> tuple[str, str]:
-        (result,) = printed_json(call(*command(state, "--agent", "ops", "--json")))["results"]
-        return result["profile"], result["profileReason"]
-
-    state = filled(tmp_path / "json", agent="ops")
-    (state / "agents/main/agent").mkdir(parents=True)
-    (state / "agents/main/agent/openclaw-agent.sqlite").touch()
-    assert told(state)[0] == "2026.3"
-    (store_path(state, "json", agent="ops").parent / "skills-prompts").mkdir()
-    assert told(state) == ("2026.7", "skills-prompts lies beside the store, of 2026.5 or later")
-    own = filled(own_state("sqlite-2026.9", tmp_path_factory, tmp_path), agent="ops")
-    assert told(own) == ("2026.9", "OpenClaw's own database, of 2026.8 or later, lies in the state folder")
-
-
-def test_profile_shows_what_a_newer_openclaw_would_do(tmp_path: Path, call: Call) -> None:
-    filled(tmp_path)
-    policies = {}
-    for profile in ("2026.3", "2026.4", "2026.7", "2026.9"):
-        (result,) = printed_json(call(*command(tmp_path, "--profile", profile, "--json")))["results"]
-        policies[profile] = result["mode"], result["policy"]["maxEntries"], result["policy"]["maxDiskBytes"], actions(result)
-    stale = dict.fromkeys(("old-1", "old-0"), "prune-stale")
-    assert policies == {
-        "2026.3": ("warn", 500, None, stale),
-        "2026.4": ("enforce", 500, None, stale),
-        "2026.7": ("enforce", 500, None, stale),
-        "2026.9": ("enforce", 5000, 10 << 30, dict.fromkeys(stale, "archive")),
-    }
-    done = call(*command(tmp_path, "--profile", "2026.9", "--enforce"))
-    assert "marked 2 entries as archived" in done.stdout
-    assert {name.rpartition(":")[2] for name, one in content(tmp_path).items() if one.get("archivedAt") == NOW_MS} == set(stale)
-    assert "nothing to do for 5 sessions" in call(*command(tmp_path, "--profile", "2026.9", "--enforce")).stdout
-
-
-def test_options_win_over_the_file_and_bring_their_companions(tmp_path: Path, call: Call) -> None:
-    filled(tmp_path, config={"pruneDays": 3, "maxEntries": 9, "maxDiskBytes": "1gb", "highWaterBytes": "900mb"})
-
-    def policy(*words: str) -> list[Any]:
-        (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
-        return list(result["policy"].values())[:5]
-
-    day, mb = MS_PER_DAY, 1 << 20
-    assert policy() == [3 * day, 9, 3 * day, 1024 * mb, 900 * mb]
-    assert policy("--prune-after", "20", "--max-entries", "4") == [20 * day, 4, 20 * day, 1024 * mb, 900 * mb]
-    assert policy("--max-disk", "100mb") == [3 * day, 9, 3 * day, 100 * mb, 80 * mb]
-    assert policy("--max-disk", "100mb", "--high-water", "10mb") == [3 * day, 9, 3 * day, 100 * mb, 10 * mb]
-    assert policy("--max-disk", "off", "--archive-retention", "off") == [3 * day, 9, None, None, None]
-    assert policy("--archive-retention", "1h30m")[2] == 5_400_000
-
-
-MISTAKES = {
-    ("--prune-after", "soon"): "--prune-after: 'soon' is not a duration",
-    ("--archive-retention", "1w"): "--archive-retention: '1w' is not a duration",
-    ("--max-disk", "10 pb"): "--max-disk: '10 pb' is not a size",
-    ("--max-disk", "0"): "--max-disk: '0' would leave nothing; give more than nothing, or --max-disk off for no disk budget",
-    ("--max-disk", "1mb", "--high-water", "0 kb"): "--high-water: '0 kb' would leave nothing",
-    ("--high-water", "10mb"): "--high-water: there is no disk budget to come down from; give --max-disk, too",
-    ("--max-disk", "5mb", "--high-water", "10mb"): "--high-water: must not be above the disk budget",
-    ("--max-entries", "0"): "0 is not in the range x>=1",
-    ("--profile", "2025.1"): "is not one of '2026.3', '2026.4', '2026.7', '2026.9'",
-    ("--agent", "main", "--all-agents"): "give only one of --agent and --all-agents",
-    ("--agent", "nobody"): "no store of agent 'nobody'",
-}
-
-
-@pytest.mark.parametrize(("words", "message"), MISTAKES.items(), ids=[" ".join(words) for words in MISTAKES])
-def test_mistakes_are_named_and_nothing_is_done(tmp_path: Path, call: Call, words: tuple[str, ...], message: str) -> None:
-    filled(tmp_path)
-    before = photo(tmp_path)
-    assert message in one_line_error(call(*command(tmp_path, "--enforce", *words)), 10 if "nobody" in words else 2)
-    assert photo(tmp_path) == before
-
-
-def test_clock_in_seconds_is_a_mistake(tmp_path: Path, call: Call) -> None:
-    """With it every session is of the future, and nothing is stale."""
-    filled(tmp_path)
-    for name in ("maintain", "reap"):
-        error = one_line_error(call(name, tmp_path, "--now-ms", str(NOW_MS // 1000)), 2)
-        assert f"now_ms={NOW_MS // 1000} is before 2001; give epoch milliseconds, not seconds" in error
-
-
 def test_store_is_not_emptied_unless_that_is_allowed_by_name(tmp_path: Path, call: Call) -> None:
     made_state(tmp_path, "json", {key("old"): entry(40, "old")})
     before = photo(tmp_path)
@@ -337,142 +191,12 @@ def test_store_is_not_emptied_unless_that_is_allowed_by_name(tmp_path: Path, cal
     assert content(tmp_path) == {}
 
 
-def test_active_session_is_kept_and_warned_of(tmp_path: Path, call: Call) -> None:
-    """D.11 to D.15: the warning has its words, the age and the number that it is about."""
-    filled(tmp_path)
-    words = ("--active-key", key("OLD-0"), "--max-entries", "1")
-    told = call(*command(tmp_path, *words))
-    warning = (
-        f"session maintenance would evict active session; skipping enforcement: {key('old-0')} was not updated for 41 d (limit 30 d) "
-        "and is not among the 1 newest of 5 entries; maintenance is warn-only"
-    )
-    assert f"  warning       {warning}\n" in told.stdout
-    found = printed_json(call(*command(tmp_path, *words, "--enforce", "--json")))["results"][0]
-    assert {name: value for name, value in found["warning"].items() if name != "text"} == {
-        "activeSessionKey": key("old-0"),
-        "activeUpdatedAt": NOW_MS - 41 * MS_PER_DAY,
-        "totalEntries": 5,
-        "pruneAfterMs": 30 * MS_PER_DAY,
-        "maxEntries": 1,
-        "wouldPrune": True,
-        "wouldCap": True,
-    }
-    assert set(content(tmp_path)) == {key("old-0")}
-
-
-NOBODY = {
-    key("nobody"): "--active-key agent:main:nobody: there is no such session in ",
-    "nobody": "--active-key nobody: there is no such session in ",
-    "": "--active-key '': is blank",
-    "  ": "--active-key '  ': is blank",
-    "__proto__": "is a name that JavaScript objects reserve",
-    key("old-0", "ops"): "there is no such session in ",
-}
-
-
-@pytest.mark.parametrize(("wrong", "message"), NOBODY.items())
-def test_active_session_that_is_not_there_is_a_mistake_before_anything_is_done(
-    tmp_path: Path, call: Call, wrong: str, message: str
-) -> None:
-    filled(filled(tmp_path), agent="ops")
-    before = photo(tmp_path)
-    for more in ((), ("--enforce",), ("--json",), ("--enforce", "--json")):
-        done = call(*command(tmp_path, "--agent", "main", "--active-key", wrong, *more))
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert len(done.stderr.splitlines()) == 1
-    assert photo(tmp_path) == before
-
-
-@every_kind
-@pytest.mark.parametrize("spelling", [key("old-0"), " Agent:Main:OLD-0 ", "old-0", "OLD-0 "])
-def test_active_session_is_found_in_any_spelling(tmp_path: Path, call: Call, kind: str, spelling: str) -> None:
-    """A key without `agent:` is one of the store's own agent."""
-    filled(tmp_path, kind)
-    (result,) = printed_json(call(*command(tmp_path, "--enforce", "--active-key", spelling, "--json")))["results"]
-    assert (actions(result), result["warning"]["activeSessionKey"]) == ({"old-0": "keep", "old-1": "prune-stale"}, key("old-0"))
-    assert key("old-0") in content(tmp_path, kind)
-    assert key("old-1") not in content(tmp_path, kind)
-
-
-def test_old_store_may_hold_the_active_session_in_two_forms_and_the_newer_is_talked_in(tmp_path: Path, call: Call) -> None:
-    """As do keys that are of no agent: `global` is not completed."""
-    made_state(tmp_path, "json", {"old": entry(50, "a"), key("old"): entry(40, "b"), "global": entry(60, "c"), key("young"): entry(1, "d")})
-    for given, kept in (("old", key("old")), ("global", "global"), (key("old"), key("old"))):
-        (result,) = printed_json(call(*command(tmp_path, "--active-key", given, "--json")))["results"]
-        assert [one["key"] for one in result["entries"] if one["action"] == "keep"] == [kept]
-
-
-def test_every_agents_own_session_of_that_name_is_active_where_all_are_looked_after(tmp_path: Path, call: Call) -> None:
-    filled(filled(tmp_path), agent="ops")
-    call(*command(tmp_path, "--all-agents", "--enforce", "--active-key", "old-1"))
-    assert key("old-1") in content(tmp_path)
-    assert key("old-1", "ops") in content(tmp_path, agent="ops")
-    broken = store_path(tmp_path, "json")
-    broken.write_text('{"a": 1')
-    words = command(tmp_path, "--all-agents")
-    assert "truncated" in call(*words, "--active-key", "nobody").stderr  # it may be that one's
-    assert "(agent ops): nothing to do" in call(*words, "--active-key", key("old-1", "ops")).stdout
-
-
 def test_entries_without_a_transcript_go_when_that_is_asked_for(tmp_path: Path, call: Call) -> None:
     """D.51."""
     filled(tmp_path)
     (result,) = printed_json(call(*command(tmp_path, "--fix-missing", "--json")))["results"]
     assert actions(result) == {"young-1": "prune-missing", "silent": "prune-missing", "old-0": "prune-stale", "old-1": "prune-missing"}
     assert (result["missing"], result["pruned"], result["afterCount"]) == (3, 1, 1)
-
-
-@pytest.mark.parametrize("profile", ["2026.3", "2026.4", "2026.7", "2026.9"])
-def test_entry_that_could_not_be_brought_back_is_left_and_named(tmp_path: Path, call: Call, profile: str) -> None:
-    """As another program may have written it: without a session id, or under a key that no store takes. None goes in its place."""
-    left = {key("subagent:strange"): {"updatedAt": 1, "token": "sk-strange"}, key("subagent:a\nb"): entry(50, "control")}
-    stale = {key("subagent:old"): entry(50, "old")}
-    young = {key(f"subagent:young-{number}"): entry(number, f"young-{number}") for number in range(3)}
-    made_state(tmp_path, "json", left | stale | young)
-    words = ("--profile", profile, "--max-entries", "3", "--max-disk", "1b")
-    (result,) = printed_json(call(*command(tmp_path, *words, "--json")))["results"]
-    reasons = {one["key"]: (one["action"], one["reason"].partition(":")[0]) for one in result["entries"]}
-    assert {reasons[name] for name in left} == {("keep", "left")}
-    evicted = 0 if profile == "2026.9" else 3  # whose budget takes only what was archived for the cap
-    assert (result["beforeCount"], result["afterCount"], result["pruned"], result["capped"], result["evicted"]) == (
-        6,
-        5 - evicted,
-        1,
-        0,
-        evicted,
-    )
-    done = call(*command(tmp_path, *words, "--enforce"))
-    assert (done.returncode, "sk-" in done.stdout) == (0, False)
-    assert content_of(tmp_path).keys() == left.keys() | (young.keys() if profile == "2026.9" else set())
-
-
-def content_of(state: Path) -> dict[str, Any]:
-    """Return what the file says: under some keys of it no store gives anything."""
-    found: dict[str, Any] = json.loads(store_path(state, "json").read_text())
-    return found
-
-
-def test_transcript_that_is_not_reachable_is_named_and_its_entry_stays(tmp_path: Path, call: Call) -> None:
-    """D.51: its volume may be mounted tomorrow."""
-    made_state(tmp_path, "json", {key("away"): entry(1, "away") | {"sessionFile": "/nowhere/volume/away.jsonl"}})
-    done = call(*command(tmp_path, "--fix-missing", "--enforce"))
-    assert (done.returncode, "nothing to do" in done.stdout) == (0, True)
-    assert "its transcript is said to lie in a folder that is not there, or is empty: is a volume not mounted?" in done.stdout
-    assert set(content(tmp_path)) == {key("away")}
-
-
-def test_high_water_without_a_disk_budget_is_said_to_do_nothing(tmp_path: Path, call: Call) -> None:
-    """As in OpenClaw, which had no budget of its own before 2026.9; it keeps no store from being looked after."""
-    filled(tmp_path, config={"highWaterBytes": "1b"})
-    for profile in ("2026.3", "2026.4", "2026.7"):
-        told = call(*command(tmp_path, "--profile", profile))
-        assert (told.returncode, "remove 2 of 5 sessions" in told.stdout, "no disk budget" in told.stdout) == (0, True, True)
-        assert "note          session.maintenance.highWaterBytes: does nothing without maxDiskBytes" in told.stdout
-    assert "does nothing" not in call(*command(tmp_path, "--max-disk", "1gb")).stdout
-    assert "remove 2 of 5" in call(*command(tmp_path, "--max-disk", "off")).stdout
-    message = one_line_error(call(*command(tmp_path, "--profile", "2026.9", "--max-disk", "off", "--high-water", "1mb")), 2)
-    assert "--high-water: there is no disk budget to come down from" in message
 
 
 def test_disk_budget_is_told_in_full(tmp_path: Path, call: Call) -> None:
