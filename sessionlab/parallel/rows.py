@@ -11,7 +11,7 @@ import msgspec
 
 from sessionlab.errors import UsageError
 from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session, State
-from sessionlab.parallel.schema import TABLES, part_of
+from sessionlab.parallel.schema import RECORDS, part_of
 
 _NAMES: Final = {
     "channel_memory": "session_key channel_id memory_type content importance created_ms expires_ms promoted",
@@ -303,7 +303,7 @@ def changes(connection: sqlite3.Connection, since: int, limit: int) -> list[Chan
     finally:
         connection.rollback()
     return [
-        Change(seq=seq, table=TABLES[part], row=row, act="deleted" if is_deleted else "written", at_ms=at_ms)
+        Change(seq=seq, table=RECORDS[part], row=row, act="deleted" if is_deleted else "written", at_ms=at_ms)
         for seq, part, row, is_deleted, at_ms in found
     ]
 

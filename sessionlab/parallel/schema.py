@@ -14,7 +14,8 @@ from typing import Final
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
 
 VERSION: Final = 1
-TABLES: Final = ("channel_memory", "global_knowledge", "action_items", "person_context", "session_state")
+RECORDS: Final = ("channel_memory", "global_knowledge", "action_items", "person_context")
+"""The tables of records that have versions, and whose changes are listed; the state of a session is its manager's own affair."""
 
 SHARED_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS channel_memory (
@@ -128,7 +129,7 @@ _EVENTS: Final = (("INSERT", "new", 0), ("UPDATE", "new", 0), ("DELETE", "old", 
 
 def part_of(table: str) -> int:
     """Return the number by which the list of changes knows a table."""
-    return TABLES.index(table)
+    return RECORDS.index(table)
 
 
 def define(connection: sqlite3.Connection, path: Path) -> None:
@@ -139,8 +140,9 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
         CorruptStoreError: It holds something else under these names.
     """
     refuse_others(connection, path)
+    is_first = not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessionlab_changes'").fetchone()
     statements = [*_split(SHARED_TABLES), *_split(_CHANGES)]
-    for part, table in enumerate(TABLES):
+    for part, table in enumerate(RECORDS):
         for event, side, is_deleted in _EVENTS:
             statements.append(_TRIGGER.format(table=table, event=event, part=part, side=side, is_deleted=is_deleted, now=_NOW))
     for statement in statements:
@@ -152,7 +154,8 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
     # A bound parameter, and only when absent: two that initialise at once leave one row (A.40).
     connection.execute("INSERT INTO schema_version SELECT ? WHERE NOT EXISTS (SELECT 1 FROM schema_version)", (VERSION,))
-    _take_in(connection)
+    if is_first:
+        _take_in(connection)
 
 
 def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
@@ -178,7 +181,7 @@ def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
 
 def _take_in(connection: sqlite3.Connection) -> None:
     """List the records that were there before the list was: another program has made the database."""
-    for part, table in enumerate(TABLES):
+    for part, table in enumerate(RECORDS):
         connection.execute(
             "INSERT INTO sessionlab_changes (part, row, is_deleted, at) SELECT ?, found.rowid, 0, 0"
             f" FROM {table} AS found WHERE found.rowid NOT IN (SELECT row FROM sessionlab_changes WHERE part = ?)",

@@ -136,14 +136,6 @@ class SharedMemory:
             where.unexpired(self._clock())
         return [rows.memory(row) for row in self._select(rows.MEMORIES, where, rows.BY_IMPORTANCE, limit)]
 
-    def memories_of(self, session_key: str, channel_id: str, *, min_importance: int, limit: int) -> list[Memory]:
-        """Return what a session or its channel remembers, unexpired, the most important first: what a briefing is made from (A.35)."""
-        where = rows.Where()
-        where.add("(session_key = ? OR channel_id = ?)", session_key, channel_id)
-        where.at_least("importance", min_importance)
-        where.unexpired(self._clock())
-        return [rows.memory(row) for row in self._select(rows.MEMORIES, where, rows.BY_IMPORTANCE, limit)]
-
     def memory(self, number: int) -> Memory | None:
         """Return one memory by its id, expired or not."""
         return next((rows.memory(row) for row in self._by_id(rows.MEMORIES, number)), None)
@@ -306,6 +298,8 @@ class SharedMemory:
 
     def watch(self, since: int = 0, *, limit: int = 10_000) -> Iterator[Change]:
         """Yield what was changed after a change, by whichever process, in order; of several changes of one record the latest.
+
+        Records are memories, knowledge, action items and persons.
 
         Args:
             since: The number of the change that was seen last; see `latest`.

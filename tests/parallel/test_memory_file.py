@@ -14,7 +14,7 @@ import pytest
 
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError, UnwritableError, UsageError
 from sessionlab.parallel import SharedMemory
-from sessionlab.parallel.schema import TABLES
+from sessionlab.parallel.schema import RECORDS
 from tests.parallel.clock import Clock
 from tests.parallel.samples import bare, remembered
 
@@ -34,7 +34,7 @@ def test_folders_and_tables_are_made_private_with_a_write_ahead_log(memory: Shar
     """A.40."""
     with bare(memory) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert names >= {*TABLES, "schema_version"}
+        assert names >= {*RECORDS, "session_state", "schema_version"}
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert stat.S_IMODE(memory.path.stat().st_mode) == 0o600
