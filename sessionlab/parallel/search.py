@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sessionlab.errors import UsageError
-from sessionlab.parallel import rows, text_index
+from sessionlab.parallel import asking, rows, text_index
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import Knowledge, Memory
 from sessionlab.parallel.text_index import KNOWLEDGE, MEMORIES, Question, Sort, fold
@@ -57,7 +57,7 @@ class Searching:
         asked: dict[str, Collection[str]] = {column: [value] for column, value in where.items() if value is not None}
         if types is not None:
             asked["memory_type"] = types
-        condition = rows.Where()
+        condition = asking.Where()
         for column, values in asked.items():
             condition.one_of(column, values)
         condition.unexpired(now_ms)
@@ -65,7 +65,7 @@ class Searching:
         look = _by_index if self._is_indexed(text) else _one_by_one
         with self._database.reading() as connection:
             memories = look(connection, MEMORIES, Question(text, condition, asked), limit) if scope != "global" else []
-            knowledge = look(connection, KNOWLEDGE, Question(text, rows.Where()), limit) if scope != "channel" else []
+            knowledge = look(connection, KNOWLEDGE, Question(text, asking.Where()), limit) if scope != "channel" else []
         return Found(memories=tuple(map(rows.memory, memories)), knowledge=tuple(map(rows.knowledge, knowledge)))
 
     def _is_indexed(self, text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from sessionlab.errors import UsageError, VersionConflictError
-from sessionlab.parallel import rows
+from sessionlab.parallel import asking, rows
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import Places, SharedPlaces
 from sessionlab.parallel.records import (
@@ -127,14 +127,14 @@ class SharedMemory:
         limit: int = DEFAULT_LIMIT,
     ) -> list[Memory]:
         """Return memories that fit all that is given, the most important first, of equally important ones the newest (A.43)."""
-        where = rows.Where()
+        where = asking.Where()
         where.equal("session_key", session_key)
         where.equal("channel_id", channel_id)
-        where.one_of("memory_type", types)
+        where.one_of("+memory_type", types)  # "+": by the index of the order, not by that of the type, which sorts all of one
         where.at_least("importance", min_importance)
         if exclude_expired:
             where.unexpired(self._clock())
-        return [rows.memory(row) for row in self._select(rows.MEMORIES, where, rows.BY_IMPORTANCE, limit)]
+        return [rows.memory(row) for row in self._select(rows.MEMORIES, where, asking.BY_IMPORTANCE, limit)]
 
     def memory(self, number: int) -> Memory | None:
         """Return one memory by its id, expired or not."""
@@ -169,10 +169,10 @@ class SharedMemory:
 
     def knowledge(self, *, category: str | None = None, min_confidence: float | None = None, limit: int = DEFAULT_LIMIT) -> list[Knowledge]:
         """Return knowledge that fits, the most certain first, of equally certain the latest (A.43)."""
-        where = rows.Where()
+        where = asking.Where()
         where.equal("category", category)
         where.at_least("confidence", min_confidence)
-        return [rows.knowledge(row) for row in self._select(rows.KNOWLEDGE, where, rows.BY_CONFIDENCE, limit)]
+        return [rows.knowledge(row) for row in self._select(rows.KNOWLEDGE, where, asking.BY_CONFIDENCE, limit)]
 
     def search(self, query: str, *, scope: Scope = "all", channel_id: str | None = None, limit: int = 20) -> Found:
         """Return what holds a text, whatever its case: memories that are not expired, and knowledge (A.44); see `Searching.search`."""
@@ -208,10 +208,10 @@ class SharedMemory:
 
     def actions(self, *, status: ActionStatus | None = None, channel_id: str | None = None, limit: int = DEFAULT_LIMIT) -> list[ActionItem]:
         """Return action items that fit, the most urgent first, of equally urgent ones the oldest."""
-        where = rows.Where()
+        where = asking.Where()
         where.equal("status", status)
         where.equal("channel_id", channel_id)
-        return [rows.action(row) for row in self._select(rows.ACTIONS, where, rows.BY_PRIORITY, limit)]
+        return [rows.action(row) for row in self._select(rows.ACTIONS, where, asking.BY_PRIORITY, limit)]
 
     def put_person(self, person: Person, *, expect_version: int | None = None) -> Person:
         """Store what is known of a person, in place of what has the same canonical id; otherwise as `put_memory`."""
@@ -226,13 +226,13 @@ class SharedMemory:
 
     def person(self, canonical_id: str) -> Person | None:
         """Return what is known of a person; `None` for nothing."""
-        where = rows.Where()
+        where = asking.Where()
         where.equal("canonical_id", canonical_id)
         return next((rows.person(row) for row in self._select(rows.PERSONS, where, "", 1)), None)
 
     def persons(self, *, limit: int = DEFAULT_LIMIT) -> list[Person]:
         """Return the persons that are known, by name."""
-        return [rows.person(row) for row in self._select(rows.PERSONS, rows.Where(), rows.BY_NAME, limit)]
+        return [rows.person(row) for row in self._select(rows.PERSONS, asking.Where(), asking.BY_NAME, limit)]
 
     # -- sessions
 
@@ -243,7 +243,7 @@ class SharedMemory:
 
     def load_session(self, session_key: str) -> State | None:
         """Return a session that is stored, and what was stored beside it; `None` when there is none, or it is awake."""
-        where = rows.Where()
+        where = asking.Where()
         where.equal("session_key", session_key)
         return next((rows.session(row) for row in self._select(rows.SESSIONS, where, "", 1)), None)
 
@@ -254,11 +254,11 @@ class SharedMemory:
 
     def sessions(self) -> list[Session]:
         """Return every session whose state is stored, the latest used first."""
-        return [rows.session(row)[0] for row in self._select(rows.SESSIONS, rows.Where(), rows.BY_ACTIVITY, -1)]
+        return [rows.session(row)[0] for row in self._select(rows.SESSIONS, asking.Where(), asking.BY_ACTIVITY, -1)]
 
     def woken_sessions(self) -> list[State]:
         """Return every session that was asleep and is awake, as it was when it woke; also of processes that died. The latest used first."""
-        return [rows.session(row) for row in self._select(rows.WOKEN, rows.Where(), rows.BY_ACTIVITY, -1)]
+        return [rows.session(row) for row in self._select(rows.WOKEN, asking.Where(), asking.BY_ACTIVITY, -1)]
 
     # -- the whole
 
@@ -343,12 +343,12 @@ class SharedMemory:
             rows.update(connection, table, row, number)
         return number, rows.version(connection, table, number)
 
-    def _select(self, query: str, where: rows.Where, order: str, limit: int) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, where: asking.Where, order: str, limit: int) -> list[tuple[Any, ...]]:
         with self._database.reading() as connection:
             return connection.execute(f"{query}{where.text}{order} LIMIT ?", (*where.values, limit)).fetchall()
 
     def _by_id(self, query: str, number: int) -> list[tuple[Any, ...]]:
-        where = rows.Where()
+        where = asking.Where()
         where.equal("id", number)
         return self._select(query, where, "", 1)
 

@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from sessionlab.parallel import rows
+from sessionlab.parallel import asking, rows
 from sessionlab.parallel.schema import part_of
 
 SHORTEST: Final = 3
@@ -103,8 +103,8 @@ class Sort:
         return place
 
 
-MEMORIES: Final = Sort(0, "channel_memory", rows.BY_IMPORTANCE, "importance", "created_at", 1, _FILTERS)
-KNOWLEDGE: Final = Sort(1, "global_knowledge", rows.BY_CONFIDENCE, "confidence", "updated_at", 100)
+MEMORIES: Final = Sort(0, "channel_memory", asking.BY_IMPORTANCE, "importance", "created_at", 1, _FILTERS)
+KNOWLEDGE: Final = Sort(1, "global_knowledge", asking.BY_CONFIDENCE, "confidence", "updated_at", 100)
 
 
 def group(place: int) -> int:
@@ -140,7 +140,7 @@ class Question(NamedTuple):
     """What is asked for: a folded text, what records must fulfil, and column -> values for what the index knows of that."""
 
     text: str
-    condition: rows.Where
+    condition: asking.Where
     asked: Mapping[str, Collection[str]] = MappingProxyType({})
 
     def of_index(self) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionlab.parallel import Memory, Session, SharedMemory, rows
+from sessionlab.parallel import Memory, Session, SharedMemory, asking, rows
 from sessionlab.parallel.briefing import from_database
 from sessionlab.parallel.schema import SHARED_TABLES
 from sessionlab.settings import BriefingSettings
@@ -60,12 +60,12 @@ def test_memories_of_a_session_and_of_a_channel_are_in_order_in_an_index(tmp_pat
             connection.commit()
     with closing(SharedMemory(tmp_path / "m.db")) as memory:
         memory.initialize()
-    where = rows.Where()
+    where = asking.Where()
     where.equal(column, "x")
     where.at_least("importance", 5)
     where.unexpired(NOW_MS)
     with closing(sqlite3.connect(memory.path)) as connection:
-        query = f"EXPLAIN QUERY PLAN {rows.MEMORIES}{where.text}{rows.BY_IMPORTANCE} LIMIT 10"
+        query = f"EXPLAIN QUERY PLAN {rows.MEMORIES}{where.text}{asking.BY_IMPORTANCE} LIMIT 10"
         plan = [row[3] for row in connection.execute(query, where.values)]
     assert any(f"USING INDEX idx_channel_memory_{column.partition('_')[0]} ({column}=? AND importance>?)" in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
