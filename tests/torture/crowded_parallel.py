@@ -31,7 +31,6 @@ from tests.torture.remembered import snapshot
 _SPEED: Final = 60
 """How much faster than others' these clocks run."""
 
-_PLACES: Final = 4
 _CHANNELS: Final = tuple("abcdefghij")
 # How many sessions were awake when a lease was taken or kept: those whose leases were not over by the clock of who wrote this one.
 _WATCH: Final = f"""\
@@ -47,16 +46,17 @@ sys.path[:0] = {paths!r}
 {prelude}
 from pathlib import Path
 from tests.torture import crowded_parallel
-crowded_parallel.work(Path(sys.argv[1]), int(sys.argv[2]))
+crowded_parallel.work(Path(sys.argv[1]), int(sys.argv[2]), places={places})
 """
 
 
-def crowd(folder: Path, *, processes: int, times: int, kills: int, prelude: str = "") -> tuple[dict[str, int], list[str]]:
+def crowd(folder: Path, *, processes: int, places: int = 4, times: int, kills: int, prelude: str = "") -> tuple[dict[str, int], list[str]]:
     """Let processes use sessions and save memories for a while; kill one of them so often, and start another in its place.
 
     Args:
         folder: An empty folder.
         processes: How many.
+        places: How many sessions may be awake.
         times: Until they have noted so much, all together: tries, and what was acknowledged.
         kills: How many are killed meanwhile.
         prelude: Python that breaks the processes.
@@ -65,11 +65,11 @@ def crowd(folder: Path, *, processes: int, times: int, kills: int, prelude: str 
         How often what was done ("kills", "messages" and "memories" stored, "leases" taken or kept), and what went wrong.
     """
     path = folder / "shared-memory.db"
-    _Crew(path, ahead_ms=0).memory.close()
+    _Crew(path, places=places).memory.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(_WATCH)
     program = folder / "program.py"
-    program.write_text(_PROGRAM.format(paths=program_paths(), prelude=prelude), encoding="utf-8")
+    program.write_text(_PROGRAM.format(paths=program_paths(), prelude=prelude, places=places), encoding="utf-8")
     chance = random.Random(7)
     numbers = iter(range(processes + kills))
     crew = [_start(program, path, next(numbers)) for _ in range(processes)]
@@ -87,14 +87,14 @@ def crowd(folder: Path, *, processes: int, times: int, kills: int, prelude: str 
         for process in crew:
             errors = process.communicate(timeout=120)[1]
             failures += [f"ended with {process.returncode}: {errors[-600:]}"] if process.returncode else []
-    counts, wrong = _judged(path)
+    counts, wrong = _judged(path, places)
     return {"kills": kills} | counts, failures + wrong
 
 
-def work(path: Path, seed: int) -> None:
+def work(path: Path, seed: int, *, places: int) -> None:
     """Be one of the processes, until there is something to read; note before what is tried, and afterwards what was acknowledged."""
     chance = random.Random(seed)
-    crew = _Crew(path, ahead_ms=0)
+    crew = _Crew(path, places=places)
     manager = crew.manager
     with path.with_name(f"notes-{seed}").open("ab", buffering=0) as notes:
 
@@ -135,10 +135,10 @@ def clock() -> int:
 class _Crew:
     """A manager on the database."""
 
-    def __init__(self, path: Path, *, ahead_ms: int) -> None:
+    def __init__(self, path: Path, *, places: int, ahead_ms: int = 0) -> None:
         self.memory = SharedMemory(path, clock=lambda: clock() + ahead_ms)
         self.memory.initialize()
-        settings = msgspec.convert({"maxConcurrent": _PLACES}, ParallelSessionsSettings)
+        settings = msgspec.convert({"maxConcurrent": places}, ParallelSessionsSettings)
         self.manager = SessionManager(settings, memory=self.memory, scope="database", clock=lambda: clock() + ahead_ms)
 
 
@@ -156,7 +156,7 @@ def _wait_for(folder: Path, times: int) -> None:
         time.sleep(0.003)
 
 
-def _judged(path: Path) -> tuple[dict[str, int], list[str]]:
+def _judged(path: Path, places: int) -> tuple[dict[str, int], list[str]]:
     """Compare what was noted with what there is when everybody is gone; return how much there is, and what is wrong."""
     snapshot(path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -166,8 +166,8 @@ def _judged(path: Path) -> tuple[dict[str, int], list[str]]:
         for line in notes.read_text(encoding="utf-8").splitlines():
             what, where, number = line.split()
             noted[what][where] += int(number)
-    crew = _Crew(path, ahead_ms=LEASE_MS + 1)
-    failures = [f"{most} sessions were awake at once, with {_PLACES} places"] if most > _PLACES else []
+    crew = _Crew(path, places=places, ahead_ms=LEASE_MS + 1)
+    failures = [f"{most} sessions were awake at once, with {places} places"] if most > places else []
     for channel in noted["tries"]:
         found = crew.manager.session(crew.manager.get_or_create_session(channel).session_key)
         messages = found.message_count if found is not None else 0
