@@ -76,13 +76,13 @@ def crowd(folder: Path, *, processes: int, places: int = 4, times: int, kills: i
     failures: list[str] = []
     try:
         for number in range(kills):
-            _wait_for(folder, round((number + chance.random()) * times / kills))
+            _wait_for(crew, folder, round((number + chance.random()) * times / kills))
             victim = crew.pop(chance.randrange(len(crew)))
             victim.kill()
             errors = victim.communicate()[1]
             failures += [f"ended with {victim.returncode}: {errors[-600:]}"] if victim.returncode != -signal.SIGKILL else []
             crew.append(_start(program, path, next(numbers)))
-        _wait_for(folder, times)
+        _wait_for(crew, folder, times)
     finally:
         for process in crew:
             errors = process.communicate(timeout=120)[1]
@@ -148,10 +148,12 @@ def _start(program: Path, path: Path, seed: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def _wait_for(folder: Path, times: int) -> None:
-    """Wait until so many things are noted."""
+def _wait_for(crew: list[subprocess.Popen[str]], folder: Path, times: int) -> None:
+    """Wait until so many things are noted, or one has ended that should not."""
     end_s = time.monotonic() + _PATIENCE_S
     while sum(notes.read_bytes().count(b"\n") for notes in folder.glob("notes-*")) < times:
+        if any(process.poll() is not None for process in crew):
+            return
         assert time.monotonic() < end_s, f"nothing goes on: not {times} things were done in {_PATIENCE_S} s"
         time.sleep(0.003)
 
