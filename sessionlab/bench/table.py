@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import CONDITIONS, Comparison
+from sessionlab.bench.results import Results
 from sessionlab.bench.scope import QUOTED_SESSIONS
 from sessionlab.bench.stores import Findings
 from sessionlab.bench.surroundings import versions
@@ -22,6 +25,26 @@ def lines_of(findings: Findings) -> Iterator[str]:
     yield from comparison_table(findings.comparisons)
     yield "\nconditions"
     yield from (f"  {sentence}" for sentence in (*findings.conditions, *([CONDITIONS] if findings.comparisons else [])))
+
+
+def lines_of_results(results: Results) -> Iterator[str]:
+    """Yield everything that a measurement left: its tables, its figures, what they say, and the conditions."""
+    for name, rows in results.tables.items():
+        found = [msgspec.to_builtins(row) for row in rows]
+        if found:
+            cells = [list(found[0]), *([_cell(value) for value in row.values()] for row in found)]
+            widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]
+            yield f"\n{name}"
+            yield from ("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    yield from table(results.figures)
+    for heading, sentences in (("what it says", results.verdicts), ("conditions", results.conditions)):
+        if sentences:
+            yield f"\n{heading}"
+            yield from (f"  {sentence}" for sentence in sentences)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
 
 def table(rows: Iterable[Measurement]) -> Iterator[str]:

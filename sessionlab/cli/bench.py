@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sessionlab.cli.bench_long import cache, rss
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
 from sessionlab.scratch import make_folder
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 @json_option
 def command(*, as_json: bool) -> None:  # passed on
     """Measure speed and memory here, each figure against a floor in the same run."""
+
+
+for long in (rss, cache):
+    command.add_command(long)
 
 
 @command.command("stores")

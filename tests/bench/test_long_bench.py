@@ -1,0 +1,92 @@
+"""The tables that were published, measured again: what they hold, that their loops do what they say, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab.bench import cache, cycling, rss
+from sessionlab.bench.caching import MODES
+from sessionlab.bench.cycling import Cycling
+from sessionlab.bench.results import Results
+from sessionlab.bench.table import lines_of_results
+from sessionlab.bench.writer import open_writable
+from tests.cli.in_process import Call, caller
+from tests.cli.program import printed_json
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    return caller(capsys)
+
+
+@pytest.mark.parametrize("store", ["json", "sqlite", "directory"])
+@pytest.mark.parametrize(("loop", "is_reusing"), [("load", False), ("load", True), ("summaries", False)])
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_loop_updates_sessions_in_turn(tmp_path: Path, store: Any, loop: Any, is_reusing: bool, is_cached: bool) -> None:  # noqa: FBT001
+    task = Cycling(
+        store=store,
+        path=str(tmp_path / "store"),
+        sessions=5,
+        payload_bytes=100,
+        touches=3,
+        cycles=4,
+        sample_every=3,
+        loop=loop,
+        is_reusing=is_reusing,
+        is_cached=is_cached,
+    )
+    cycling.make(task)
+    samples = list(cycling.samples(task))
+    assert [one.cycle for one in samples] == [0, 3, 4]
+    assert all(one.peak_mb >= one.rss_mb >= one.heap_mb > 0 for one in samples)
+    assert all(one.store_kb * 1024 >= 5 * 100 - 1024 for one in samples)
+    with open_writable(task.store, Path(task.path), None) as opened:
+        labels = {key: entry["label"] for key, entry in opened.items()}
+        assert all(len(entry["displayName"]) == 100 for _, entry in opened.items())
+    assert labels == {f"session:{n}": label for n, label in enumerate(["cycle 4", "cycle 2", "cycle 3", "session 3", "session 4"])}
+
+
+def test_every_store_is_measured_beside_the_published_table(tmp_path: Path) -> None:
+    asked = rss.Asked(target_kb=20, cycles=2, sample_every=1, payload_size=500, stores=("json", "sqlite"))
+    found = rss.measure(tmp_path, asked)
+    assert asked.sessions == 20 * 1024 // 650
+    runs = {(row["store"], row["run"]) for row in found.document()["tables"]["samples"]}
+    assert len(runs) == 5 + 3
+    assert {row["cycle"] for row in found.document()["tables"]["samples"]} == {0, 1, 2}
+    assert [one.bound for one in found.figures if one.peak_mb is not None] == [64] * 5 + [32] * 3
+    assert [row["rss_mb"] for row in found.document()["tables"]["published"]][5] == 1236.6
+    assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["json", "sqlite"]
+    assert not list(tmp_path.glob("[0-9]*")), "the stores are gone"
+
+
+def test_cache_is_measured_in_each_mode(tmp_path: Path) -> None:
+    rows = cache.measure(tmp_path, (10, 20)).document()["tables"]["cache"]
+    assert [(row["mode"], row["entries"]) for row in rows] == [(mode, count) for count in (10, 20) for mode in MODES]
+    for full, retained, none in (rows[:3], rows[3:]):
+        assert min(full["retained_heap_delta_kb"], retained["retained_heap_delta_kb"]) > full["file_kb"] * 0.9
+        assert none["retained_heap_delta_kb"] < full["file_kb"] / 4
+
+
+def test_results_are_told_as_text_and_as_json(call: Call) -> None:
+    done = call("bench", "rss", "--store", "json", "--target-kb", "5", "--cycles", "1")
+    lines = done.stdout.splitlines()
+    assert lines[2].split()[-8:] == ["cycle", "rss_mb", "heap_mb", "external_mb", "peak_mb", "store_kb", "elapsed_ms", "cpu_ms"]
+    assert any(line.startswith("  json: at most ") for line in lines)
+    found = printed_json(call("bench", "cache", "--quick", "--json"))
+    assert (found["name"], len(found["tables"]["cache"]), found["rows"]) == ("cache", 6, [])
+
+
+def test_table_has_a_column_for_each_field() -> None:
+    results = Results("x", tables={"t": [{"a": 1, "b": None, "c": 2.34, "d": True, "e": 12_345}]}, verdicts=["so it is"])
+    assert list(lines_of_results(results)) == [
+        "\nt",
+        "  a  b    c     d       e",
+        "  1     2.3  True  12,345",
+        "\nwhat it says",
+        "  so it is",
+    ]
+    assert json.loads(json.dumps(results.document()))["tables"]["t"][0]["c"] == 2.34
