@@ -1,7 +1,7 @@
 """The directory store `sessions.d`: one file per session, so that an update costs the same whatever the store's size (openclaw#51946).
 
-Names: `directory_names`. Stamp: `directory_state`. One file: `directory_documents`. Looking in: `directory_folder`, `directory_reading`.
-Writing: `directory_change`, `directory_founding`. Here they are put together to the store's contract.
+Names: `directory_names`. Stamp: `directory_state`. One file: `directory_documents`. Looking in: `directory_folder`, `directory_reading`,
+`directory_listing`. Writing: `directory_change`, `directory_founding`. Here they are put together to the store's contract.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
 from sessionlab.stores import directory_documents as documents
 from sessionlab.stores import directory_names as names
 from sessionlab.stores import promotion as promotions
-from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of, newest_first
+from sessionlab.stores.base import Fingerprint, Problem, StoreStats, fingerprint_of
 from sessionlab.stores.directory_access import Access
 from sessionlab.stores.directory_checks import examine_store
 from sessionlab.stores.directory_folder import ENTRIES, Folder, Stamp
 from sessionlab.stores.directory_founding import found
-from sessionlab.stores.directory_reading import Seen, list_names, read_state
+from sessionlab.stores.directory_listing import Listings
+from sessionlab.stores.directory_reading import list_names, read_state
 from sessionlab.stores.directory_sound import SoundFiles
 from sessionlab.stores.directory_spool import Spool
 from sessionlab.stores.directory_state import LAYOUT_VERSION
@@ -54,15 +55,6 @@ class _Found(NamedTuple):
 
 
 _Session = TypeVar("_Session", _Found, documents.Sketch)
-
-
-class _Listing(NamedTuple):
-    """What a listing came to: of which state, what each file gave, and the rows in order."""
-
-    stamp: Stamp
-    files: Mapping[str, Seen[SessionSummary | CorruptStoreError]]
-    rows: tuple[SessionSummary, ...]
-    bad: tuple[CorruptStoreError, ...]
 
 
 class DirectoryStore(WritableStore):
@@ -100,7 +92,7 @@ class DirectoryStore(WritableStore):
         self.timeout_ms = timeout_ms
         self._access = Access(path, timeout_ms=timeout_ms)
         self._sound = SoundFiles()
-        self._listed: _Listing | None = None
+        self._listings = Listings(self._entries)
         self._spelled: tuple[Stamp, Mapping[str, tuple[str, ...]]] | None = None
 
     def watch(self, guard: Guard) -> None:
@@ -109,9 +101,10 @@ class DirectoryStore(WritableStore):
 
     def summaries(self) -> Iterator[SessionSummary]:
         """As the contract says; when a file holds no session, all others come first and the error after them."""
-        listing = self._list()
-        if listing is None:
-            return
+        with self._access.opened() as folder:
+            if folder is None:
+                return
+            listing = self._listings.now(folder, lock=self._access.reading_lock)
         yield from listing.rows
         if listing.bad:
             raise documents.all_of(listing.bad)
@@ -183,7 +176,8 @@ class DirectoryStore(WritableStore):
         """Let go of the lock file and of what listings keep. The store can be used again."""
         self._access.close()
         self._sound.clear()
-        self._listed = self._spelled = None
+        self._listings.clear()
+        self._spelled = None
 
     def updated_at(self, key: str) -> int | None:
         found = [
@@ -355,26 +349,6 @@ class DirectoryStore(WritableStore):
                     raise UnwritableError(self._file(name), "is no regular file, where a session's file is to be", advice=_ADVICE)
             elif not self._sound.knows(name, read[0]):
                 documents.split(name, read[0], path=self._file(name))
-
-    def _list(self) -> _Listing | None:
-        with self._access.opened() as folder:
-            if folder is None:
-                return None
-            last = self._listed
-            if last is not None and last.stamp.is_settled and folder.stamp() == last.stamp:
-                return last
-            state = read_state(folder, self._summarise, known=last.files if last is not None else {}, lock=self._access.reading_lock)
-        values = [seen.value for seen in state.files.values()]
-        bad = tuple(value for value in values if isinstance(value, CorruptStoreError))
-        rows = tuple(newest_first(value for value in values if isinstance(value, SessionSummary)))
-        self._listed = _Listing(state.stamp, state.files, rows, bad)
-        return self._listed
-
-    def _summarise(self, name: str, data: bytes) -> SessionSummary | CorruptStoreError:
-        try:
-            return documents.summary(name, data, path=self._file(name))
-        except CorruptStoreError as error:
-            return error
 
     def _examine(self, digests: list[tuple[str, bytes]]) -> tuple[Problem, ...]:
         try:
