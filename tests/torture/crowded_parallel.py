@@ -75,6 +75,11 @@ def crowd(folder: Path, *, processes: int, places: int = 4, times: int, kills: i
     crew = [_start(program, path, next(numbers)) for _ in range(processes)]
     failures: list[str] = []
     try:
+        for process in crew:  # else the first one could do it all before the last one has begun
+            assert process.stdout is not None
+            process.stdout.readline()
+        for process in crew:
+            _let_go(process)
         for number in range(kills):
             _wait_for(crew, folder, round((number + chance.random()) * times / kills))
             victim = crew.pop(chance.randrange(len(crew)))
@@ -82,6 +87,7 @@ def crowd(folder: Path, *, processes: int, places: int = 4, times: int, kills: i
             errors = victim.communicate()[1]
             failures += [f"ended with {victim.returncode}: {errors[-600:]}"] if victim.returncode != -signal.SIGKILL else []
             crew.append(_start(program, path, next(numbers)))
+            _let_go(crew[-1])
         _wait_for(crew, folder, times)
     finally:
         for process in crew:
@@ -92,7 +98,7 @@ def crowd(folder: Path, *, processes: int, places: int = 4, times: int, kills: i
 
 
 def work(path: Path, seed: int, *, places: int) -> None:
-    """Be one of the processes, until there is something to read; note before what is tried, and afterwards what was acknowledged."""
+    """Be one of the processes, until nobody is at the other end; note before what is tried, and afterwards what was acknowledged."""
     chance = random.Random(seed)
     crew = _Crew(path, places=places)
     manager = crew.manager
@@ -101,6 +107,8 @@ def work(path: Path, seed: int, *, places: int) -> None:
         def note(what: str, where: str, number: int) -> None:
             notes.write(f"{what} {where} {number}\n".encode())
 
+        print("ready", flush=True)  # noqa: T201 - a program's output
+        sys.stdin.readline()
         times = 0
         while not select.select([sys.stdin], [], [], 0)[0]:
             times += 1
@@ -146,6 +154,13 @@ def _start(program: Path, path: Path, seed: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-B", "-S", "-I", str(program), str(path), str(seed)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def _let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has ended, and is asked why later
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 def _wait_for(crew: list[subprocess.Popen[str]], folder: Path, times: int) -> None:
