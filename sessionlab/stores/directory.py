@@ -284,25 +284,28 @@ class DirectoryStore(WritableStore):
     def _apply(self, written: Mapping[str, Written], removed: frozenset[str]) -> bool:
         return self._write_files({names.encode(key): documents.document(key, one.data) for key, one in written.items()}, written, removed)
 
-    def _write_files(self, files: dict[str, bytes], written: Iterable[str], removed: Iterable[str] = ()) -> bool:
-        """Do what `_apply` says; `files` are those of the keys that are written."""
-        held = self._access.mine()
+    def _apply_spelled(self, written: Mapping[str, Written], removed: frozenset[str]) -> None:
+        files = {names.encode(key): documents.document(key, one.data) for key, one in written.items()}
+        self._write_files(files, written, removed, merges=False)
+
+    def _write_files(self, files: dict[str, bytes], written: Collection[str], removed: Iterable[str] = (), *, merges: bool = True) -> bool:
+        """Do what `_apply` says, or without `merges` `_apply_spelled`; `files` are those of the keys that are written."""
+        held, is_normal = self._access.mine(), all(key == keys.normalise(key) for key in written)
         if held is None or held.folder is None or held.change is None:
             if files:
-                found(self.path, files)
+                found(self.path, files, is_normal=is_normal)
             return bool(files)
         folder, change = held.folder, held.change
         spellings = self._spellings(folder)
         gone: set[str] = set()
         for key in [*written, *(key for key in removed if keys.normalise(key) not in keys.BLOCKED_KEYS)]:
             with contextlib.suppress(UnicodeEncodeError):  # such a key is nowhere
-                gone |= {names.encode(key), *map(names.encode, spellings.get(key, ()))}
+                gone |= {names.encode(key), *(map(names.encode, spellings.get(key, ())) if merges else ())}
         self._refuse_bad(folder, gone - held.sound, written=files.keys())
         gone = {name for name in gone - files.keys() if folder.holds(name)}
         if not files and not gone:
             return False
-        is_normal = all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
-        is_normal = is_normal and all(key == keys.normalise(key) for key in written)
+        is_normal = is_normal and all(names.encode(spelling) in gone for spelled in spellings.values() for spelling in spelled)
         change.apply(files, gone, is_normal=is_normal)
         held.sound.clear()
         if len(files) == 1:

@@ -79,10 +79,10 @@ class Change:
             UnwritableError: The system refuses; the store is as it was.
             UncertainWriteError: It refused so late that the store may hold the new state, whole.
         """
-        if files and self.state.is_normal and not is_normal:
-            self.apply({}, frozenset(), is_normal=False)  # who finishes this for a killed process goes by what the store says
         with self._refusing():
             self._look_again()
+            if self.state.is_normal and not is_normal:
+                self._announce_spellings()
         if len(files) + len(removed) == 1:
             self._apply_one(files, removed)
             with self._deciding():
@@ -98,6 +98,15 @@ class Change:
         if not self.folder.is_current():
             reason = "was moved away while it was written, and what is in its place now is not what was written"
             raise UncertainWriteError(self.folder.path, reason, advice=_ADVICE)
+
+    def _announce_spellings(self) -> None:
+        """Say that there are other spellings, on the disk, before there are: nobody looks for them otherwise.
+
+        Whoever finishes this change for a program that died goes by what the state says; and after a loss of power, which may keep the
+        entries, it is all that tells. Nothing else of the state need survive that.
+        """
+        self._bump(self.state.version + 1, is_normal=False)
+        os.fsync(self._state_file)
 
     def _apply_one(self, files: Mapping[str, bytes], removed: AbstractSet[str]) -> None:
         """Do what has become visible when this returns, and has not happened when it raises."""

@@ -51,15 +51,15 @@ def founding(path: Path, *, timeout_ms: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def found(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make a store of version 1 that holds these files. It is there whole or not at all.
+def found(path: Path, files: Mapping[str, bytes], *, is_normal: bool = True) -> None:
+    """Make a store of version 1 that holds these files. It is there whole or not at all. `is_normal` as of `State`.
 
     Raises:
         UnwritableError: The system refuses; there is no store.
         UncertainWriteError: It is there, but may not survive a loss of power.
     """
     staging = path.name + SUFFIX
-    state = State(1, time.time_ns() // 1_000_000, is_changing=False, is_normal=True)
+    state = State(1, time.time_ns() // 1_000_000, is_changing=False, is_normal=is_normal)
     try:
         parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

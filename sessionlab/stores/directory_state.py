@@ -8,7 +8,7 @@ A file without that character was written by another program: then nothing is kn
 Why the file may be written in place. It is below 512 bytes and begins a block, so that a disk writes it whole or not at all; a new version
 has as many digits as the old one, so that a reader who sees some digits old and some new still reads JSON, marked as being changed; a
 version with one digit more comes by temporary file and rename. It need not be synced: what the version tells is for the caches of running
-programs, and a power cut ends those. Entries never depend on it.
+programs, and a power cut ends those. Entries never depend on it. Only that there are other spellings is synced, before there are.
 """
 
 from __future__ import annotations

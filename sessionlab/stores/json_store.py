@@ -267,6 +267,14 @@ class JSONStore(WritableStore):
         state = self._state()
         gone = {spelling for key in removed for spelling in (key, *state.sessions_of(key)) if spelling in state.sessions}
         gone |= {spelling for key in written for spelling in state.sessions_of(key) if spelling != key}
+        return self._change(state, written, gone)
+
+    def _apply_spelled(self, written: Mapping[str, Written], removed: frozenset[str]) -> None:
+        state = self._state()
+        self._change(state, written, {key for key in removed if key in state.sessions})
+
+    def _change(self, state: State, written: Mapping[str, Written], gone: set[str]) -> bool:
+        """Write these members and leave out those, which are there; say whether that changed anything."""
         new = {key: indented(one.data) for key, one in written.items()}
         if not gone and all(key in state.members and bytes(state.members[key]) == data for key, data in new.items()):
             return False

@@ -174,8 +174,8 @@ class WritableStore(SessionStore):
             change: Gets every session. When it, or the save, raises, neither the store nor `base` has changed.
             base: What the caller loaded before. It is used in place of loading when it is still what is stored and the caller has changed
                 nothing in it, and is then brought up to date; the outcome on disk is the same with and without it (E.22 to E.29).
-            spelled: Store every session under the very spelling that `change` gives it, where the backend can, and leave other spellings
-                as they are: only for bringing back what another program had stored so.
+            spelled: Store or remove every session under the very spelling that `change` gives it, where the backend can, and leave other
+                spellings as they are: only for bringing back what another program had stored so.
 
         Returns:
             What the store holds now; `base` itself when it was used.
@@ -209,7 +209,10 @@ class WritableStore(SessionStore):
         written = {key: Written(entry, entries.encode(key, entry)) for key, entry in wanted.items()}
         if not written and not removed:
             return None
-        self._apply(written, removed)
+        if spelled:
+            self._apply_spelled(written, removed)
+        else:
+            self._apply(written, removed)
         return written
 
     @abstractmethod
@@ -255,10 +258,13 @@ class WritableStore(SessionStore):
         """Write these entries and remove those keys in one durable step, under the lock; say whether anything was changed.
 
         Args:
-            written: Normalised key -> entry; other spellings of these keys that are stored are removed. Under another spelling, where the
-                backend `holds_spellings`: it alone is written, and none is removed.
+            written: Normalised key -> entry; other spellings of these keys that are stored are removed.
             removed: Keys to remove, with the other spellings of those that are normalised. Removing what is not there writes nothing.
         """
+
+    def _apply_spelled(self, written: Mapping[str, Written], removed: frozenset[str]) -> None:
+        """Do as `_apply`, but by the very spellings that are given, for a backend that `holds_spellings`: no other one is removed."""
+        raise NotImplementedError(f"a {self.kind} store holds no spellings")
 
 
 def normalised(content: Mapping[str, Entry]) -> dict[str, Entry]:
