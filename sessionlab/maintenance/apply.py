@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from sessionlab import keys
 from sessionlab.entry import Entry, SessionSummary
 from sessionlab.errors import UsageError
 from sessionlab.layout import parse_transcript_name
@@ -247,10 +248,13 @@ class _Maintenance:
 
         def mark(draft: Snapshot) -> None:
             nonlocal marked
+            spellings = Counter(map(keys.normalise, draft))
             for key, one in wanted.items():
                 with contextlib.suppress(KeyError):
                     entry = draft[key]
-                    if entry.get("updatedAt") == one.updated_ms and "archivedAt" not in entry and self._again.still_holds(key, entry):
+                    is_as_planned = entry.get("updatedAt") == one.updated_ms and "archivedAt" not in entry
+                    # One that got another spelling since stays unmarked: writing it would remove the other.
+                    if is_as_planned and spellings[keys.normalise(key)] == 1 and self._again.still_holds(key, entry):
                         entry["archivedAt"] = self._plan.now_ms
                         entry.setdefault("archiveReason", one.why)  # what the disk budget goes by later
                         marked += 1

@@ -126,20 +126,19 @@ class _Entries:
         taken = {keys.normalise(key) for key in draft}
         for key, entry in removed.items():
             normal = keys.normalise(key)
-            if normal not in taken and _is_storable(key, entry):
-                draft[key] = entry
-                if not several:
-                    taken.add(normal)  # of several spellings, which all went, the newest comes first
-                self.restored.append(key)
-                self.there.add(normal)
-            elif normal not in taken:
-                self.unstorable.append(key)
-            else:
+            spelling = key if several and keys.refusal(key) is None else normal
+            if normal in taken or spelling in draft:
                 found = _stored(draft, key)
                 if found is not None and found.get("sessionId") == entry.get("sessionId"):
                     self.there.add(normal)
                 if found != entry:
                     self.newer.append(key)
+            elif _is_storable(key, entry):
+                draft[spelling] = entry  # of several that come to the same, which all went, the newest comes first
+                self.restored.append(key)
+                self.there.add(normal)
+            else:
+                self.unstorable.append(key)
 
     def unmark(self, draft: Snapshot, marked: Iterable[EntryRecord], *, archived_ms: int) -> None:
         for one in marked:
