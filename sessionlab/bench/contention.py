@@ -100,10 +100,23 @@ class _Round(msgspec.Struct, frozen=True):
 
 def _run(store: StoreKind, path: Path, durability: Durability, content: Content, *, writers: int, updates: int) -> _Round:
     keys = list(content.entries)
+    outcomes = run_together(
+        [Task(store, str(path), durability, (keys[0], keys[1 + number % (len(keys) - 1)]), updates // writers) for number in range(writers)]
+    )
+    elapsed_ms = max(one.end_ms for one in outcomes) - min(one.start_ms for one in outcomes)
+    total = updates // writers * writers
+    return _Round(writers, elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
+
+
+def run_together(tasks: Sequence[Task]) -> list[Outcome]:
+    """Carry out each task in a process of its own; they begin when all are ready.
+
+    Raises:
+        SessionLabError: One of them did not get ready.
+    """
     with contextlib.ExitStack() as stack:
         processes = []
-        for number in range(writers):
-            task = Task(store, str(path), durability, (keys[0], keys[1 + number % (len(keys) - 1)]), updates // writers)
+        for task in tasks:
             command = [sys.executable, "-m", "sessionlab.bench.writer", msgspec.json.encode(task).decode()]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
@@ -116,10 +129,7 @@ def _run(store: StoreKind, path: Path, durability: Durability, content: Content,
             if process.stdin is not None:
                 process.stdin.write("go\n")
                 process.stdin.flush()
-        outcomes = [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
-    elapsed_ms = max(one.end_ms for one in outcomes) - min(one.start_ms for one in outcomes)
-    total = updates // writers * writers
-    return _Round(writers, elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
+        return [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
 
 
 def _contention(
