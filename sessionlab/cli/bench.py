@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sessionlab.cli.bench_long import cache, rss
+from sessionlab.cli.bench_long import cache, proposal, rss
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
 from sessionlab.scratch import make_folder
@@ -22,7 +22,7 @@ def command(*, as_json: bool) -> None:  # passed on
     """Measure speed and memory here, each figure against a floor in the same run."""
 
 
-for long in (rss, cache):
+for long in (proposal, rss, cache):
     command.add_command(long)
 
 

@@ -1,4 +1,4 @@
-"""`sessionlab bench rss`, `cache`, `contention`, `scale`: the tables that were published, measured again with our stores."""
+"""`sessionlab bench proposal`, `rss`, `cache`: the tables that were published, measured again with our stores."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def cache(*, quick: bool, as_json: bool) -> None:
 
     counts = COUNTS[:2] if quick else COUNTS
     _show(lambda folder, on_progress: measure(folder, counts, on_progress=on_progress), as_json=as_json)
+
+
+@click.command("proposal")
+@click.option("--quick", is_flag=True, help="Small stores and one process each: shows that it works, gives no figure to quote.")
+@json_option
+def proposal(*, quick: bool, as_json: bool) -> None:
+    """Measure the table of the proposal of a SQLite store (openclaw#58550), which held expectations.
+
+    Load, single update, list, memory and CPU of a naive sessions.json and of our stores, 100 to 100,000 sessions. About two minutes, and
+    0.8 GB below $TMPDIR.
+    """
+    from sessionlab.bench.proposal import LARGE, SMALL, measure
+
+    large, small, rounds = ((20,), (200,), 1) if quick else (LARGE, SMALL, 3)
+    _show(lambda folder, on_progress: measure(folder, large, small, rounds=rounds, on_progress=on_progress), as_json=as_json)
 
 
 def _show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> None:

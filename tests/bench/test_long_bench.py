@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessionlab.bench import cache, cycling, rss
+from sessionlab.bench import cache, cycling, proposal, rss
 from sessionlab.bench.caching import MODES
 from sessionlab.bench.cycling import Cycling
 from sessionlab.bench.results import Results
@@ -69,6 +69,18 @@ def test_cache_is_measured_in_each_mode(tmp_path: Path) -> None:
     for full, retained, none in (rows[:3], rows[3:]):
         assert min(full["retained_heap_delta_kb"], retained["retained_heap_delta_kb"]) > full["file_kb"] * 0.9
         assert none["retained_heap_delta_kb"] < full["file_kb"] / 4
+
+
+def test_proposal_is_measured_for_each_program(tmp_path: Path) -> None:
+    found = proposal.measure(tmp_path, (5,), (8,), rounds=1)
+    rows = found.document()["tables"]["proposal"]
+    programs = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")]
+    assert [(row["sessions"], row["program"], row["durability"]) for row in rows] == [(size, *one) for size in (5, 8) for one in programs]
+    assert all(row["load_ms"] > 0 and row["update_ms"] > 0 and row["cpu_percent"] == round(row["cpu_ms"] / 10, 2) for row in rows)
+    assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["load", "update", "list", "peak", "cpu"]
+    sqlite = next(row for row in rows if (row["program"], row["durability"]) == ("sqlite", "commit"))
+    assert found.verdicts[1].endswith("holds" if sqlite["update_ms"] <= 5 else "does not hold")
+    assert list(tmp_path.iterdir()) == [tmp_path / "synced"]
 
 
 def test_results_are_told_as_text_and_as_json(call: Call) -> None:
