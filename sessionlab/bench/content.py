@@ -5,13 +5,16 @@ A database does not write a page that is equal to the old one, and would look fi
 
 from __future__ import annotations
 
+import base64
 import itertools
+import random
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from sessionlab import codec
 from sessionlab.bench.scope import ENTRY_BYTES, NOW_MS
 from sessionlab.entry import Entry
 from sessionlab.stores.json_file import JSONFileStore
@@ -59,7 +62,7 @@ def small_entries(count: int) -> dict[str, Entry]:
     model = {"modelProvider": "anthropic", "model": "claude-sonnet-4-5", "contextTokens": 200_000}
     same = {"systemSent": True, "chatType": "direct", "channel": "telegram", "deliveryContext": route, "lastChannel": "telegram", **model}
     return {
-        f"agent:main:cron:job-{number % 97}:run:{number:08d}": {
+        small_key(number): {
             "sessionId": f"{number:08x}-5ca1-4b1e-8000-{number * 2654435761 % (1 << 48):012x}",
             "updatedAt": NOW_MS - number * 7919 % 1_000_000_007,
             **same,
@@ -73,6 +76,20 @@ def small_entries(count: int) -> dict[str, Entry]:
         }
         for number in range(count)
     }
+
+
+def small_key(number: int) -> str:
+    """Return the key of the session of that number."""
+    return f"agent:main:cron:job-{number % 97}:run:{number:08d}"
+
+
+def sized_entries(count: int, entry_bytes: int) -> dict[str, Entry]:
+    """Return such sessions filled up with a big field, one of another text each, to so many bytes of compact JSON."""
+    texts, entries = random.Random(1), small_entries(count)  # noqa: S311  # no secret
+    for entry in entries.values():
+        if (missing := entry_bytes - len(codec.encode_compact(entry)) - len(',"skillsSnapshot":{"prompt":""}')) > 0:
+            entry["skillsSnapshot"] = {"prompt": base64.b64encode(texts.randbytes(missing * 3 // 4 + 3))[:missing].decode()}
+    return entries
 
 
 def changing_entries(entry: Entry) -> Iterator[Entry]:
