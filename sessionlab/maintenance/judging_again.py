@@ -13,7 +13,7 @@ from sessionlab.maintenance.files import SessionFiles, session_files
 from sessionlab.maintenance.missing import missing
 from sessionlab.maintenance.neighbours import own_names
 from sessionlab.maintenance.plan import MaintenancePlan
-from sessionlab.maintenance.protection import PLAIN, judged, traits_of_entry
+from sessionlab.maintenance.protection import PLAIN, judged, may_be_protected, traits_of_entry
 from sessionlab.stores.location import StoreLocation
 
 
@@ -27,14 +27,16 @@ class JudgingAgain:
 
     def still_holds(self, key: str, entry: Entry) -> bool:
         """Say whether an entry that the plan removes, or marks as archived, is what it was by then; `updatedAt` is the caller's to ask."""
-        if key in self._missing and key not in missing([summary_of(key, entry)], self._files).gone:
+        is_missing, policy = key in self._missing, self._plan.policy
+        if is_missing and key not in missing([summary_of(key, entry)], self._files).gone:
             return False
-        policy = self._plan.policy
         if not policy.protects:
             return True
         traits = traits_of_entry(key, entry)
         if traits != self._plan.traits.get(key, PLAIN):
             return False
+        if is_missing or not may_be_protected(entry):
+            return True  # what has no transcript goes whatever it is; of the others, nothing else can have changed
         return judged(summary_of(key, entry), policy, {key: traits}, now_ms=self._plan.now_ms) in (None, "disposable")
 
     @cached_property

@@ -28,6 +28,7 @@ _HEARTBEAT: Final = re.compile(r"(?:\A|:)heartbeat\Z|:heartbeat:")
 _GROUP: Final = re.compile(r"[^:]+:(?:group|channel):.|telegram:(?:direct|dm):.+:topic:[^:]+\Z")
 _CONVERSATION: Final = re.compile(r"direct:.|[^:]+:(?:group|channel):.|telegram:(?:direct|dm):.+:topic:[^:]+\Z")
 _GROUPS: Final = frozenset({"group", "channel", "thread"})
+_KEEPING: Final = frozenset({"running", *_GROUPS})
 _PEERS: Final = frozenset({"direct", "dm", "group", "channel"})
 
 
@@ -99,6 +100,14 @@ def traits_of(entries: Iterable[tuple[str, bytes | memoryview | msgspec.Raw]]) -
 def traits_of_entry(key: str, entry: Entry) -> Traits:
     """Return the traits of one decoded entry."""
     return _traits(key, msgspec.convert(entry, _Fields))
+
+
+def may_be_protected(entry: Entry) -> bool:
+    """Say whether what an entry says besides its traits can make `judged` keep it: that it is running, or of a group.
+
+    Of most it is told by this, which takes a tenth of the time.
+    """
+    return any(str(entry.get(name)).strip().lower() in _KEEPING for name in ("status", "chatType"))
 
 
 def last_active_ms(one: SessionSummary, traits: Mapping[str, Traits]) -> int:
@@ -196,17 +205,19 @@ def _has_thread(rest: str, *, has_agent: bool) -> bool:
 
 
 def _traits(key: str, fields: _Fields) -> Traits:
-    times = (fields.last_interaction_at, fields.last_activity_at, fields.session_started_at)
-    delivery, origin = (one if isinstance(one, dict) else {} for one in (fields.delivery, fields.origin))
+    delivery, origin = fields.delivery, fields.origin
+    is_archived = fields.archived_at is not msgspec.UNSET
     return Traits(
-        active_ms=max(_ms(one) or 0 for one in times),
-        is_archived=fields.archived_at is not msgspec.UNSET,
-        archived_ms=_ms(fields.archived_at),
-        is_of_cap=fields.archived_at is not msgspec.UNSET and fields.archive_reason == "active-session-cap",
+        active_ms=max(_ms(fields.last_interaction_at) or 0, _ms(fields.last_activity_at) or 0, _ms(fields.session_started_at) or 0),
+        is_archived=is_archived,
+        archived_ms=_ms(fields.archived_at) if is_archived else None,
+        is_of_cap=is_archived and fields.archive_reason == "active-session-cap",
         is_pinned=fields.pinned_at is not msgspec.UNSET and _may_be_pinned(key, fields),
         is_locked=fields.model_selection_locked is True,
-        is_conversation=delivery.get("kind") == "external",
-        is_from_group=fields.chat_type is None and str(origin.get("chatType") or "").strip().lower() in _GROUPS,
+        is_conversation=isinstance(delivery, dict) and delivery.get("kind") == "external",
+        is_from_group=fields.chat_type is None
+        and isinstance(origin, dict)
+        and str(origin.get("chatType") or "").strip().lower() in _GROUPS,
     )
 
 
