@@ -28,6 +28,7 @@ from sessionlab.stores.sqlite_opening import Durability
 
 KINDS: Final[tuple[Kind, ...]] = ("naive", *STORES)
 WRITERS: Final = (1, 2, 4, 8, 16)
+QUICK_WRITERS: Final = (1, 4)
 SESSIONS: Final = 1_159
 STUCK_MS: Final = 1_000
 """An update that takes longer is counted as stuck: somebody waits for the reply behind it."""
@@ -162,6 +163,7 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
             "the session is drawn at random (seeded), the n-th most used n times less often than the first (Zipf); an update counts in it",
             f"times: whole updates, with the waiting; every lock is waited for {TIMEOUT_MS // 1000} s; stuck: more than {STUCK_MS:,} ms",
             "naive: standard library, the whole file for every update, a lock file asked for again and again as OpenClaw's was, no sync",
+            "naive, too: who finds a lock file that is still empty takes it for left behind, as published; that is how updates get lost",
             "[commit]: what is acknowledged survives a power cut; [process]: the end of the process",
             "published: one program under its users' load for three hours, another machine; here as hard as it goes, for seconds",
             load,
@@ -169,6 +171,12 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
         ],
         verdicts=list(_verdicts(rows)),
     )
+
+
+def losses(found: Results) -> tuple[int, int]:
+    """Return how many updates our stores lost, and how many they refused for another reason than a lock; the baseline does not count."""
+    rows = [row for row in found.tables["writers"] if isinstance(row, Row) and row.store != "naive"]
+    return sum(abs(row.lost) for row in rows), sum(row.refused for row in rows)
 
 
 def drawn(keys: Sequence[str], *, seed: int, count: int = _DRAWN) -> tuple[str, ...]:
@@ -237,7 +245,7 @@ def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
     if naive and naive[0].updates and len(of_most) > 1:
         others = ", ".join(f"{row.name} {row.updates_per_s / naive[0].updates_per_s:,.1f}" for row in of_most if row.store != "naive")
         yield f"{_writers(naive[0])}, updates a second, times those of the naive file: {others}"
-    troubled = sorted({row.name for row in rows if row.timeouts or row.stuck})
+    troubled = dict.fromkeys(row.name for row in rows if row.timeouts or row.stuck)
     timeouts, stuck = PUBLISHED[0].count, PUBLISHED[1].count
     yield (
         f"timeouts or stuck updates, of which {timeouts} and {stuck} were published: "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sessionlab.cli.bench_load import contention, scale
 from sessionlab.cli.bench_long import cache, proposal, rss
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
@@ -22,7 +23,7 @@ def command(*, as_json: bool) -> None:  # passed on
     """Measure speed and memory here, each figure against a floor in the same run."""
 
 
-for long in (proposal, rss, cache):
+for long in (proposal, rss, cache, contention, scale):
     command.add_command(long)
 
 

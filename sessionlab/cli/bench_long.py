@@ -47,7 +47,7 @@ def rss(*, stores: tuple[str, ...], as_json: bool, **asked: Any) -> None:
 
     chosen = tuple(store for store in STORES if store in stores or not stores)
     wanted = Asked(stores=chosen, **asked)
-    _show(lambda folder, on_progress: measure(folder, wanted, on_progress=on_progress), as_json=as_json)
+    show(lambda folder, on_progress: measure(folder, wanted, on_progress=on_progress), as_json=as_json)
 
 
 @click.command("cache")
@@ -61,7 +61,7 @@ def cache(*, quick: bool, as_json: bool) -> None:
     from sessionlab.bench.cache import COUNTS, measure
 
     counts = COUNTS[:2] if quick else COUNTS
-    _show(lambda folder, on_progress: measure(folder, counts, on_progress=on_progress), as_json=as_json)
+    show(lambda folder, on_progress: measure(folder, counts, on_progress=on_progress), as_json=as_json)
 
 
 @click.command("proposal")
@@ -76,11 +76,11 @@ def proposal(*, quick: bool, as_json: bool) -> None:
     from sessionlab.bench.proposal import LARGE, SMALL, measure
 
     large, small, rounds = ((20,), (200,), 1) if quick else (LARGE, SMALL, 3)
-    _show(lambda folder, on_progress: measure(folder, large, small, rounds=rounds, on_progress=on_progress), as_json=as_json)
+    show(lambda folder, on_progress: measure(folder, large, small, rounds=rounds, on_progress=on_progress), as_json=as_json)
 
 
-def _show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> None:
-    """Measure in a folder that goes away, and print what was found."""
+def show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> Results:
+    """Measure in a folder that goes away, print what was found, and return it."""
     from sessionlab.bench.table import lines_of_results
 
     folder = make_folder("bench")
@@ -91,6 +91,7 @@ def _show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         echo_json(found.document())
-        return
-    for line in lines_of_results(found):
-        click.echo(line)
+    else:
+        for line in lines_of_results(found):
+            click.echo(line)
+    return found
