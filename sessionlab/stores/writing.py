@@ -17,6 +17,7 @@ import msgspec
 from sessionlab import entry as entries
 from sessionlab import keys
 from sessionlab.entry import Entry
+from sessionlab.errors import StoreError, UncertainWriteError
 from sessionlab.stores.base import SessionStore
 from sessionlab.stores.snapshot import Snapshot
 
@@ -186,12 +187,18 @@ class WritableStore(SessionStore):
             draft = current.draft()
             change(draft)
             removed = draft.removed()
-            written = self._write(draft.changed(), removed, spelled=spelled and self.holds_spellings)
-            if written is not None:
-                if any(key != keys.normalise(key) for key in (*written, *current)):
+            spelled = spelled and self.holds_spellings
+            written = self._write(draft.changed(), removed, spelled=spelled)
+            if written is None:
+                return current
+            try:
+                if not spelled and any(key != keys.normalise(key) for key in (*written, *current)):
                     return self._load()  # spellings were merged: what is stored is not what the draft shows
                 kept = {key: one.data for key, one in written.items() if key not in self._besides}
                 current.accept(kept, removed | self._besides, origin=self._state())
+            except StoreError as error:
+                reason = f"was changed, but cannot be read again ({error.reason})"
+                raise UncertainWriteError(error.path, reason, advice="read the store again before going on") from error
             return current
 
     @contextlib.contextmanager

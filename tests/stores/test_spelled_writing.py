@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from sessionlab.entry import Entry
-from sessionlab.errors import UncertainWriteError, UnwritableError
+from sessionlab.errors import UncertainWriteError, UnreadableError, UnwritableError
 from sessionlab.stores.directory import DirectoryStore
 from sessionlab.stores.directory_change import NEW_ENTRY, NEW_JOURNAL
-from sessionlab.stores.directory_folder import JOURNAL
+from sessionlab.stores.directory_folder import JOURNAL, Folder
 from sessionlab.stores.json_store import JSONStore
 from sessionlab.stores.snapshot import Snapshot
-from sessionlab.stores.writing import WritableStore
+from sessionlab.stores.writing import WritableStore, Written
 from tests.stores.directory_files import entry_file, replace, write
 
 OLD, NEW, OTHER = "agent:main:A", "agent:main:a", "agent:main:b"
@@ -126,3 +126,37 @@ def test_refusal_of_the_note_that_there_are_other_spellings_leaves_the_store_as_
         assert dict(store.items()) == {OTHER: _entry(1, "b")}
         store.put(NEW, _entry(2, "a"))
         assert dict(store.items()) == {NEW: _entry(2, "a"), OTHER: _entry(1, "b")}
+
+
+@pytest.mark.parametrize("spelled", [True, False])
+@twins
+def test_what_was_changed_and_cannot_be_read_again_is_said_to_be_uncertain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path], WritableStore], *, spelled: bool
+) -> None:
+    """Another error would say that the store is as it was."""
+
+    def refuse(*_: object) -> None:
+        raise UnreadableError(tmp_path, "cannot be read")
+
+    def change(draft: Snapshot) -> None:
+        draft[NEW]["label"] = "changed"
+
+    with made(tmp_path) as store:
+        name = "_apply_spelled" if spelled else "_apply"
+        apply = getattr(store, name)
+
+        def apply_and_fall_blind(written: dict[str, Written], removed: frozenset[str]) -> None:
+            apply(written, removed)
+            monkeypatch.setattr(type(store), "_load", refuse)
+            monkeypatch.setattr(Folder, "stamp", refuse)
+
+        monkeypatch.setattr(store, name, apply_and_fall_blind)
+        if spelled and store.kind == "json":
+            assert store.transform(change, spelled=True)[NEW]["label"] == "changed"  # nothing is read for it
+        else:
+            with pytest.raises(UncertainWriteError):
+                store.transform(change, spelled=spelled)
+        monkeypatch.undo()
+        found = store.get(NEW)
+        assert found is not None
+        assert found["label"] == "changed"
