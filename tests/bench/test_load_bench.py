@@ -1,0 +1,291 @@
+"""Many writers and growing stores: what the benches count, fit and say, and the baseline that they measure beside our stores."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab import codec
+from sessionlab.bench import growing, lock_story, power_law, work_growth
+from sessionlab.bench.content import sized_entries, small_entries, small_key
+from sessionlab.bench.growing import Patience, Point, Size
+from sessionlab.bench.naive import NaiveLock, NaiveStore
+from sessionlab.bench.results import Results
+from sessionlab.bench.scope import NOW_MS
+from sessionlab.bench.writer import COUNTER, Outcome, Task, increment, open_updatable, write
+from sessionlab.cli import bench_load
+from sessionlab.errors import StoreLockedError
+from tests.cli.in_process import Call, caller
+from tests.cli.program import printed_json
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    return caller(capsys)
+
+
+# The baseline
+
+
+def test_naive_store_gives_back_what_it_got_as_the_others_do(tmp_path: Path) -> None:
+    naive, ours = NaiveStore(tmp_path / "naive.json"), open_updatable("json", tmp_path / "sessions.json", None)
+    for store in (naive, ours):
+        store.save(sized_entries(5, 2_000))
+        store.put(small_key(9), {"sessionId": "new", "updatedAt": 1})
+        assert store.update(small_key(77), lambda _entry: {"label": "x"}, now_ms=NOW_MS) is None
+        increment(store, small_key(3), 2)
+    assert dict(naive.items()) == dict(ours.items())
+    assert naive.get(small_key(3)) == ours.get(small_key(3))
+    assert [row["key"] for row in naive.summaries()] == [row.key for row in ours.summaries() if not isinstance(row, dict)]
+    assert all("skillsSnapshot" not in row for row in naive.summaries())
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("naive")) == ["naive.json"]
+    assert NaiveStore(tmp_path / "none.json").load() == {}
+
+
+def _written_lock(path: Path, *, pid: int, age_s: float) -> None:
+    created = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
+    path.write_text(json.dumps({"pid": pid, "createdAt": created.isoformat()}), encoding="utf-8")
+
+
+def test_naive_lock_is_waited_for_and_then_refused(tmp_path: Path) -> None:
+    lock = NaiveLock(tmp_path / "s.json", timeout_ms=60)
+    _written_lock(lock.path, pid=os.getpid(), age_s=0)
+    with pytest.raises(StoreLockedError, match="timeout 60ms"), lock.held():
+        pass
+    assert lock.path.exists(), "whoever did not get it leaves it alone"
+    threading.Timer(0.1, lock.path.unlink).start()
+    with NaiveLock(tmp_path / "s.json", timeout_ms=5_000).held():
+        assert json.loads(lock.path.read_bytes())["pid"] == os.getpid()
+    assert not lock.path.exists()
+
+
+def test_naive_lock_is_taken_from_the_dead_the_old_and_the_unreadable(tmp_path: Path) -> None:
+    lock = NaiveLock(tmp_path / "s.json", timeout_ms=0)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    _written_lock(lock.path, pid=ended.pid, age_s=0)
+    with lock.held():
+        pass
+    _written_lock(lock.path, pid=os.getpid(), age_s=31)
+    with lock.held():
+        pass
+    for text in ("", "[]", '{"pid": 1}'):
+        lock.path.write_text(text, encoding="utf-8")
+        with lock.held():
+            pass
+    assert not lock.path.exists()
+
+
+# Many writers
+
+
+def test_writer_for_a_time_tells_every_wait_and_what_timed_out(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    store = NaiveStore(path, timeout_ms=20)
+    store.save(small_entries(2))
+    free = write(Task("naive", str(path), None, (small_key(0), small_key(1)), 3), store)
+    assert (len(free.waits_ms), free.errors, free.timeouts) == (3, 0, 0)
+    assert free.worst_ms == max(free.waits_ms)
+    _written_lock(NaiveLock(path).path, pid=os.getpid(), age_s=0)
+    held = write(Task("naive", str(path), None, (small_key(0),), 1 << 30, seconds=0.05), store)
+    assert held.errors == held.timeouts == len(held.waits_ms) >= 1
+    assert min(held.waits_ms) >= 20
+    assert [(store.get(small_key(number)) or {}).get(COUNTER) for number in range(2)] == [2, 1]
+
+
+def test_keys_are_drawn_with_skew_and_equally_for_equal_seeds() -> None:
+    keys = [f"key {number}" for number in range(100)]
+    drawn = lock_story.drawn(keys, seed=1, count=4_000)
+    assert drawn == lock_story.drawn(keys, seed=1, count=4_000) != lock_story.drawn(keys, seed=2, count=4_000)
+    often = Counter(drawn)
+    harmonic = sum(1 / rank for rank in range(1, 101))
+    assert often[keys[0]] == pytest.approx(4_000 / harmonic, rel=0.15)
+    assert often[keys[0]] / often[keys[3]] == pytest.approx(4, rel=0.35)
+
+
+def test_row_counts_what_the_writers_saw() -> None:
+    fast = Outcome(0, 4_000, 0, 30, 0, tuple(map(float, range(1, 99))))
+    slow = Outcome(500, 5_000, 3, 10_000, 2, (1_500.0, 10_000.0, 10_000.0, 5.0))
+    row = lock_story.row_of("json", "commit", [fast, slow], counted=97)
+    assert (row.writers, row.seconds, row.updates, row.updates_per_s) == (2, 5.0, 99, 19.8)
+    assert (row.timeouts, row.refused, row.lost, row.stuck) == (2, 1, 2, 3)
+    assert (row.p50_ms, row.max_ms, row.stuck_mean_ms) == (50.5, 10_000, 7_166.7)
+    assert row.p99_ms == 10_000
+    quiet = lock_story.row_of("naive", "process", [fast], counted=97)
+    assert (quiet.stuck, quiet.stuck_mean_ms, quiet.lost) == (0, None, 1)
+    assert lock_story.losses(Results("x", tables={"writers": [row, quiet]})) == (2, 1)
+
+
+def test_every_backend_is_written_to_by_growing_numbers(tmp_path: Path) -> None:
+    asked = lock_story.Asked(kinds=("naive", "directory"), sessions=20, writers=(1, 2), is_quick=True)
+    found = lock_story.measure(tmp_path, asked)
+    rows = found.document()["tables"]["writers"]
+    backends = [("naive", "process"), ("directory", "commit")]
+    assert [(row["store"], row["durability"], row["writers"]) for row in rows] == [(*one, n) for one in backends for n in (1, 2)]
+    assert all(row["updates"] + row["timeouts"] >= row["writers"] for row in rows)
+    assert lock_story.losses(found) == (0, 0)
+    assert [row["count"] for row in found.document()["tables"]["published"]] == [25, 157, 39]
+    assert [verdict.partition(":")[0] for verdict in found.verdicts[:2]] == ["naive", "directory"]
+    assert not list(tmp_path.glob("*-*")), "the stores are gone"
+    every = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")]
+    assert list(lock_story.Asked().backends) == every
+
+
+@pytest.mark.parametrize(("lost", "refused", "code"), [(0, 0, 0), (0, 2, 1), (1, 2, 3)])
+def test_lost_updates_are_an_error_and_timeouts_are_not(
+    call: Call, monkeypatch: pytest.MonkeyPatch, lost: int, refused: int, code: int
+) -> None:
+    outcome = Outcome(0, 10, 4 + refused, 9, 4, (1.0,) * 20)
+    row = lock_story.row_of("sqlite", "commit", [outcome], counted=20 - 4 - refused - lost)
+    monkeypatch.setattr(lock_story, "measure", lambda *_, **__: Results("contention", tables={"writers": [row]}))
+    done = call("bench", "contention", "--json")
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == (code != 0)
+    assert json.loads(done.stdout)["tables"]["writers"][0]["timeouts"] == 4
+
+
+# Growth
+
+
+def test_power_law_is_found_again() -> None:
+    points = [(float(size), 0.02 * size**1.5) for size in (100, 300, 1_000, 10_000)]
+    assert tuple(power_law.fit(points)) == pytest.approx((1.5, 1.0))
+    assert power_law.fit(points[:2]).r2 is None
+    assert tuple(power_law.fit([(1, 3), (10, 3), (100, 3)])) == pytest.approx((0, 1.0))
+    bent = power_law.fit([(1, 1), (10, 1), (100, 10)])
+    assert bent.exponent == pytest.approx(0.5)
+    assert bent.r2 == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("costs", "limit", "expected"),
+    [
+        ((1, 10, 100), 10**1.5, (10**2.5, "measured")),
+        ((1, 10, 100), 10, (100, "measured")),  # at the limit it is comfortable still
+        ((1, 10, 100), 0.5, (10, "at the smallest already")),
+        ((1, 10, 100), 500, (5_000, "extrapolated")),
+        ((1, 1, 10), 20, (2_000, "extrapolated")),  # by the exponent of the last two
+        ((1, 10, 100), 1_001, (None, "far beyond the largest")),
+        ((3, 2, 1), 50, (None, "far beyond the largest")),
+        ((1, 90, 20), 50, (1_000 * 2.5 ** (2 / math.log10(20)), "extrapolated")),  # once too slow is not too slow for good
+    ],
+)
+def test_limit_is_passed_where_the_cost_stays_above_it(costs: tuple[float, ...], limit: float, expected: tuple[Any, str]) -> None:
+    found = power_law.passing([(10.0 ** (place + 1), cost) for place, cost in enumerate(costs)], limit)
+    assert found == (None if expected[0] is None else pytest.approx(expected[0]), expected[1])
+
+
+def test_filled_up_entries_have_their_size_and_no_two_the_same_text() -> None:
+    entries = sized_entries(20, 10_000)
+    assert {len(codec.encode_compact(entry)) for entry in entries.values()} == {10_000}
+    assert len({entry["skillsSnapshot"]["prompt"] for entry in entries.values()}) == 20
+    assert list(entries) == [small_key(number) for number in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["naive", "json", "sqlite", "directory"])
+def test_operations_do_what_they_are_called(tmp_path: Path, kind: Any) -> None:
+    path = tmp_path / "store"
+    growing._make(path, kind, Size(4, transcripts=2))
+    assert sorted(found.name for found in tmp_path.glob("*.jsonl")) == ["00000000.jsonl", "00000001.jsonl"]
+    with ExitStack() as stack:
+        operations = growing._operations(stack, path, kind, 4)
+        assert list(operations) == list(work_growth.LIMITS_MS)
+        operations["list"]()
+        before = operations["get"]()
+        operations["update"]()
+        operations["put new"]()
+    assert before is not None
+    with open_updatable(kind, path, None) as store:
+        after = dict(store.items())
+    assert set(after) == {small_key(number) for number in range(5)}
+    made = small_entries(4)
+    assert len([key for key in made if after[key] != made[key]]) == 1
+
+
+def test_backend_stops_growing_where_it_gets_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, patience = [Size(3), Size(6), Size(12)], Patience(making_s=20, rounds_ms=1)
+    points = growing.grow(tmp_path, "naive", "sessions", sizes, patience)
+    assert [point.size for point in points] == [3] * 4 + [6] * 4 + [12] * 4
+    assert {point.note for point in points} == {None}
+    foretold = growing.grow(tmp_path, "naive", "sessions", sizes, Patience(making_s=-1, rounds_ms=1))
+    assert [point.size for point in foretold] == [3] * 4
+    assert all("making the next" in (point.note or "") for point in foretold)
+    monkeypatch.setattr(growing, "SLOW_MS", 1e-6)
+    slow = growing.grow(tmp_path, "json", "transcripts", [Size(3, transcripts=1), Size(3, transcripts=2)], patience)
+    assert [(point.size, point.rounds) for point in slow] == [(1, 1)] * 4
+    assert all("took" in (point.note or "") for point in slow)
+    assert not list(tmp_path.iterdir())
+
+
+def _points(grows: Any, store: Any, sizes: tuple[int, ...], ms: Mapping[str, tuple[float, ...]]) -> list[Point]:
+    same: dict[str, Any] = {"grows": grows, "store": store, "durability": "commit", "made_s": 1.0, "rounds": 9}
+    rest = {"sessions": 100, "entry_bytes": 700, "transcripts": 5}
+    return [
+        Point(operation=operation, median_ms=cost, **same, **(rest | {grows: size}))
+        for place, size in enumerate(sizes)
+        for operation, costs in ms.items()
+        for cost in (costs[place],)
+    ]
+
+
+def test_what_is_said_follows_from_the_points() -> None:
+    flat = (1.0, 1.0, 1.0)
+    sizes = (100, 1_000, 10_000)
+    points = _points("sessions", "json", sizes, {"list": (1, 10, 100), "get": (1, 10, 100), "update": (1, 10, 100), "put new": flat})
+    points += _points("sessions", "sqlite", sizes, dict.fromkeys(work_growth.LIMITS_MS, flat))
+    points += _points("transcripts", "sqlite", (100, 10_000), dict.fromkeys(work_growth.LIMITS_MS, (2.0, 3.0)) | {"get": (1.0, 1.0)})
+    fits, comforts = work_growth.fits_of(points), work_growth.comforts_of(points)
+    assert len(fits) == 12
+    assert (fits[0].exponent, fits[0].r2, fits[0].least, fits[0].most, fits[0].points) == (1.0, 1.0, 100, 10_000, 3)
+    assert [(row.operation, row.size, row.how) for row in comforts if row.store == "json"] == [
+        ("list", 25_000.0, "extrapolated"),
+        ("get", 5_000.0, "measured"),
+        ("update", 5_000.0, "measured"),
+        ("put new", None, "far beyond the largest"),
+    ]
+    assert {row.grows for row in comforts} == {"sessions"}
+    limited, unlimited, transcripts = work_growth._verdicts(points, fits, comforts)
+    assert limited.startswith(
+        "json, more sessions: comfortable up to some 5,000 sessions, where get takes 50 ms; exponents: list 1.00, get"
+    )
+    assert unlimited.startswith("sqlite, more sessions: comfortable at 10,000 sessions, the most measured, and at ten times as many by")
+    assert unlimited.endswith("; exponents: list 0.00, get 0.00, update 0.00, put new 0.00")
+    assert transcripts == "sqlite, transcripts: beside 10,000 of them an operation takes 1.00 to 1.50 times what it takes beside 100"
+
+
+def test_scale_grows_in_each_way_and_is_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {
+        "sessions": (Size(3), Size(6)),
+        "entry_bytes": (Size(3, 1_000), Size(3, 2_000)),
+        "transcripts": (Size(3, transcripts=1), Size(3, transcripts=2)),
+    }
+    monkeypatch.setattr(work_growth.Asked, "sizes", property(lambda _: ways))
+    found = printed_json(call("bench", "scale", "--store", "sqlite", "--store", "naive", "--quick", "--json"))
+    assert found["name"] == "scale"
+    assert [(row["grows"], row["store"]) for row in found["tables"]["points"][::8]] == [
+        (way, kind) for way in ways for kind in ("naive", "sqlite")
+    ]
+    assert {len(found["tables"][name]) for name in ("points", "fits", "comfortable")} == {48, 24, 16}
+    assert all(value is None or isinstance(value, int | float | str) for row in found["tables"]["points"] for value in row.values())
+    assert len(found["verdicts"]) == 6
+    assert call("bench", "scale", "--quick", "--large").returncode == 2
+
+
+def test_sizes_are_those_of_the_issue() -> None:
+    counts = [size.sessions for size in work_growth.Asked(is_large=True).sizes["sessions"]]
+    assert (counts[0], counts[-1], work_growth.Asked().sizes["sessions"][-1].sessions) == (100, 1_000_000, 100_000)
+    assert [size.entry_bytes for size in work_growth.Asked().sizes["entry_bytes"]] == [1_000, 10_000, 100_000]
+    assert (lock_story.SESSIONS, lock_story.WRITERS) == (1_159, (1, 2, 4, 8, 16))
+    assert {"contention", "scale"} == {bench_load.contention.name, bench_load.scale.name}
