@@ -55,7 +55,7 @@ class Point(msgspec.Struct, frozen=True):
         entry_bytes: Of each, about.
         transcripts: Beside the store.
         made_s: How long making the store took, in seconds.
-        operation: "list", which opens the store anew, "get", "update", or "put new".
+        operation: "list", which opens the store anew; "list again", in a store that stays open and was changed; "get", "update", "put new".
         median_ms: What it takes.
         rounds: Of how many that is the median.
         note: Why this is the last size of its backend, where it was not to be.
@@ -132,8 +132,10 @@ def _points(place: Path, kind: Kind, grows: Growth, size: Size, patience: Patien
     with ExitStack() as stack:
         operations = _operations(stack, path, kind, size.sessions)
         times = {name: timed_ms(act) for name, act in operations.items()}
+        slow = [name for name, took in times.items() if took > SLOW_MS]
+        times |= {name: min(times[name], timed_ms(operations[name])) for name in slow}  # once may be chance
         rounds = 1
-        if max(times.values()) <= SLOW_MS:  # else the first round is all that there is time for
+        if max(times.values()) <= SLOW_MS:  # else these are all that there is time for
             rounds = max(1, min(_MOST_ROUNDS, int(patience.rounds_ms / sum(times.values()))))
             times = medians_ms(operations, runs=rounds)
     for operation, median_ms in times.items():
@@ -177,6 +179,7 @@ def _operations(stack: ExitStack, path: Path, kind: Kind, sessions: int) -> dict
 
     return {
         "list": list_anew,
+        "list again": lambda: deque(store.summaries(), maxlen=0),
         "get": lambda: store.get(small_key(next(turns))),
         "update": lambda: store.update(small_key(next(turns)), lambda _entry: next(change), now_ms=NOW_MS),
         "put new": put_new,

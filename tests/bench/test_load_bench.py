@@ -203,6 +203,7 @@ def test_operations_do_what_they_are_called(tmp_path: Path, kind: Any) -> None:
         operations = growing._operations(stack, path, kind, 4)
         assert list(operations) == list(work_growth.LIMITS_MS)
         operations["list"]()
+        operations["list again"]()
         before = operations["get"]()
         operations["update"]()
         operations["put new"]()
@@ -217,14 +218,14 @@ def test_operations_do_what_they_are_called(tmp_path: Path, kind: Any) -> None:
 def test_backend_stops_growing_where_it_gets_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, patience = [Size(3), Size(6), Size(12)], Patience(making_s=20, rounds_ms=1)
     points = growing.grow(tmp_path, "naive", "sessions", sizes, patience)
-    assert [point.size for point in points] == [3] * 4 + [6] * 4 + [12] * 4
+    assert [point.size for point in points] == [3] * 5 + [6] * 5 + [12] * 5
     assert {point.note for point in points} == {None}
     foretold = growing.grow(tmp_path, "naive", "sessions", sizes, Patience(making_s=-1, rounds_ms=1))
-    assert [point.size for point in foretold] == [3] * 4
+    assert [point.size for point in foretold] == [3] * 5
     assert all("making the next" in (point.note or "") for point in foretold)
     monkeypatch.setattr(growing, "SLOW_MS", 1e-6)
     slow = growing.grow(tmp_path, "json", "transcripts", [Size(3, transcripts=1), Size(3, transcripts=2)], patience)
-    assert [(point.size, point.rounds) for point in slow] == [(1, 1)] * 4
+    assert [(point.size, point.rounds) for point in slow] == [(1, 1)] * 5
     assert all("took" in (point.note or "") for point in slow)
     assert not list(tmp_path.iterdir())
 
@@ -247,7 +248,7 @@ def test_what_is_said_follows_from_the_points() -> None:
     points += _points("sessions", "sqlite", sizes, dict.fromkeys(work_growth.LIMITS_MS, flat))
     points += _points("transcripts", "sqlite", (100, 10_000), dict.fromkeys(work_growth.LIMITS_MS, (2.0, 3.0)) | {"get": (1.0, 1.0)})
     fits, comforts = work_growth.fits_of(points), work_growth.comforts_of(points)
-    assert len(fits) == 12
+    assert len(fits) == 14
     assert (fits[0].exponent, fits[0].r2, fits[0].least, fits[0].most, fits[0].points) == (1.0, 1.0, 100, 10_000, 3)
     assert [(row.operation, row.size, row.how) for row in comforts if row.store == "json"] == [
         ("list", 25_000.0, "extrapolated"),
@@ -261,7 +262,7 @@ def test_what_is_said_follows_from_the_points() -> None:
         "json, more sessions: comfortable up to some 5,000 sessions, where get takes 50 ms; exponents: list 1.00, get"
     )
     assert unlimited.startswith("sqlite, more sessions: comfortable at 10,000 sessions, the most measured, and at ten times as many by")
-    assert unlimited.endswith("; exponents: list 0.00, get 0.00, update 0.00, put new 0.00")
+    assert unlimited.endswith("; exponents: list 0.00, list again 0.00, get 0.00, update 0.00, put new 0.00")
     assert transcripts == "sqlite, transcripts: beside 10,000 of them an operation takes 1.00 to 1.50 times what it takes beside 100"
 
 
@@ -274,10 +275,10 @@ def test_scale_grows_in_each_way_and_is_printed(call: Call, monkeypatch: pytest.
     monkeypatch.setattr(work_growth.Asked, "sizes", property(lambda _: ways))
     found = printed_json(call("bench", "scale", "--store", "sqlite", "--store", "naive", "--quick", "--json"))
     assert found["name"] == "scale"
-    assert [(row["grows"], row["store"]) for row in found["tables"]["points"][::8]] == [
+    assert [(row["grows"], row["store"]) for row in found["tables"]["points"][::10]] == [
         (way, kind) for way in ways for kind in ("naive", "sqlite")
     ]
-    assert {len(found["tables"][name]) for name in ("points", "fits", "comfortable")} == {48, 24, 16}
+    assert {len(found["tables"][name]) for name in ("points", "fits", "comfortable")} == {60, 30, 20}
     assert all(value is None or isinstance(value, int | float | str) for row in found["tables"]["points"] for value in row.values())
     assert len(found["verdicts"]) == 6
     assert call("bench", "scale", "--quick", "--large").returncode == 2
