@@ -9,6 +9,7 @@ import click
 
 from sessionlab.cli.bench_load import contention, scale
 from sessionlab.cli.bench_long import cache, proposal, rss
+from sessionlab.cli.bench_peers import peers
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
 from sessionlab.scratch import make_folder
@@ -23,7 +24,7 @@ def command(*, as_json: bool) -> None:  # passed on
     """Measure speed and memory here, each figure against a floor in the same run."""
 
 
-for long in (proposal, rss, cache, contention, scale):
+for long in (proposal, rss, cache, contention, scale, peers):
     command.add_command(long)
 
 
