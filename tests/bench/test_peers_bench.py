@@ -112,6 +112,10 @@ def test_functions_of_a_bundle_are_measured_beside_ours(call: Call, home: Path, 
     assert {(row["program"], row["sessions"]) for row in rows} == {("sqlite", 20)}
     assert [row["durability"] for row in rows if row["operation"] == "update one"] == ["commit", "process"]
     assert [row["operation"] for row in rows].count("memory") == 1
+    sizes = [row for row in rows if row["factor"] is None]
+    assert [(row["unit"], row["ours"]) for row in sizes] == [("KB", pytest.approx(32, rel=0.2))], "42 KB as it lies in the file, indented"
+    assert sizes[0]["theirs"] == pytest.approx(sizes[0]["ours"], rel=0.01)
+    rows = [row for row in rows if row["factor"] is not None]
     assert all(row["ours"] > 0 and row["factor"] == pytest.approx(row["theirs"] / row["ours"], rel=0.05, abs=0.002) for row in rows)
     (updates,) = [row for row in found["tables"]["openclaw"] if row["operation"] == "update one"]
     assert (updates["program"], updates["processes"], updates["least"] <= updates["median"]) == ("OpenClaw 2026.3.31", 1, True)
@@ -236,5 +240,6 @@ def test_process_of_theirs_sees_what_it_has_done(tmp_path: Path) -> None:
     seen: Seen = installed.run(task, state=state)
     assert (seen.listed, seen.is_updated) == (4, True)
     assert seen.peak_mb >= seen.base_mb > 1
+    assert seen.entry_kb == pytest.approx(0.033, abs=0.01)
     label = json.loads(store.read_text(encoding="utf-8"))["agent:main:2"]["label"]
     assert label == "once 4 xxxx"

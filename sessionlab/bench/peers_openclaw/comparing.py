@@ -13,6 +13,7 @@ from sessionlab.bench.scope import STORES
 
 _UPDATE: Final = "update one"
 _BEFORE: Final = "memory before the first list"
+_SIZE: Final = "size of a listed entry as JSON"
 _ALIKE: Final = 1.05
 """What is not better or worse by more than this factor is called about the same."""
 
@@ -22,7 +23,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         durability: What an update of ours survives: "commit" a power cut, "process" the end of the process; `None` for what only reads.
-        factor: How many times better ours is; below 1 it is worse.
+        factor: How many times better ours is; below 1 it is worse; `None` where that is no question.
     """
 
     program: str
@@ -32,7 +33,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     ours: float
     theirs: float
-    factor: float
+    factor: float | None
 
 
 OPERATIONS: Final[tuple[tuple[str, str, str, str], ...]] = (
@@ -43,6 +44,7 @@ OPERATIONS: Final[tuple[tuple[str, str, str, str], ...]] = (
     (_UPDATE, "update_ms", "update_ms", "ms"),
     ("memory", "peak_mb", "peak_mb", "MB"),
     (_BEFORE, "base_mb", "base_mb", "MB"),
+    (_SIZE, "entry_kb", "entry_kb", "KB"),
 )
 """What it is called, which figure of ours, which of theirs, unit."""
 
@@ -68,7 +70,7 @@ def rows_of(task: Task, ours: Sequence[Seen], theirs: Sequence[Seen], sessions: 
                 unit=unit,
                 ours=round(own, 4),
                 theirs=round(their_value, 4),
-                factor=round(their_value / own, 3),
+                factor=None if operation == _SIZE else round(their_value / own, 3),
             )
 
 
@@ -95,7 +97,7 @@ def verdicts(program: str, rows: Sequence[Row]) -> Iterator[str]:
     for store in STORES:
         found: dict[str, list[str]] = {"better": [], "about the same": [], "worse": []}
         for row in rows:
-            if row.program == store and row.operation != _BEFORE:
+            if row.program == store and row.factor and row.operation != _BEFORE:
                 what = f"{row.operation}{f' [{row.durability}]' if row.durability else ''}"
                 by = max(row.factor, 1 / row.factor)
                 word = "about the same" if by < _ALIKE else "better" if row.factor > 1 else "worse"

@@ -47,6 +47,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         base_mb: Before that, with everything imported.
         peak_mb: After the updates.
         whole_list_ms: Going through whole entries, decoded, after that; `None` where a list is made of them anyway.
+        entry_kb: Mean size of an entry as a list of whole entries gives it, as compact JSON, KB of 1000 bytes.
         is_updated: Whether the last update was there when it was read again.
         functions: Which ones were called; empty for ours.
     """
@@ -59,6 +60,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     update_ms: float = 0.0
     peak_mb: float = 0.0
     whole_list_ms: float | None = None
+    entry_kb: float = 0.0
     is_updated: bool = False
     functions: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ def look(task: Task) -> Seen:
         entry = store.get(task.key)
         peak = _peak_mb()
         whole = _median_ms(task, task.rounds, lambda _turn: dict(store.items()))
+        sizes = [len(msgspec.json.encode(entry)) for _, entry in store.items()]
     return Seen(
         listed=len(listed),
         cold_list_ms=cold,
@@ -92,6 +95,7 @@ def look(task: Task) -> Seen:
         update_ms=changed,
         peak_mb=peak,
         whole_list_ms=whole,
+        entry_kb=statistics.fmean(sizes) / 1000,
         is_updated=entry is not None and entry.get("label") == label,
     )
 

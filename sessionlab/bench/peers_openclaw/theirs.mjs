@@ -70,8 +70,8 @@ function operations({ list, get, update }) {
   return {
     list:
       list.name === "listSessionEntries"
-        ? () => list.call(where).map((one) => one.sessionKey)
-        : () => Object.keys(list.call(task.store)),
+        ? () => list.call(where).map((one) => [one.sessionKey, one.entry])
+        : () => Object.entries(list.call(task.store)),
     get: get.name === "getSessionEntry" ? (key) => get.call({ ...where, sessionKey: key }) : (key) => get.call(task.store)[key],
     // Nothing but the update itself: what a maintenance would remove now is removed by no round after it.
     update:
@@ -109,7 +109,8 @@ async function measure() {
   const { list, get, update } = operations(functions);
   const base_mb = memoryMb("VmHWM");
   const cold = await timed(list);
-  const keys = cold.value;
+  const keys = cold.value.map(([key]) => key);
+  cold.value = null;
   const found = {
     functions: Object.values(functions).map((one) => one.name),
     base_mb,
@@ -126,6 +127,8 @@ async function measure() {
   });
   found.is_updated = (await get(task.key))?.label === label;
   found.peak_mb = memoryMb("VmHWM");
+  const sizes = list().map(([, entry]) => Buffer.byteLength(JSON.stringify(entry)));
+  found.entry_kb = sizes.reduce((sum, size) => sum + size, 0) / sizes.length / 1000;
   return found;
 }
 
