@@ -1,7 +1,8 @@
 """Searching shared memory for a text, whatever its case: through the index of texts, or by looking at every row.
 
-Both give the same answers. What another program has written meanwhile is taken into the index before it is asked. Case is folded as
-Unicode has it, by Python, in the index as in the answers.
+Both give the same answers. What another program has written meanwhile is taken into the index before it is asked; where that may not or
+cannot be written, every row is looked at: who asks does not wait for those who write. Case is folded as Unicode has it, by Python, in the
+index as in the answers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from sessionlab.errors import UsageError
+from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.parallel import asking, rows, text_index
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import Knowledge, Memory
@@ -23,6 +24,8 @@ __all__ = ["SCOPES", "Found", "Scope", "Searching", "fold"]
 
 Scope = Literal["channel", "global", "all"]
 SCOPES: Final = frozenset({"channel", "global", "all"})
+_PATIENCE_MS: Final = 250
+"""How long a search waits for another program's lock: about as long as it takes to look at every row of a large memory."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +38,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class Searching:
     """Searches in one database."""
 
-    def __init__(self, database: Database, *, use_index: bool = True) -> None:
-        """Take a database; without `use_index` every row is looked at."""
-        self._database, self._use_index = database, use_index
+    def __init__(self, database: Database, *, use_index: bool = True, may_write: bool = True) -> None:
+        """Take a database.
+
+        Args:
+            database: Where to search.
+            use_index: Ask the index; else every row is looked at.
+            may_write: Bring the index up to date before it is asked. Else it is asked only when it is: making it for one search, in a copy
+                that goes away, takes longer than looking at every row.
+        """
+        self._database, self._use_index, self._may_write = database, use_index, may_write
 
     def search(
         self, query: str, *, scope: Scope, where: Mapping[str, str | None], types: Collection[str] | None, limit: int, now_ms: int
@@ -74,11 +84,30 @@ class Searching:
             return False
         with self._database.reading() as connection:
             wanted, found = rows.latest(connection), text_index.taken_in(connection)
-        while found < wanted:  # not what others write meanwhile: they might not stop
-            with self._database.writing() as connection:
-                text_index.take_in(connection)
-                found = text_index.taken_in(connection)
+            if found < wanted and not (self._may_write and _is_writable(connection)):
+                return False
+        try:
+            while found < wanted:  # not what others write meanwhile: they might not stop
+                with self._database.writing() as connection:
+                    text_index.take_in(connection)
+                    found = text_index.taken_in(connection)
+        except (StoreLockedError, UnwritableError):
+            return False
         return True
+
+
+def _is_writable(connection: sqlite3.Connection) -> bool:
+    """Say whether somebody can begin to write soon; another program may hold the lock for as long as it likes."""
+    (wait_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
+    return True
 
 
 def _holds(content: object, text: str) -> bool:

@@ -38,6 +38,11 @@ _DEFINE: Final = (
     )
     """,
 )
+_DROP: Final = ("DROP TABLE IF EXISTS sessionlab_texts", "DROP TABLE IF EXISTS sessionlab_text_places")
+_IS_TAKEN_IN: Final = """
+    SELECT value FROM sessionlab_meta WHERE name = ?
+    AND (SELECT count(*) FROM sqlite_master WHERE name IN ('sessionlab_texts', 'sessionlab_text_places')) = 2
+"""
 _FILTERS: Final = ("channel_id", "session_key", "memory_type")
 _TIES, _SECONDS, _RANKS = 21, 33, 8
 """Bits of a place: for the record's id, for its time, and for how important or certain it is; one more says which sort of record it is."""
@@ -124,7 +129,7 @@ def is_possible() -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Say whether SQLite can be given a text whole: without half surrogate pairs and NUL, which no record has."""
+    """Say whether the index can be asked for a text: without half surrogate pairs, which no record has, and NUL, which another's may."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
@@ -170,8 +175,8 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
 
 
 def taken_in(connection: sqlite3.Connection) -> int:
-    """Return the number of the latest change that is in the index; -1 when there is none yet."""
-    found: tuple[Any, ...] | None = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_TAKEN_IN,)).fetchone()
+    """Return the number of the latest change that is in the index; -1 when there is none yet, or not any more."""
+    found: tuple[Any, ...] | None = connection.execute(_IS_TAKEN_IN, (_TAKEN_IN,)).fetchone()
     return int(found[0]) if found else -1
 
 
@@ -180,9 +185,9 @@ def take_in(connection: sqlite3.Connection) -> None:
 
     Of many changes only the first: nobody should wait for long who wants to write.
     """
-    for statement in _DEFINE:
-        connection.execute(statement)
     since = taken_in(connection)
+    for statement in _DEFINE if since >= 0 else (*_DROP, *_DEFINE):  # half an index is none
+        connection.execute(statement)
     next_part = "SELECT seq FROM sessionlab_changes WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?"
     (last,) = connection.execute(next_part, (since, _AT_ONCE - 1)).fetchone() or (rows.latest(connection),)
     gone: list[tuple[int]] = []
@@ -195,9 +200,7 @@ def take_in(connection: sqlite3.Connection) -> None:
                 gone.append((place,))
             if text is not None:
                 marks = tuple(_mark(*one) for one in zip(sort.filters, values, strict=True))
-                come.append(
-                    (sort.place(number, rank, time_ms), part_of(sort.table), number, fold(text) if isinstance(text, str) else "", marks)
-                )
+                come.append((sort.place(number, rank, time_ms), part_of(sort.table), number, _indexed(text), marks))
     # In their order: what comes before the last one makes FTS5 write a piece of its own.
     connection.executemany("DELETE FROM sessionlab_texts WHERE rowid = ?", sorted(gone))
     connection.executemany("DELETE FROM sessionlab_text_places WHERE place = ?", sorted(gone))
@@ -218,6 +221,11 @@ def _insert(connection: sqlite3.Connection, come: Collection[tuple[int | None, i
         texts.append((place, text, *marks, *[""] * (len(_FILTERS) - len(marks))))
     texts.sort()
     connection.executemany("INSERT INTO sessionlab_texts (rowid, text, channel, session, sort) VALUES (?, ?, ?, ?, ?)", texts)
+
+
+def _indexed(text: object) -> str:
+    """Return a text as the index has it. It would not see what stands behind a NUL: that is a line end there."""
+    return fold(text).replace("\0", "\n") if isinstance(text, str) else ""
 
 
 @lru_cache(maxsize=10_000)

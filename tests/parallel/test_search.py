@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sessionlab.errors import UsageError
+from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
 from sessionlab.parallel import Found, SharedMemory, rows, text_index
 from sessionlab.parallel import search as searching
 from sessionlab.parallel.records import MemoryType
 from sessionlab.parallel.search import Searching, fold
 from tests.parallel.clock import Clock
-from tests.parallel.samples import known, remembered
+from tests.parallel.samples import bare, known, remembered
 
 
 def plainly(
@@ -203,3 +206,88 @@ def test_many_changes_are_taken_in_by_parts_between_which_others_write(memory: S
     monkeypatch.undo()
     assert len(memory.search("tea", limit=100).memories) == 20
     other.close()
+
+
+def test_index_that_is_not_to_be_written_is_asked_only_when_it_is_up_to_date(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that goes away afterwards: making its index takes ten times as long as looking at every row."""
+    memory.save_memory(remembered("violet"))
+    looking = Searching(memory._database, may_write=False)
+    by_index, asked = text_index.candidates, 0
+
+    def candidates(*question: Any) -> Iterator[tuple[Any, ...]]:
+        nonlocal asked
+        asked += 1
+        return by_index(*question)
+
+    def found() -> list[str]:
+        before = asked
+        memories = looking.search("violet", scope="channel", where={}, types=None, limit=9, now_ms=Clock().now_ms).memories
+        return ["by index" if asked > before else "one by one", *(one.content for one in memories)]
+
+    monkeypatch.setattr(text_index, "candidates", candidates)
+    assert found() == ["one by one", "violet"]
+    with contextlib.closing(bare(memory)) as connection:
+        assert not connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'sessionlab_text%'").fetchall()
+    memory.search("violet")
+    assert found() == ["by index", "violet"]
+    memory.save_memory(remembered("violet, too", importance=1))
+    assert found() == ["one by one", "violet", "violet, too"]
+
+
+def test_search_does_not_wait_for_a_program_that_keeps_the_lock(memory: SharedMemory) -> None:
+    """Reading never fails because somebody writes: what is not in the index is then looked for in every row."""
+    memory.save_memory(remembered("violet"))
+    with contextlib.closing(bare(memory)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        start_s = time.monotonic()
+        assert [one.content for one in memory.search("violet").memories] == ["violet"]
+        assert time.monotonic() - start_s < 5  # not the 10 s that a writer waits
+        other.rollback()
+        assert not other.execute("SELECT name FROM sqlite_master WHERE name = 'sessionlab_texts'").fetchall()
+    assert len(memory.search("violet").memories) == 1
+    memory.save_memory(remembered("orange"))  # and a writer waits as long as ever
+    with contextlib.closing(bare(memory)) as connection:
+        assert connection.execute("SELECT count(*) FROM sessionlab_texts").fetchone() == (1,)
+    assert memory._database._timeout_ms == 10_000
+    with memory._database.reading() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+
+
+@pytest.mark.parametrize("kind", [StoreLockedError, UnwritableError])
+def test_index_that_cannot_be_written_is_not_asked(
+    memory: SharedMemory, monkeypatch: pytest.MonkeyPatch, kind: type[StoreLockedError | UnwritableError]
+) -> None:
+    """The line of writers is long, the disk is full: that is no reason to find nothing."""
+    memory.save_memory(remembered("violet"))
+
+    def refused() -> AbstractContextManager[sqlite3.Connection]:
+        raise kind(memory.path, "cannot be written")
+
+    monkeypatch.setattr(memory._database, "writing", refused)
+    assert [one.content for one in memory.search("violet").memories] == ["violet"]
+
+
+@pytest.mark.parametrize("query", ["violet", "vi", "\0violet", "red\0vio", "red\nvio", "d\0", "red"])
+def test_what_stands_behind_a_nul_is_found_with_and_without_the_index(memory: SharedMemory, query: str) -> None:
+    """Only another program stores such texts."""
+    with contextlib.closing(bare(memory)) as connection:
+        for content in ("red\0violet", "\0violet", "violet"):
+            connection.execute(f"{_INSERT} VALUES ('s', 'c', 'fact', ?, 5, 7)", (content,))
+    found = memory.search(query)
+    assert [query in one.content for one in found.memories] == [True] * len(found.memories)
+    assert found == plainly(memory, query)
+    assert bool(found.memories) == ("\n" not in query)
+
+
+@pytest.mark.parametrize("gone", [["sessionlab_texts"], ["sessionlab_text_places"], ["sessionlab_texts", "sessionlab_text_places"]])
+def test_index_that_somebody_dropped_is_made_anew(memory: SharedMemory, gone: list[str]) -> None:
+    memory.save_memory(remembered("violet"))
+    memory.save_knowledge(known("violet"))
+    found = memory.search("violet")
+    assert (len(found.memories), len(found.knowledge)) == (1, 1)
+    with contextlib.closing(bare(memory)) as connection:
+        for table in gone:
+            connection.execute(f"DROP TABLE {table}")
+    assert memory.search("violet") == found
+    memory.save_memory(remembered("violet, too"))
+    assert len(memory.search("violet").memories) == 2
