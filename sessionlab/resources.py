@@ -1,6 +1,6 @@
-"""Where the files that come with sessionlab lie: the notebooks and the sample state folder.
+"""Where the files that come with sessionlab lie: the notebooks, the sample state folder and the recorded measurements.
 
-In a checkout they are the top-level `notebooks/` and `data/sample/`; in an installed wheel they were put under
+In a checkout they are the top-level `notebooks/`, `data/sample/` and `data/benchmarks/`; in an installed wheel they were put under
 `sessionlab/_bundled/` when it was built. Knows paths only; must not read, copy or write what lies there.
 """
 
@@ -46,6 +46,15 @@ def sample_dir() -> Path:
         MissingResourceError: This installation lacks it.
     """
     return _existing("data/sample")
+
+
+def benchmarks_dir() -> Path:
+    """Return the folder of the recorded measurements, absolute; only `bench.record` writes there.
+
+    Raises:
+        MissingResourceError: This installation lacks it.
+    """
+    return _existing("data/benchmarks")
 
 
 def _existing(relative: str) -> Path:

@@ -1,4 +1,4 @@
-"""What `pip install` brings: the wheel holds the sample and the notebooks, and works in an empty folder without a checkout."""
+"""What `pip install` brings: sample, notebooks and records are in the wheel, and it works in an empty folder without a checkout."""
 
 from __future__ import annotations
 
@@ -60,6 +60,13 @@ def test_wheel_carries_the_whole_sample(wheel: Path) -> None:
     assert carried == files_below(ROOT / "data" / "sample")
 
 
+def test_wheel_carries_every_recorded_measurement(wheel: Path) -> None:
+    prefix = "sessionlab/_bundled/data/benchmarks/"
+    carried = {name.removeprefix(prefix): data for name, data in contents(wheel).items() if name.startswith(prefix)}
+    assert {"proposal.json", "rss.json", "cache.json", "contention.json", "scale.json", "stores.json"} <= set(carried)
+    assert carried == files_below(ROOT / "data" / "benchmarks")
+
+
 def test_wheel_carries_every_notebook(wheel: Path) -> None:
     prefix = "sessionlab/_bundled/notebooks/"
     carried = {name.removeprefix(prefix): data for name, data in contents(wheel).items() if name.startswith(prefix)}
@@ -83,7 +90,9 @@ def test_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> No
 
 
 def test_installed_package_does_not_look_at_the_checkout(installed: Path, tmp_path: Path) -> None:
-    code = "from sessionlab import resources as r; print(r.project_root(), r.notebooks_dir(), r.sample_dir(), sep='\\n')"
+    code = (
+        "from sessionlab import resources as r; print(r.project_root(), r.notebooks_dir(), r.sample_dir(), r.benchmarks_dir(), sep='\\n')"
+    )
     done = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     root, *folders = done.stdout.splitlines()
     assert root == "None"

@@ -19,10 +19,12 @@ from sessionlab.reports.refresh import METADATA, WIDGET_VIEW
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 EXPECTED = {"00_quickstart", "01_growth", "02_stores", "03_migration_audit", "04_rollback_drill", "05_maintenance", "99_template"}
-EXPECTED |= {"06_parallel_sessions"}
-# These are about a migration, or a day that is made up, not about a state folder that is loaded and queried.
+EXPECTED |= {"06_parallel_sessions", "07_benchmarks"}
+# These are about a migration, a day that is made up, or measurements, not about a state folder that is loaded and queried.
 OTHER_FIRST_PARAMETER = {"03_migration_audit": "run_dir", "04_rollback_drill": "old", "06_parallel_sessions": "seed"}
+OTHER_FIRST_PARAMETER |= {"07_benchmarks": "records_dir"}
 OTHER_SOURCE = {"04_rollback_drill": "a synthetic store in a private folder", "06_parallel_sessions": "a simulated day"}
+OTHER_SOURCE |= {"07_benchmarks": "recorded measurements"}
 PARAMETER = re.compile(r"(?:# .+|\w+: (?:int|str|float|bool) = .+  # .+)")
 # One ad-hoc example, in the tour.
 SQL = re.compile(r"\bSELECT\b|\.(?:execute|sql)\(", re.IGNORECASE)
