@@ -199,10 +199,10 @@ def as_json(name: str, value: object) -> str:
         raise UsageError(f"{name}: is nothing that JSON can hold ({error})") from error
 
 
-def insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int:
-    """Insert a row, under a number of one's own if that is given, and return its number."""
+def insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int | None:
+    """Insert a row, under a number of one's own if that is given, and return its number; `None` when a trigger has prevented it."""
     cursor = connection.execute(_INSERT[table], row) if number is None else connection.execute(_INSERT_AT[table], (number, *row))
-    return int(cursor.lastrowid or 0)
+    return cursor.lastrowid if cursor.rowcount > 0 else None
 
 
 def store_session(connection: sqlite3.Connection, one: Session, context: Mapping[str, Any] | None) -> None:
@@ -225,16 +225,16 @@ def wake_session(connection: sqlite3.Connection, key: str) -> State | None:
     return None if row is None else session(row)
 
 
-def update(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int) -> None:
-    """Write a row anew."""
-    connection.execute(_UPDATE[table], (*row, number))
+def update(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int) -> bool:
+    """Write a row anew; say whether there was one."""
+    return connection.execute(_UPDATE[table], (*row, number)).rowcount > 0
 
 
 def version(connection: sqlite3.Connection, table: str, number: int) -> int:
-    """Return the version of a record; 0 when there is none."""
-    query = "SELECT seq FROM sessionlab_changes WHERE part = ? AND row = ? AND NOT is_deleted"
+    """Return the version of a record; 0 when there is none, whatever the list of changes says."""
+    query = f"SELECT seq FROM {table} AS found LEFT JOIN sessionlab_changes ON part = ? AND row = found.id WHERE found.id = ?"
     found = connection.execute(query, (part_of(table), number)).fetchone()
-    return int(found[0]) if found else 0
+    return int(found[0] or 0) if found else 0
 
 
 def latest(connection: sqlite3.Connection) -> int:

@@ -1,8 +1,7 @@
 """The tables of a shared memory (openclaw#22962, A.3), and what sessionlab adds to them: which records changed, and where words stand.
 
 The six tables are version 1 of that schema, column for column, so that other programs that know it read and write them as well; some of
-its indexes have more columns here. What is ours has names that begin with `sessionlab_`; triggers keep the list of changes true whoever
-writes.
+its indexes have more columns here. What is ours has names that begin with `sessionlab_`; see `listing` for the triggers among it.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
+from sessionlab.parallel import listing
+from sessionlab.parallel.listing import RECORDS, part_of
+
+__all__ = ["RECORDS", "SHARED_TABLES", "VERSION", "define", "part_of", "refuse_empty", "refuse_others"]
 
 VERSION: Final = 1
-RECORDS: Final = ("channel_memory", "global_knowledge", "action_items", "person_context")
-"""The tables of records that have versions, and whose changes are listed; the state of a session is its manager's own affair."""
-
 SHARED_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS channel_memory (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -85,16 +85,7 @@ CREATE TABLE IF NOT EXISTS session_state (
 );
 CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL);
 """
-# One line for each record that there is or was: its latest change. Its number is the record's version as well.
-_CHANGES: Final = """
-CREATE TABLE IF NOT EXISTS sessionlab_changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    part INTEGER NOT NULL,
-    row INTEGER NOT NULL,
-    is_deleted INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    UNIQUE (part, row)
-);
+_OURS: Final = """
 CREATE TABLE IF NOT EXISTS sessionlab_leases (session_key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessionlab_woken (
     session_key TEXT PRIMARY KEY,
@@ -116,20 +107,6 @@ _ORDERS: Final = {
     "idx_global_knowledge_confidence": "global_knowledge (confidence DESC, updated_at DESC, id DESC)",
 }
 """Indexes that go on to the order of answers: as good for what they were made for, and cheaper to keep than another beside each."""
-# Not "INSERT OR REPLACE": what an outer statement says of conflicts, such as OR IGNORE, would hold in here as well.
-_NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-_TRIGGER: Final = """
-CREATE TRIGGER IF NOT EXISTS sessionlab_{table}_{event} AFTER {event} ON {table} BEGIN
-    DELETE FROM sessionlab_changes WHERE part = {part} AND row = {side}.rowid;
-    INSERT INTO sessionlab_changes (part, row, is_deleted, at) VALUES ({part}, {side}.rowid, {is_deleted}, {now});
-END
-"""
-_EVENTS: Final = (("INSERT", "new", 0), ("UPDATE", "new", 0), ("DELETE", "old", 1))
-
-
-def part_of(table: str) -> int:
-    """Return the number by which the list of changes knows a table."""
-    return RECORDS.index(table)
 
 
 def define(connection: sqlite3.Connection, path: Path) -> None:
@@ -140,12 +117,8 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
         CorruptStoreError: It holds something else under these names.
     """
     refuse_others(connection, path)
-    is_first = not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessionlab_changes'").fetchone()
-    statements = [*_split(SHARED_TABLES), *_split(_CHANGES)]
-    for part, table in enumerate(RECORDS):
-        for event, side, is_deleted in _EVENTS:
-            statements.append(_TRIGGER.format(table=table, event=event, part=part, side=side, is_deleted=is_deleted, now=_NOW))
-    for statement in statements:
+    is_new = not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessionlab_changes'").fetchone()
+    for statement in (*_split(SHARED_TABLES), *_split(_OURS), *_split(listing.DEFINITION)):
         connection.execute(statement)
     for name, columns in _ORDERS.items():
         statement = f"CREATE INDEX {name} ON {columns}"
@@ -154,8 +127,7 @@ def define(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
     # A bound parameter, and only when absent: two that initialise at once leave one row (A.40).
     connection.execute("INSERT INTO schema_version SELECT ? WHERE NOT EXISTS (SELECT 1 FROM schema_version)", (VERSION,))
-    if is_first:
-        _take_in(connection)
+    listing.mend(connection, is_new=is_new)
 
 
 def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
@@ -177,16 +149,6 @@ def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
         raise CorruptStoreError(path, "has a schema version that is no number", advice="restore it from a backup")
     if max(versions, default=VERSION) > VERSION:
         raise UnsupportedSchemaError(path, found=max(versions), supported=str(VERSION))
-
-
-def _take_in(connection: sqlite3.Connection) -> None:
-    """List the records that were there before the list was: another program has made the database."""
-    for part, table in enumerate(RECORDS):
-        connection.execute(
-            "INSERT INTO sessionlab_changes (part, row, is_deleted, at) SELECT ?, found.rowid, 0, 0"
-            f" FROM {table} AS found WHERE found.rowid NOT IN (SELECT row FROM sessionlab_changes WHERE part = ?)",
-            (part, part),
-        )
 
 
 def _split(script: str) -> list[str]:

@@ -7,6 +7,8 @@ refuse is refused before anything is done (A.33a).
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -14,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sessionlab.errors import UsageError, VersionConflictError
-from sessionlab.parallel import asking, rows
+from sessionlab.errors import UnwritableError, UsageError, VersionConflictError
+from sessionlab.parallel import asking, listing, rows, schema
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import Places, SharedPlaces
 from sessionlab.parallel.records import (
@@ -87,9 +89,11 @@ class SharedMemory:
         self._clock = clock
         self._database = Database(path, enable_wal=enable_wal, timeout_ms=timeout_ms)
         self._searching = Searching(self._database)
+        self._schema_seen = -1
 
     def initialize(self, *, create: bool = True) -> None:
         """Open the file, or make it if that may be: folders, tables, version. Twice does no harm (A.40); see `Database.initialize`."""
+        self._schema_seen = -1
         self._database.initialize(create=create)
 
     def close(self) -> None:
@@ -142,7 +146,7 @@ class SharedMemory:
 
     def delete_memory(self, number: int) -> bool:
         """Remove a memory; say whether there was one."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             return connection.execute("DELETE FROM channel_memory WHERE id = ?", (number,)).rowcount > 0
 
     # -- knowledge
@@ -161,10 +165,10 @@ class SharedMemory:
         """Store a new memory as promoted, and what all channels are to know of it, in one step; return both ids (A.28, A.30)."""
         kept = rows.of_memory(msgspec.structs.replace(self._dated(checked_memory(memory)), promoted=True))
         known = rows.of_knowledge(self._dated_knowledge(checked_knowledge(knowledge)))
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             return (
-                rows.insert(connection, "channel_memory", kept),
-                rows.insert(connection, "global_knowledge", known),
+                self._inserted(connection, "channel_memory", kept),
+                self._inserted(connection, "global_knowledge", known),
             )
 
     def knowledge(self, *, category: str | None = None, min_confidence: float | None = None, limit: int = DEFAULT_LIMIT) -> list[Knowledge]:
@@ -176,6 +180,7 @@ class SharedMemory:
 
     def search(self, query: str, *, scope: Scope = "all", channel_id: str | None = None, limit: int = 20) -> Found:
         """Return what holds a text, whatever its case: memories that are not expired, and knowledge (A.44); see `Searching.search`."""
+        self._mend()
         return self._searching.search(
             query, scope=scope, where={"channel_id": channel_id}, types=None, limit=checked_limit(limit), now_ms=self._clock()
         )
@@ -190,6 +195,7 @@ class SharedMemory:
         limit: int = 10,
     ) -> list[Memory]:
         """Return memories that hold a text and fit all that is given, the most important first (A.39)."""
+        self._mend()
         where = {"session_key": session_key, "channel_id": channel_id}
         found = self._searching.search(query, scope="channel", where=where, types=types, limit=checked_limit(limit), now_ms=self._clock())
         return list(found.memories)
@@ -219,7 +225,7 @@ class SharedMemory:
         now_ms = self._clock()
         first_ms, last_ms = person.first_seen_ms or now_ms, person.last_seen_ms or now_ms
         row = rows.of_person(msgspec.structs.replace(person, first_seen_ms=first_ms, last_seen_ms=last_ms))
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             found = connection.execute("SELECT id FROM person_context WHERE canonical_id = ?", (person.canonical_id,)).fetchone()
             number, version = self._written(connection, "person_context", row, found[0] if found else None, expect_version)
         return rows.person((number, *row, version))
@@ -238,7 +244,7 @@ class SharedMemory:
 
     def save_session(self, session: Session, context: Mapping[str, Any] | None = None) -> None:
         """Store the state of a session in place of what is stored of it, with anything that JSON can hold beside it (A.45)."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             rows.store_session(connection, checked_session(session), context)
 
     def load_session(self, session_key: str) -> State | None:
@@ -249,7 +255,7 @@ class SharedMemory:
 
     def delete_session(self, session_key: str) -> bool:
         """Remove a session's state; say whether there was one."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             return rows.delete_session(connection, session_key)
 
     def sessions(self) -> list[Session]:
@@ -273,7 +279,7 @@ class SharedMemory:
     def expire(self) -> int:
         """Remove memories whose time is over, and return how many (A.46); and forget of deletions what is known for too long."""
         now_ms = self._clock()
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             number = connection.execute("DELETE FROM channel_memory WHERE expires_at <= ?", (now_ms,)).rowcount
             rows.forget_deletions(connection, before_ms=now_ms - TOMBSTONES_KEPT_MS)
         return number
@@ -308,11 +314,39 @@ class SharedMemory:
         Raises:
             UsageError: Deletions after that change are forgotten: read everything anew, and watch from `latest`.
         """
+        self._mend()
         with self._database.reading() as connection:
             found = rows.changes(connection, since, limit)
         if found is None:
             raise UsageError(f"since={since}: deletions after that are forgotten; read everything again, and watch from the latest change")
         yield from found
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection to write with, all that has to be there being there; see `Database.writing`."""
+        with self._database.writing() as connection:
+            self._see_schema(connection, is_writing=True)
+            yield connection
+
+    def _mend(self) -> None:
+        """Make what another program has removed of what searching and watching need: triggers, tables."""
+        with self._database.reading() as connection:
+            is_whole = self._see_schema(connection)
+        if not is_whole:
+            with self._writing():
+                pass
+
+    def _see_schema(self, connection: sqlite3.Connection, *, is_writing: bool = False) -> bool:
+        """Say whether all is there; make it, when writing. Only when the tables are others than those that were looked at last."""
+        (seen,) = connection.execute("PRAGMA schema_version").fetchone()
+        if seen == self._schema_seen:
+            return True
+        if listing.is_whole(connection):
+            self._schema_seen = seen
+            return True
+        if is_writing:
+            schema.define(connection, self.path)  # seen next time, if this is not undone
+        return is_writing
 
     def _dated(self, memory: Memory) -> Memory:
         return memory if memory.created_ms else msgspec.structs.replace(memory, created_ms=self._clock())
@@ -325,23 +359,35 @@ class SharedMemory:
         return one if one.created_ms else msgspec.structs.replace(one, created_ms=self._clock())
 
     def _insert(self, table: str, row: tuple[Any, ...]) -> int:
-        with self._database.writing() as connection:
-            return rows.insert(connection, table, row)
+        with self._writing() as connection:
+            return self._inserted(connection, table, row)
 
     def _put(self, table: str, row: tuple[Any, ...], number: int | None, expect_version: int | None) -> tuple[int, int]:
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             return self._written(connection, table, row, number, expect_version)
 
-    def _written(self, connection: Any, table: str, row: tuple[Any, ...], number: int | None, expect: int | None) -> tuple[int, int]:
+    def _written(
+        self, connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int | None, expect: int | None
+    ) -> tuple[int, int]:
         """Write a row under the lock, if it has the version that is expected; return its id and its version now."""
         found = rows.version(connection, table, number) if number is not None else 0
         if expect is not None and expect != found:
             raise VersionConflictError(self.path, f"record {number} of {table}", expected=expect, found=found)
         if number is None or not found:
-            number = rows.insert(connection, table, row, number=number)
-        else:
-            rows.update(connection, table, row, number)
+            number = self._inserted(connection, table, row, number=number)
+        elif not rows.update(connection, table, row, number):
+            raise self._prevented(f"record {number} of {table}")
         return number, rows.version(connection, table, number)
+
+    def _inserted(self, connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int:
+        stored = rows.insert(connection, table, row, number=number)
+        if stored is None:
+            raise self._prevented(f"a new record of {table}")
+        return stored
+
+    def _prevented(self, what: str) -> UnwritableError:
+        reason = f"{what} was not written: a trigger of another program prevents it; all is as it was"
+        return UnwritableError(self.path, reason, advice="look what triggers the file has")
 
     def _select(self, query: str, where: asking.Where, order: str, limit: int) -> list[tuple[Any, ...]]:
         with self._database.reading() as connection:
