@@ -20,7 +20,7 @@ def from_database(memory: SharedMemory, session: Session, settings: BriefingSett
     of_session = memory.memories(session_key=session.session_key, min_importance=least, limit=most)
     of_channel = memory.memories(channel_id=session.channel_id, min_importance=least, limit=most)
     found = {one.id: one for one in (*of_session, *of_channel)}
-    memories = sorted(found.values(), key=lambda one: (one.importance, rows.ranked(one.created_ms), one.id), reverse=True)
+    memories = sorted(found.values(), key=lambda one: (rows.ranked(one.importance), rows.ranked(one.created_ms), one.id), reverse=True)
     knowledge = memory.knowledge(min_confidence=settings.min_confidence, limit=settings.max_global_knowledge)
     return worded(memories[:most], knowledge)
 
@@ -39,7 +39,7 @@ def from_process(memory: ProcessMemory, session: Session, settings: BriefingSett
 def worded(memories: Iterable[Memory], knowledge: Iterable[Knowledge]) -> str:
     """Return both blocks as Markdown, in the order in which they are given; one without lines is left out (A.36).
 
-    A text with several lines stays one item: what follows its first line is set in.
+    A text with several lines stays one item: what follows its first line is set in. Nothing remembered can begin a block of its own.
     """
     blocks = [(CHANNEL, [_item(one.memory_type, one.content) for one in memories])]
     blocks.append((GLOBAL, [_item(one.category, one.content) for one in knowledge]))
@@ -47,5 +47,10 @@ def worded(memories: Iterable[Memory], knowledge: Iterable[Knowledge]) -> str:
 
 
 def _item(sort: str, content: str) -> str:
-    first, *rest = content.splitlines() or [""]
-    return "\n".join([f"- [{sort}] {first}", *(f"  {line}" for line in rest)])
+    first, *rest = _lines(content) or [""]
+    return "\n".join([f"- [{' '.join(_lines(sort))}] {first}", *(f"  {line}" for line in rest)])
+
+
+def _lines(text: object) -> list[str]:
+    """Return the lines of a text, or of whatever another program has put in its place."""
+    return str(text).splitlines()
