@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,6 +20,7 @@ from sessionlab.units import format_bytes, format_count, format_ms_utc
 
 if TYPE_CHECKING:
     from sessionlab.parallel import SharedMemory
+    from sessionlab.parallel.search import Searching
     from sessionlab.settings import ParallelSessionsSettings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -55,7 +56,7 @@ def stats(*, db: str | None, state_dir: str | None, as_json: bool, now_ms: int) 
     if as_json:
         echo_json({"path": str(path), "bytes": size, "expired": expired, **msgspec.to_builtins(found)})
         return
-    click.echo(f"{path}  {format_bytes(size)}")
+    click.echo(f"{on_one_line(str(path))}  {format_bytes(size)}")
     echo_facts(
         [
             ("memories", f"{format_count(found.channel_memory_count)}, {format_count(expired)} of them expired"),
@@ -83,18 +84,21 @@ def search(
 
     Every character of QUERY means itself. Exit code 1 when there is nothing.
     """
+    from sessionlab.parallel.shared_memory import wall_clock_ms
+
     path, _ = _place(db, state_dir)
-    with _copied(path, now_ms) as memory:
-        found = memory.search(query, scope=scope, channel_id=channel, limit=limit)
+    where = {"channel_id": _as_sessions_have_it(channel)}
+    with _copied(path, now_ms) as memory, _searching_of(memory) as searching:
+        found = searching.search(query, scope=scope, where=where, types=None, limit=limit, now_ms=now_ms or wall_clock_ms())
     if as_json:
         echo_json({"path": str(path), **msgspec.to_builtins(found)})
     else:
         rows = [
-            [f"{one.importance}/10", one.memory_type, one.channel_id, format_ms_utc(one.created_ms), _short(one.content)]
+            [f"{_short(one.importance)}/10", *map(_short, (one.memory_type, one.channel_id)), _when(one.created_ms), _short(one.content)]
             for one in found.memories
         ]
         rows += [
-            [f"{one.confidence:.0%}", one.category, "all", format_ms_utc(one.updated_ms), _short(one.content)] for one in found.knowledge
+            [_percent(one.confidence), _short(one.category), "all", _when(one.updated_ms), _short(one.content)] for one in found.knowledge
         ]
         if rows:
             echo_table([["weight", "sort", "channel", "when", "text"], *rows], right=frozenset({0}))
@@ -117,17 +121,18 @@ def briefing(*, session_key: str, channel: str | None, db: str | None, state_dir
     from sessionlab.parallel.briefing import from_database
 
     path, settings = _place(db, state_dir)
+    known = _as_sessions_have_it(channel)
     with _copied(path, now_ms) as memory:
-        stored = memory.load_session(session_key)
-        known = channel if channel is not None else stored[0].channel_id if stored is not None else keys.parse(session_key).channel
+        if known is None:
+            known = _channel_of(memory, session_key)
         if known is None:
             raise UsageError(f"{shown_key(session_key)}: this key does not tell a channel; name it with --channel")
         session = Session(session_key=session_key, channel_id=known)
         text = from_database(memory, session, settings.briefing) if settings.briefing.enabled else ""
     if as_json:
-        echo_json({"path": str(path), "sessionKey": session_key, "channel": known, "enabled": settings.briefing.enabled, "briefing": text})
+        echo_json({"path": str(path), "session_key": session_key, "channel": known, "enabled": settings.briefing.enabled, "briefing": text})
     elif text:
-        click.echo(text)
+        click.echo("\n".join(map(on_one_line, text.split("\n"))))
     else:
         click.echo("nothing" if settings.briefing.enabled else "nothing: agent.parallelSessions.briefing.enabled is off", err=True)
     if not text:
@@ -164,7 +169,7 @@ def export(*, output: str | None, db: str | None, state_dir: str | None, as_json
     from sessionlab.storage.files import replace_file
 
     replace_file(file, [msgspec.json.format(msgspec.json.encode({"schema_version": 1, **document}), indent=2), b"\n"])
-    click.echo(f"{counted(len(document['memories']), 'memory')} and all else written to {file}", err=True)
+    click.echo(f"{counted(len(document['memories']), 'memory')} and all else written to {on_one_line(str(file))}", err=True)
 
 
 @command.command("expire")
@@ -222,6 +227,42 @@ def _copied(path: Path, now_ms: int) -> Iterator[SharedMemory]:
         yield memory
 
 
-def _short(text: str) -> str:
-    line = on_one_line(text)
+@contextmanager
+def _searching_of(copy: SharedMemory) -> Iterator[Searching]:
+    """Give searches in a private copy: no index is made there, for one question, but one that is up to date is asked."""
+    from sessionlab.parallel.database import Database
+    from sessionlab.parallel.search import Searching
+
+    with closing(Database(copy.path, enable_wal=None)) as database:
+        database.initialize(create=False)
+        yield Searching(database, may_write=False)
+
+
+def _as_sessions_have_it(channel: str | None) -> str | None:
+    """Return a channel as the sessions of a manager name it (A.8)."""
+    if channel is not None and not channel.strip():
+        raise UsageError("--channel is blank: name a channel, such as telegram")
+    return channel if channel is None else channel.strip().lower()
+
+
+def _channel_of(memory: SharedMemory, session_key: str) -> str | None:
+    """Return the channel of a session that is asleep, or as it was when it woke; else the one that its key tells."""
+    stored = memory.load_session(session_key)
+    known = stored[0] if stored is not None else next((one for one, _ in memory.woken_sessions() if one.session_key == session_key), None)
+    return keys.parse(session_key).channel if known is None else known.channel_id
+
+
+# Another program's database may have anything in any column.
+
+
+def _short(value: object) -> str:
+    line = on_one_line(str(value))
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+
+
+def _when(time_ms: object) -> str:
+    return format_ms_utc(time_ms) if isinstance(time_ms, int) else _short(time_ms)
+
+
+def _percent(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, int | float) else _short(value)

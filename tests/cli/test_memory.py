@@ -7,9 +7,12 @@ import json
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SessionManager, SharedMemory
+from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, Session, SessionManager, SharedMemory, text_index
+from sessionlab.parallel import search as searching
+from sessionlab.settings import ParallelSessionsSettings
 from tests.cli.in_process import Call, caller
 from tests.cli.program import one_line_error, printed_json
 from tests.fixture_states import photo
@@ -67,6 +70,93 @@ def test_text_is_found_whatever_its_case(state: Path, call: Call) -> None:
     assert found["knowledge"] == []
     nothing = call("memory", "search", "coffee", "--state-dir", state)
     assert (nothing.returncode, nothing.stdout, nothing.stderr) == (1, "", "nothing found\n")
+
+
+def test_one_search_makes_no_index(state: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be gone afterwards, and takes ten times as long as looking at every row; where it is up to date, it is asked."""
+
+    def take_in(_: object) -> None:
+        raise AssertionError("an index is made")
+
+    monkeypatch.setattr(text_index, "take_in", take_in)
+    before = call("memory", "search", "tea", "--state-dir", state, *WHEN)
+    monkeypatch.undo()
+    memory = SharedMemory(state / "data/shared-memory.db", clock=lambda: NOW_MS)
+    memory.initialize()
+    memory.search("tea")
+    memory.close()
+
+    def one_by_one(*_: object) -> None:
+        raise AssertionError("every row is looked at")
+
+    monkeypatch.setattr(searching, "_one_by_one", one_by_one)
+    after = call("memory", "search", "tea", "--state-dir", state, *WHEN)
+    assert (after.returncode, after.stdout) == (before.returncode, before.stdout) == (0, before.stdout)
+
+
+def test_channels_are_named_as_sessions_name_them(state: Path, call: Call) -> None:
+    """A.8: lower case."""
+    found = printed_json(call("memory", "search", "tea", "--channel", " A ", "--json", "--state-dir", state, *WHEN))
+    assert [one["channel_id"] for one in found["memories"]] == ["a", "a"]
+    told = printed_json(call("memory", "briefing", "x", "--channel", " A ", "--json", "--state-dir", state, *WHEN))
+    assert (told["session_key"], told["channel"]) == ("x", "a")
+    assert "- [fact] Tea at five" in told["briefing"]
+    for words in (("search", "tea"), ("briefing", "x")):
+        assert "--channel is blank: name a channel" in one_line_error(call("memory", *words, "--channel", " ", "--state-dir", state), 2)
+
+
+def test_what_would_write_on_the_terminal_is_shown_as_codes(tmp_path: Path, call: Call) -> None:
+    """Contents, channels and sorts come from whoever writes to a channel."""
+    folder = tmp_path / "st\x1b[1mate"
+    memory = SharedMemory(folder / "data/shared-memory.db", clock=lambda: NOW_MS)
+    memory.initialize()
+    key = "agent:main:parallel:a\x9b1m"
+    content = "tea \x1b]0;title\x07\nsecond \x1b[31mline\u2028third"
+    memory.save_memory(Memory(session_key=key, channel_id="c\x1b[1m", memory_type="fact", content=content, importance=9))
+    memory.save_knowledge(Knowledge(category="cat\x1b[7m", content="tea\x1b[2J", confidence=0.9))
+    memory.close()
+    for words in (("stats",), ("search", "tea"), ("search", "nothing"), ("briefing", key), ("briefing", key, "--channel", "c\x1b[1m")):
+        done = call("memory", *words, "--state-dir", folder, *WHEN)
+        shown = done.stdout + done.stderr
+        assert all(line.isprintable() for line in shown.split("\n")), words
+    told = call("memory", "briefing", key, "--channel", "c\x1b[1m", "--state-dir", folder, *WHEN).stdout
+    assert told == (
+        "## Channel Context\n- [fact] tea \\x1b]0;title\\x07\n  second \\x1b[31mline\n  third\n\n"
+        "## Global Knowledge\n- [cat\\x1b[7m] tea\\x1b[2J\n"
+    )
+    as_it_is = printed_json(call("memory", "search", "tea", "--json", "--state-dir", folder, *WHEN))
+    assert as_it_is["memories"][0]["content"] == content
+
+
+def test_values_of_other_programs_are_shown_whatever_they_are(state: Path, call: Call) -> None:
+    """SQLite keeps in a column what it is given."""
+    with contextlib.closing(sqlite3.connect(state / "data/shared-memory.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE channel_memory SET importance = 've\x1bry', created_at = 'late', channel_id = x'1b'")
+        connection.execute("UPDATE global_knowledge SET confidence = 'sure', updated_at = x'00', category = x'1b'")
+    done = call("memory", "search", "tea", "--state-dir", state, *WHEN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(word in done.stdout for word in ("ve\\x1bry", "late", "sure", "Tea at five", "TEA is green"))
+    told = call("memory", "briefing", "agent:main:parallel:a", "--state-dir", state, *WHEN)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "TEA is green" in told.stdout
+
+
+def test_briefing_of_a_session_that_is_awake_is_that_of_its_channel(state: Path, call: Call) -> None:
+    """The key of a session by peer names no channel; what is known of it since it woke does."""
+    key = "agent:main:parallel:peer:ada"
+    assert "name it with --channel" in one_line_error(call("memory", "briefing", key, "--state-dir", state, *WHEN), 2)
+    memory = SharedMemory(state / "data/shared-memory.db", clock=lambda: NOW_MS)
+    memory.initialize()
+    memory.save_session(Session(session_key=key, channel_id="a", peer_id="ada", status="hibernated"))
+    asleep = call("memory", "briefing", key, "--state-dir", state, *WHEN)
+    manager = SessionManager(msgspec.convert({"isolation": "per-peer"}, ParallelSessionsSettings), memory=memory)
+    assert manager.get_or_create_session("a", peer_id="ada").session_key == key
+    assert memory.load_session(key) is None
+    awake = call("memory", "briefing", key, "--state-dir", state, *WHEN)
+    memory.close()
+    assert "- [fact] Tea at five" in awake.stdout
+    assert (awake.returncode, awake.stdout) == (asleep.returncode, asleep.stdout)
 
 
 def test_briefing_of_a_session_by_the_settings_of_its_folder(state: Path, call: Call) -> None:
