@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Point = tuple[float, float]
 """(size, cost), both more than 0."""
+LINE_R2: Final = 0.8
+"""Points that a line explains so well are taken to lie on one; what chance does to a flat cost seldom is."""
 How = Literal["measured", "extrapolated", "at the smallest already", "far beyond the largest"]
 
 
@@ -51,7 +53,7 @@ def passing(points: Sequence[Point], limit: float) -> Passing:
     """Return from which size on a cost is above a limit.
 
     Between the two measured sizes where that happens for good it is interpolated on the logarithms. Beyond the largest the cost is taken to
-    grow with the larger of the two exponents of all points and of the last two, which is the more careful guess: a fixed cost at small
+    grow with the exponent of all points, or with that of the last three where it is larger and they lie on a line: a fixed cost at small
     sizes makes the first too small.
 
     Args:
@@ -67,10 +69,16 @@ def passing(points: Sequence[Point], limit: float) -> Passing:
         (size, cost), later = points[above - 1], points[above]
         return Passing(size * (limit / cost) ** (1 / _exponent((size, cost), later)), "measured")
     size, cost = points[-1]
-    exponent = max(fit(points).exponent, _exponent(*points[-2:])) if len(points) > 1 else 0.0
+    exponent = _exponent_beyond(points) if len(points) > 1 else 0.0
     if exponent <= 0 or math.log(limit / cost) > exponent * math.log(10):
         return Passing(None, "far beyond the largest")
     return Passing(size * (limit / cost) ** (1 / exponent), "extrapolated")
+
+
+def _exponent_beyond(points: Sequence[Point]) -> float:
+    last = fit(points[-3:])
+    is_line = last.r2 is None or last.r2 >= LINE_R2
+    return max(fit(points).exponent, last.exponent if is_line else 0.0)
 
 
 def _exponent(one: Point, other: Point) -> float:

@@ -113,7 +113,7 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
             "list opens the store anew; all others work on one that stays open, between changes, and on sessions drawn at random",
             f"a backend grows until an operation takes more than {SLOW_MS / 1000:g} s, or making it {asked.patience.making_s:g} s",
             "exponents: least squares on the logarithms of all sizes measured; r2 near 0 where nothing grows",
-            f"comfortable: {limits}; interpolated between two sizes, beyond the largest by the larger exponent of all and of the last two",
+            f"comfortable: {limits}; interpolated between two sizes; beyond the largest by the exponent of all, or of the last three",
             "naive: standard library, the whole file for every operation, not synced; the others survive a power cut [commit]",
             load,
             sync_in_words(folder),

@@ -176,7 +176,8 @@ def test_power_law_is_found_again() -> None:
         ((1, 10, 100), 10, (100, "measured")),  # at the limit it is comfortable still
         ((1, 10, 100), 0.5, (10, "at the smallest already")),
         ((1, 10, 100), 500, (5_000, "extrapolated")),
-        ((1, 1, 10), 20, (2_000, "extrapolated")),  # by the exponent of the last two
+        ((1, 1, 10, 100), 200, (20_000, "extrapolated")),  # by the exponent of the last three
+        ((1, 1, 1, 1, 4, 1), 9, (None, "far beyond the largest")),  # chance is no growth
         ((1, 10, 100), 1_001, (None, "far beyond the largest")),
         ((3, 2, 1), 50, (None, "far beyond the largest")),
         ((1, 90, 20), 50, (1_000 * 2.5 ** (2 / math.log10(20)), "extrapolated")),  # once too slow is not too slow for good
