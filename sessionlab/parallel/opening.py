@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sessionlab import layout
 from sessionlab.parallel.manager import Scope, SessionManager
 from sessionlab.parallel.shared_memory import SharedMemory, wall_clock_ms
 from sessionlab.settings import ParallelSessionsSettings, load_settings
-from sessionlab.stores.locating import find_state_dir
+from sessionlab.stores.looking import listed
 
 
 def database_path(settings: ParallelSessionsSettings, state_dir: Path) -> Path:
@@ -26,16 +27,18 @@ def open_manager(
     """Give the manager that a state folder configures, started, with its shared memory; both are closed at the end.
 
     Args:
-        state_dir: The state folder; by default `$OPENCLAW_STATE_DIR`, else `~/.openclaw`.
+        state_dir: The state folder; by default `$OPENCLAW_STATE_DIR`, else `~/.openclaw`. It need not be there: all is as by default then,
+            and it is made for the shared memory, for its owner alone.
         scope: What `maxConcurrent` counts; see `SessionManager`.
         clock: Gives the time, epoch ms.
 
     Raises:
-        NoStoreError: There is no such folder.
         SettingsError: A setting is not valid, or not supported.
-        StoreError: The shared memory cannot be opened.
+        StoreError: There is no folder in its place, it cannot be read or made, or the shared memory cannot be opened.
     """
-    folder = find_state_dir(state_dir)
+    folder = layout.default_state_dir() if state_dir is None else layout.expanded(state_dir)
+    if os.path.lexists(folder):
+        listed(folder)
     settings = load_settings(folder).parallel_sessions
     memory = None
     if settings.memory.backend == "sqlite":

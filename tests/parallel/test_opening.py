@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import msgspec
 import pytest
 
 from sessionlab import layout
-from sessionlab.errors import NoStoreError, SettingsError, UsageError
+from sessionlab.errors import SettingsError, StoreError, UsageError
 from sessionlab.parallel import SharedMemory, open_manager
 from sessionlab.settings import ParallelSessionsSettings, Settings, load_settings, parse_settings
 
@@ -146,5 +149,41 @@ def test_manager_is_made_where_the_state_folder_is(tmp_path: Path, monkeypatch: 
     memory.initialize(create=False)
     assert [one.channel_id for one in memory.sessions()] == ["a"]
     memory.close()
-    with pytest.raises(NoStoreError), open_manager(tmp_path / "none"):
-        pass
+
+
+@pytest.mark.parametrize("way", ["default", "variable", "named"])
+def test_new_user_needs_no_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """It is made with what the memory needs in it, private."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(layout.STATE_DIR_VARIABLE, raising=False)
+    if way == "variable":
+        monkeypatch.setenv(layout.STATE_DIR_VARIABLE, "~/.openclaw")
+    with open_manager(Path("~/.openclaw") if way == "named" else None) as manager:
+        assert manager.get_or_create_session("a").is_new
+        assert manager.settings == ParallelSessionsSettings()
+    folder = tmp_path / ".openclaw"
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder / "data")} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in (folder / "data").iterdir()} == {0o600}
+    assert [path.name for path in folder.iterdir()] == ["data"]
+
+
+def test_what_is_no_state_folder_is_refused_without_a_word_of_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for place in (file, file / "below", tmp_path / "link"):
+        with pytest.raises(StoreError) as refused, open_manager(place):
+            pass
+        assert str(place) in str(refused.value)
+        assert "--" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_example_of_the_readme_runs_in_an_empty_home(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = readme.partition("\n## Parallel sessions\n")[2].partition("```python\n")[2].partition("```")[0]
+    environment = {name: value for name, value in os.environ.items() if name != layout.STATE_DIR_VARIABLE}
+    program = [sys.executable, "-c", example]
+    done = subprocess.run(program, env=environment | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "## Global Knowledge\n- [decision] deploys are on Fridays\n"
