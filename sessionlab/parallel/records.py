@@ -1,7 +1,8 @@
 """What shared memory keeps: memories, knowledge, action items, persons, and the state of sessions that were put to sleep (A.2).
 
 Every record is frozen. `id` is `None` until it is stored; `version` is that of what was read, for a write that must not overwrite another's
-unseen, and 0 for what is not stored yet. Times are epoch milliseconds.
+unseen, and 0 for what is not stored yet. `unread` names what another program has stored there that cannot be read, or not whole; such a
+record is not stored again before its `unread` is empty. Times are epoch milliseconds.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     promoted: bool = False
     id: int | None = None
     version: int = 0
+    unread: tuple[str, ...] = ()
 
     def is_expired(self, now_ms: int) -> bool:
         """Say whether its time is over: at the very millisecond that it names, it is. The one rule for all that reads or removes."""
@@ -53,6 +55,7 @@ class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     updated_ms: int = 0
     id: int | None = None
     version: int = 0
+    unread: tuple[str, ...] = ()
 
 
 class ActionItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,7 @@ class ActionItem(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int | None = None
     id: int | None = None
     version: int = 0
+    unread: tuple[str, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +87,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     last_seen_ms: int = 0
     id: int | None = None
     version: int = 0
+    unread: tuple[str, ...] = ()
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +131,7 @@ def checked_memory(one: Memory) -> Memory:
     Raises:
         UsageError: It may not: naming the field and what is wrong with it.
     """
+    _whole_record(one)
     _texts(one, "session_key", "channel_id", "content")
     _choice(one, "memory_type", MEMORY_TYPES)
     _whole(one, "importance", 1, 10)
@@ -134,6 +140,7 @@ def checked_memory(one: Memory) -> Memory:
 
 def checked_knowledge(one: Knowledge) -> Knowledge:
     """Return knowledge that may be stored; raises as `checked_memory`."""
+    _whole_record(one)
     _texts(one, "category", "content")
     _texts_if_any(one, "source_channel", "source_session_key")
     confidence: object = one.confidence  # whoever makes a record need not keep to its types
@@ -144,6 +151,7 @@ def checked_knowledge(one: Knowledge) -> Knowledge:
 
 def checked_action(one: ActionItem) -> ActionItem:
     """Return an action item that may be stored; raises as `checked_memory`."""
+    _whole_record(one)
     _texts(one, "description")
     _texts_if_any(one, "session_key", "channel_id")
     _choice(one, "status", ACTION_STATUSES)
@@ -153,6 +161,7 @@ def checked_action(one: ActionItem) -> ActionItem:
 
 def checked_person(one: Person) -> Person:
     """Return a person who may be stored; raises as `checked_memory`."""
+    _whole_record(one)
     _texts(one, "canonical_id")
     _texts_if_any(one, "display_name", "relationship", "notes")
     return one
@@ -163,6 +172,11 @@ def checked_session(one: Session) -> Session:
     _texts(one, "session_key", "channel_id")
     _texts_if_any(one, "chat_id", "peer_id")
     return one
+
+
+def _whole_record(one: Memory | Knowledge | ActionItem | Person) -> None:
+    if one.unread:
+        raise UsageError(f"{', '.join(one.unread)}: cannot be read as stored, and would be lost; give the record with unread=() to do so")
 
 
 def _texts(one: msgspec.Struct, *names: str) -> None:

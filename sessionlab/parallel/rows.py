@@ -10,6 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from sessionlab.errors import UsageError
+from sessionlab.parallel import foreign
+from sessionlab.parallel.foreign import Column
 from sessionlab.parallel.records import ActionItem, Change, Knowledge, Memory, Person, Session, State
 from sessionlab.parallel.schema import RECORDS, part_of
 
@@ -24,6 +26,23 @@ _NAMES: Final = {
 _OTHER_NAMES: Final = {"promoted": "promoted_to_global"}
 
 
+_SORTS: Final[dict[str, Column]] = {
+    column.name: column
+    for column in (
+        *(Column(name, "text", "") for name in ("memory_type", "content", "category", "description", "canonical_id")),
+        Column("status", "text", "open"),
+        *(Column(f"{name}_ms", "whole", 0) for name in ("created", "updated", "last_activity", "first_seen", "last_seen")),
+        *(Column(f"{name}_ms", "whole", is_optional=True) for name in ("expires", "due", "completed")),
+        *(Column(name, "whole", 5) for name in ("importance", "priority")),
+        *(Column(name, "whole", 0) for name in ("promoted", "message_count")),
+        Column("confidence", "number", 0.5),
+        Column("preferences", "object"),
+        Column("channel_ids", "texts"),
+    )
+}
+"""Of what a record has what it should be; all else is a text or nothing."""
+
+
 def _columns(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(_OTHER_NAMES.get(name, name.replace("_ms", "_at")) for name in names)
 
@@ -31,6 +50,7 @@ def _columns(names: Iterable[str]) -> tuple[str, ...]:
 FIELDS: Final = {table: tuple(names.split()) for table, names in _NAMES.items()}
 COLUMNS: Final = {table: _columns(names) for table, names in FIELDS.items() if table != "session_state"}
 """Of each table with ids the columns that a record is made from, the id left out."""
+_READ: Final = {table: tuple(_SORTS.get(name, Column(name, "text", is_optional=True)) for name in names) for table, names in FIELDS.items()}
 _VALUES: Final = {table: attrgetter(*names) for table, names in FIELDS.items()}
 
 
@@ -47,14 +67,16 @@ def place(table: str, column: str) -> int:
 
 MEMORIES, KNOWLEDGE, ACTIONS, PERSONS = (f"SELECT {fields(table)} FROM {table}" for table in COLUMNS)
 _SESSION: Final = ", ".join((*_columns(FIELDS["session_state"]), "context_json"))
-SESSIONS: Final = f"SELECT {_SESSION} FROM session_state"
+_SELECT_SESSION: Final = f"SELECT {_SESSION.replace('context_json', 'CAST(context_json AS BLOB)')}"
+"""The context byte for byte, whatever it is."""
+SESSIONS: Final = f"{_SELECT_SESSION} FROM session_state"
 _STORE_SESSION: Final = f"""
-    INSERT INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_key) DO UPDATE SET
+    INSERT INTO session_state ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT)) ON CONFLICT (session_key) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _SESSION.split(", ")[1:])}
 """
 _DELETE_SESSION: Final = "DELETE FROM session_state WHERE session_key = ?"
 _KEEP_WOKEN: Final = f"INSERT OR REPLACE INTO sessionlab_woken ({_SESSION}) SELECT {_SESSION} FROM session_state WHERE session_key = ?"
-WOKEN: Final = f"SELECT {_SESSION} FROM sessionlab_woken"
+WOKEN: Final = f"{_SELECT_SESSION} FROM sessionlab_woken"
 _FORGET_WOKEN: Final = "DELETE FROM sessionlab_woken WHERE session_key = ?"
 COUNTS: Final = """
     SELECT (SELECT count(*) FROM channel_memory), (SELECT count(*) FROM global_knowledge),
@@ -80,85 +102,39 @@ def ranked(value: Any) -> tuple[int, Any]:
 
 def memory(row: tuple[Any, ...]) -> Memory:
     """Return a row of `MEMORIES` as a record."""
-    number, session_key, channel_id, memory_type, content, importance, created_ms, expires_ms, promoted, version_now = row
-    return Memory(
-        id=number,
-        session_key=session_key,
-        channel_id=channel_id,
-        memory_type=memory_type,
-        content=content,
-        importance=importance,
-        created_ms=created_ms,
-        expires_ms=expires_ms,
-        promoted=bool(promoted),
-        version=version_now or 0,
-    )
+    found = _values("channel_memory", row)
+    found["promoted"] = bool(found["promoted"])
+    return Memory(**found)
 
 
 def knowledge(row: tuple[Any, ...]) -> Knowledge:
     """Return a row of `KNOWLEDGE` as a record."""
-    number, category, content, channel, session_key, confidence, created_ms, updated_ms, version_now = row
-    return Knowledge(
-        id=number,
-        category=category,
-        content=content,
-        source_channel=channel,
-        source_session_key=session_key,
-        confidence=confidence,
-        created_ms=created_ms,
-        updated_ms=updated_ms,
-        version=version_now or 0,
-    )
+    return Knowledge(**_values("global_knowledge", row))
 
 
 def action(row: tuple[Any, ...]) -> ActionItem:
     """Return a row of `ACTIONS` as a record."""
-    number, session_key, channel_id, description, status, priority, due_ms, created_ms, completed_ms, version_now = row
-    return ActionItem(
-        id=number,
-        session_key=session_key,
-        channel_id=channel_id,
-        description=description,
-        status=status,
-        priority=priority,
-        due_ms=due_ms,
-        created_ms=created_ms,
-        completed_ms=completed_ms,
-        version=version_now or 0,
-    )
+    return ActionItem(**_values("action_items", row))
 
 
 def person(row: tuple[Any, ...]) -> Person:
     """Return a row of `PERSONS` as a record."""
-    number, canonical_id, display_name, relationship, notes, preferences, first_ms, last_ms, channels, version_now = row
-    return Person(
-        id=number,
-        canonical_id=canonical_id,
-        display_name=display_name,
-        relationship=relationship,
-        notes=notes,
-        preferences=msgspec.json.decode(preferences, type=dict[str, Any]) if preferences else {},
-        channel_ids=msgspec.json.decode(channels, type=tuple[str, ...]) if channels else (),
-        first_seen_ms=first_ms,
-        last_seen_ms=last_ms,
-        version=version_now or 0,
-    )
+    return Person(**_values("person_context", row))
+
+
+def _values(table: str, row: tuple[Any, ...]) -> dict[str, Any]:
+    number, *stored, version_now = row
+    values, unread = foreign.read(_READ[table], tuple(stored))
+    return dict(zip(FIELDS[table], values, strict=True)) | {"id": number, "version": version_now or 0, "unread": unread}
 
 
 def session(row: tuple[Any, ...]) -> State:
-    """Return a row of `SESSIONS` as a record, and what was stored beside it."""
-    session_key, channel_id, chat_id, peer_id, status, created_ms, last_activity_ms, message_count, context = row
-    found = Session(
-        session_key=session_key,
-        channel_id=channel_id,
-        chat_id=chat_id,
-        peer_id=peer_id,
-        status=status,
-        created_ms=created_ms,
-        last_activity_ms=last_activity_ms,
-        message_count=message_count or 0,
-    )
-    return found, msgspec.json.decode(context, type=dict[str, Any]) if context else None
+    """Return a row of `SESSIONS` as a record, and what was stored beside it; see `foreign.Unreadable`."""
+    *stored, context = row
+    values, _ = foreign.read(_READ["session_state"], tuple(stored))
+    found = dict(zip(FIELDS["session_state"], values, strict=True))
+    found |= {name: max(0, found[name]) for name in ("created_ms", "last_activity_ms", "message_count")}  # that it may be stored again
+    return Session(**found), foreign.context(context)
 
 
 def of_memory(one: Memory) -> tuple[Any, ...]:
@@ -183,7 +159,9 @@ def of_person(one: Person) -> tuple[Any, ...]:
 
 
 def of_session(one: Session, context: Mapping[str, Any] | None) -> tuple[Any, ...]:
-    """Return a session's state as a row."""
+    """Return a session's state as a row; a context that could not be read as it was."""
+    if isinstance(context, foreign.Unreadable):
+        return (*_VALUES["session_state"](one), context.raw)
     return (*_VALUES["session_state"](one), as_json("context", context) if context is not None else None)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sessionlab.errors import CorruptStoreError, UnsupportedSchemaError
-from sessionlab.parallel import listing
+from sessionlab.parallel import foreign, listing
 from sessionlab.parallel.listing import RECORDS, part_of
 
 __all__ = ["RECORDS", "SHARED_TABLES", "VERSION", "define", "part_of", "refuse_empty", "refuse_others"]
@@ -137,7 +137,11 @@ def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise when a database is of a newer version, or of something else; see `define`. Reads only."""
+    """Raise when a database is of a newer version, or of something else; see `define`. Reads only.
+
+    From here on the connection gives every text that another program has stored, also what is no UTF-8; see `foreign.text`.
+    """
+    connection.text_factory = foreign.text
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "schema_version" not in names:
         if names - {"sqlite_sequence"}:
