@@ -19,6 +19,7 @@ NEEDED: Final = ("proposal", "contention", "rss")
 PROGRAMS: Final = ("naive", "json", "sqlite", "directory")
 _HEADS: Final = {"naive": "naive file", "json": "JSON store", "sqlite": "SQLite store", "directory": "directory store"}
 _LARGE_KB: Final = 10
+_MISSING: Final = "?"
 _WIDTH: Final = 138
 _MOST_WRITERS: Final = 8
 
@@ -79,11 +80,14 @@ def _of_sizes(document: Document, peers: Sequence[Beside]) -> Iterator[Line]:
         return {program: _number(row[metric]) for program, row in found.items()}
 
     def theirs(field: str) -> str:
-        return "; ".join(_number(value) for peer in peers if (value := getattr(peer, field)) is not None)
+        values = [getattr(peer, field) for peer in peers]
+        return "; ".join(_MISSING if value is None else _number(value) for value in values)
 
     yield f"load {most:,} sessions of 42 KB, ms", theirs("cold_list_ms"), cells("load_ms")
     yield "list them again, ms", theirs("warm_list_ms"), cells("list_ms")
-    synced = "; ".join(f"{_number(one.update_ms)}{' synced' if one.is_synced else ''}" for one in peers if one.update_ms is not None)
+    synced = "; ".join(
+        _MISSING if one.update_ms is None else f"{_number(one.update_ms)}{' synced' if one.is_synced else ''}" for one in peers
+    )
     updates = cells("update_ms")
     for program in updates:
         updates[program] += "" if program == "naive" else " synced"
@@ -102,9 +106,9 @@ def _of_writers(document: Document) -> Iterator[Line]:
     timeouts, stuck = LOCK_STORY[0].count, LOCK_STORY[1]
     yield f"{writers} writers, all they can: updates a second", "", _each(found, lambda row: _number(row["updates_per_s"]))
     waits = _each(found, lambda row: f"{_number(row['p50_ms'])}; {_number(row['max_ms'])}")
-    yield "an update then waits, ms: median; longest", f"{_number((stuck.max_s or 0) * 1000)} longest", waits
+    yield "an update then waits, ms: median; longest", f"{_MISSING}; {_number((stuck.max_s or 0) * 1000)}", waits
     counts = _each(found, lambda row: f"{row['timeouts']}; {row['stuck']}; {row['lost']}")
-    yield "timeouts; stuck over 1 s; lost", f"{timeouts}; {stuck.count}; not said", counts
+    yield "timeouts; stuck over 1 s; lost", f"{timeouts}; {stuck.count}; {_MISSING}", counts
 
 
 def _of_cycles(document: Document) -> Iterator[Line]:

@@ -34,6 +34,7 @@ def records_table(records: Records) -> pd.DataFrame:
     is_one_machine = len({records[name].document.machine for name in records}) == 1
     for name in records:
         one = records[name]
+        bounds = sum(row["bound"] is not None for row in one.document.rows)
         machine = {} if is_one_machine else {"Machine": one.document.machine.in_words}
         rows.append(
             {
@@ -42,7 +43,7 @@ def records_table(records: Records) -> pd.DataFrame:
                 "Size": "small, not to quote" if one.is_quick else "full",
                 **machine,
                 "Python, SQLite": f"{one.versions.get('python', '')}, {one.versions.get('sqlite', '')}",
-                "Beyond their bound": f"{len(one.document.missed)} of {sum(row['bound'] is not None for row in one.document.rows)}",
+                "Beyond their bound": f"{len(one.document.missed)} of {bounds}" if bounds else "none has one",
             }
         )
     return pd.DataFrame(rows)
@@ -79,16 +80,19 @@ def peers_table(records: Records) -> pd.DataFrame | None:
 
     rows = []
     for name in (name for name in records if name.startswith(PREFIX)):
-        ours = records[name].rows("beside")
-        for row in records[name].rows("openclaw"):
-            beside = {one["program"]: number(one["ours"]) for one in ours if one["operation"] == row["operation"]}
-            spread = f" ({number(row['least'])} to {number(row['most'])})" if row["processes"] > 1 else ""
+        theirs = {row["operation"]: row for row in records[name].rows("openclaw")}
+        for (operation, unit), own in records[name].frame("beside").groupby(["operation", "unit"], sort=False):
+            known = theirs.get(operation)
+            spread = f" ({number(known['least'])} to {number(known['most'])})" if known and known["processes"] > 1 else ""
+            ours: dict[str, str] = {}
+            for one in own.itertuples():
+                weaker = " not synced" if one.durability == "process" else ""
+                ours[one.program] = "; ".join(filter(None, (ours.get(one.program), f"{number(one.ours)}{weaker}")))
             rows.append(
                 {
-                    "Program": row["program"],
-                    "What": f"{row['operation']}, {row['unit']}",
-                    "OpenClaw": f"{number(row['median'])}{spread}",
-                    **{store: beside.get(store, "") for store in ("json", "sqlite", "directory")},
+                    "OpenClaw": f"{records[name].rows('openclaw')[0]['program'].removeprefix('OpenClaw ')}: {operation}, {unit}",
+                    "its own": f"{number(own['theirs'].iloc[0])}{spread}",
+                    **{store: ours.get(store, "") for store in ("json", "sqlite", "directory")},
                 }
             )
     return pd.DataFrame(rows) if rows else None

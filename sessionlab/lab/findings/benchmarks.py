@@ -90,7 +90,7 @@ def _growth(record: Recorded, metric: str) -> str:
             first, last = ordered.iloc[0], ordered.iloc[-1]
             few, many = int(first["sessions"]), int(last["sessions"])
             parts.append(f"`{program}` {number(float(last[metric]) / max(float(first[metric]), 1e-4))}")
-    return f" From {few:,} to {many:,} small sessions it grows so many times: {listing(parts)}." if parts else ""
+    return f" From {few:,} to {many:,} small sessions, it takes so many times as much: {listing(parts)}." if parts else ""
 
 
 def beside(records: Records) -> str:
@@ -108,9 +108,9 @@ def cycles(record: Recorded) -> str:
         most = PEAK_MB.get(row["store"]) if row["peak_mb"] is not None else CYCLE_MS.get(row["store"])
         value = row["peak_mb"] if row["peak_mb"] is not None else row["median_ms"]
         if most is not None and value > most:
-            missed.append(f"`{row['store']}`, {row['operation']}: {number(value)} of at most {most:g}")
-    bounds = f"**Beyond its bound**: {'; '.join(missed)}." if missed else "Every run keeps its bounds."
-    return f"{_list(record)}\n\n{bounds}"
+            missed.append(f"`{row['store']}`")
+    bounds = f"**{len(missed)} figures are beyond their bounds**, of {listing(sorted(set(missed)))}: see the table."
+    return f"{_list(record)}\n\n{bounds if missed else 'Every run keeps its bounds.'}"
 
 
 def cached(record: Recorded) -> str:

@@ -1,0 +1,184 @@
+"""How measurements are recorded: whole files, what is in them, what the README's table makes of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sessionlab.bench import readme_table, record, rss
+from sessionlab.bench.peers import PEERS
+from sessionlab.bench.peers_recorded import peers_of, recorded_peers
+from sessionlab.bench.recorded import Document, read
+from sessionlab.resources import benchmarks_dir
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(record.main, [str(one) for one in arguments])
+
+
+def printed_peers(folder: Path, version: str = "2026.8.1") -> Path:
+    """Write a file as `sessionlab bench peers --openclaw DIR --json` prints it, with one operation of each kind."""
+    program = f"OpenClaw {version}"
+    spread = {"program": program, "unit": "ms", "sessions": 1_000, "least": 1.5, "most": 4.5, "processes": 3}
+    figures = {
+        "first list": 30.5,
+        "list again": 2.5,
+        "get one": 0.5,
+        "update one": 7.25,
+        "memory": 300.5,
+        "size of a listed entry as JSON": 33.0,
+    }
+    ours = {"durability": None, "sessions": 1_000, "unit": "ms", "factor": 1.0, "program": "json", "theirs": 2.5, "ours": 2.5}
+    document = {
+        "schema_version": 1,
+        "name": "peers",
+        "date": "2026-11-01",
+        "rows": [],
+        "tables": {
+            "beside": [ours | {"operation": name} for name in figures],
+            "openclaw": [
+                {"program": program, "operation": name, "unit": "ms", "median": value} | spread for name, value in figures.items()
+            ],
+        },
+        "missed": [],
+        "verdicts": [f"json beside {program}: about the same: all"],
+        "conditions": ["made up"],
+        "versions": {"sessionlab": "0", "python": "3", "sqlite": "3"},
+    }
+    path = folder / "printed.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_a_measurement_is_recorded_whole_and_readable(tmp_path: Path) -> None:
+    (tmp_path / "parallel.json").write_text("what was here before, and longer than what comes" * 10_000, encoding="utf-8")
+    done = run("parallel", "--quick", "--folder", tmp_path)
+    assert (done.exit_code, done.output) == (0, "parallel.json: recorded\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["parallel.json"]
+    found = read(tmp_path, "parallel")
+    assert found.is_quick
+    assert len(found.rows) > 10
+    assert set(found.tables) <= {"contention", "peers", "factors"}
+    assert found.machine.processors >= 1
+    assert found.machine.memory_gb > 0
+    assert re.fullmatch(r"Linux \d+\.\d+\.\d+", found.machine.kernel)
+    assert found.machine.filesystem in Path("/proc/filesystems").read_text(encoding="utf-8").split()
+    text = (tmp_path / "parallel.json").read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert all(f"\n  {json.dumps(row)}" in text for row in found.rows), "a line for each row"
+    assert json.loads(text)["rows"] == found.rows
+
+
+def test_tables_and_verdicts_of_a_measurement_are_recorded_as_it_left_them(tmp_path: Path) -> None:
+    made = rss.measure(tmp_path, rss.Asked(target_kb=20, cycles=2, sample_every=1, payload_size=500, stores=("sqlite",)))
+    document = record.document_of("rss", made, tmp_path, is_quick=True)
+    record.write(tmp_path, document)
+    found = read(tmp_path, "rss")
+    told = made.document()
+    assert found == document
+    assert (found.tables, found.rows) == (told["tables"], told["rows"])
+    assert (found.verdicts, found.conditions, found.date) == (told["verdicts"], told["conditions"], told["date"])
+
+
+def test_what_bench_peers_printed_is_recorded_and_becomes_a_peer(tmp_path: Path) -> None:
+    target = tmp_path / "records"
+    done = run("--peers", printed_peers(tmp_path), "--folder", target)
+    assert (done.exit_code, done.output) == (0, "peers-2026.8.1.json: recorded\n")
+    names = [peer.name for peer in recorded_peers(target)]
+    assert names == [PEERS[0].name, PEERS[1].name, "OpenClaw 2026.8.1", PEERS[2].name]
+    (found,) = (peer for peer in recorded_peers(target) if peer.date)
+    assert (found.date, found.cold_list_ms, found.warm_list_ms, found.get_ms) == ("2026-11-01", 30.5, 2.5, 0.5)
+    assert (found.update_ms, found.memory_mb, found.is_synced) == (7.25, 300.5, False)
+    run("--peers", printed_peers(tmp_path, "2026.3.31"), "--folder", target)
+    old = recorded_peers(target)[0]
+    assert (old.name, old.is_synced, old.update_ms) == (PEERS[0].name, True, 7.25), "measured again, in the place of the older figures"
+    assert peers_of([])[0].update_ms == PEERS[0].update_ms
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing",), "nothing: no such measurement; there are proposal, rss, "),
+        (("--readme", "rss"), "--readme and --peers measure nothing: give no NAME beside them"),
+        (("--peers", "here.json"), "here.json: not what `sessionlab bench peers --openclaw DIR --json` prints"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.json").write_text('{"tables": {"openclaw": []}}', encoding="utf-8")
+    done = run(*arguments, "--folder", tmp_path / "records")
+    assert done.exit_code == 2
+    assert done.output.startswith(said)
+    assert done.output.count("\n") == 1
+    assert not list(tmp_path.rglob("records/*"))
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, Document]:
+    return {name: read(benchmarks_dir(), name) for name in readme_table.NEEDED}
+
+
+def cells(text: str, what: str) -> list[str]:
+    """Return the cells of the table's row that begins with these words."""
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| {what}"))
+    return [cell.strip() for cell in row.strip("|").split("|")[1:]]
+
+
+def as_number(cell: str) -> float:
+    return float(re.split("[ ;]", cell, maxsplit=1)[0].replace(",", ""))
+
+
+def test_the_readme_s_table_is_that_of_the_records(records: dict[str, Document]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    again = readme_table.with_table(text, records, recorded_peers(benchmarks_dir()))
+    assert text == again, "python -m sessionlab.bench.record --readme"
+    assert max(len(line) for line in text.partition(readme_table.BEGIN)[2].partition(readme_table.END)[0].splitlines()) <= 140
+
+
+def test_every_cell_of_the_table_is_the_number_that_was_recorded(records: dict[str, Document]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme_table.BEGIN)[2].partition(readme_table.END)[0]
+    large = [row for row in records["proposal"].tables["proposal"] if row["entry_kb"] > 10]
+    most = max(row["sessions"] for row in large)
+    for position, program in enumerate(readme_table.PROGRAMS, start=1):
+        wanted = "process" if program == "naive" else "commit"
+        (row,) = (one for one in large if (one["program"], one["sessions"], one["durability"]) == (program, most, wanted))
+        for what, metric in (("load ", "load_ms"), ("list them", "list_ms"), ("update one", "update_ms"), ("peak memory", "peak_mb")):
+            shown = cells(text, f"load {most:,}" if what == "load " else what)[position]
+            assert as_number(shown) == pytest.approx(row[metric], rel=0.06), (program, metric)
+        assert as_number(cells(text, "CPU")[position]) == pytest.approx(row["cpu_percent"], rel=0.06)
+        writers = records["contention"].tables["writers"]
+        (crowd,) = (one for one in writers if (one["store"], one["writers"], one["durability"]) == (program, 8, wanted))
+        counts = f"{crowd['timeouts']}; {crowd['stuck']}; {crowd['lost']}"
+        assert cells(text, "timeouts")[position] == counts
+        assert as_number(cells(text, "8 writers")[position]) == pytest.approx(crowd["updates_per_s"], rel=0.06)
+        if program != "naive":
+            peak = max(one["peak_mb"] for one in records["rss"].tables["samples"] if one["store"] == program)
+            (found,) = (line for line in text.splitlines() if line.startswith("| load and update"))
+            last = found.strip("|").split("|")[position + 1].strip().split(" to ")[-1]
+            assert float(last.replace(",", "")) == pytest.approx(peak, abs=0.51)
+
+
+def test_a_readme_without_a_place_for_the_table_is_refused(records: dict[str, Document]) -> None:
+    for text in ("", readme_table.BEGIN, f"{readme_table.END}{readme_table.BEGIN}"):
+        with pytest.raises(Exception, match="the marks of the table are missing"):
+            readme_table.with_table(text, records, ())
+    made = readme_table.with_table(f"a\n{readme_table.BEGIN}old{readme_table.END}\nz\n", records, peers_of([]))
+    assert made.startswith(f"a\n{readme_table.BEGIN}\n\n| |")
+    assert made.endswith(f"{readme_table.END}\nz\n")
+    assert "old" not in made.partition(readme_table.END)[0].partition(readme_table.BEGIN)[2].split("|")[0]
+
+
+def test_the_table_follows_the_records(records: dict[str, Document]) -> None:
+    rows: list[dict[str, Any]] = [row | {"load_ms": 12_345.0} for row in records["proposal"].tables["proposal"]]
+    changed = Document(**{name: getattr(records["proposal"], name) for name in Document.__struct_fields__} | {"tables": {"proposal": rows}})
+    lines = "\n".join(readme_table.lines(records | {"proposal": changed}, peers_of([])))
+    assert cells(lines, f"load {max(row['sessions'] for row in rows if row['entry_kb'] > 10):,}")[1:] == ["12,345"] * 4
