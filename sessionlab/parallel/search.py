@@ -65,11 +65,8 @@ class Searching:
         if scope not in SCOPES:
             raise UsageError(f"scope={scope!r}: must be one of {', '.join(sorted(SCOPES))}")
         asked: dict[str, Collection[str]] = {column: [value] for column, value in where.items() if value is not None}
-        if isinstance(types, str):
-            raise UsageError(f"types={types!r}: must be a list of sorts")
         if types is not None:
             asked["memory_type"] = types
-        asked = {column: list(filter(_can_be_stored, values)) for column, values in asked.items()}
         condition = asking.Where()
         for column, values in asked.items():
             condition.one_of(column, values)
@@ -110,15 +107,6 @@ def _is_writable(connection: sqlite3.Connection) -> bool:
         return False
     finally:
         connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
-    return True
-
-
-def _can_be_stored(text: str) -> bool:
-    """Say whether a record may have a text: SQLite is not so much as asked for half surrogate pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
     return True
 
 

@@ -53,20 +53,6 @@ def test_what_is_no_text_is_in_nothing(memory: SharedMemory, query: str) -> None
     assert memory.search(query) == plainly(memory, query) == Found()
 
 
-@pytest.mark.parametrize("asked", [{"channel_id": "\ud800"}, {"session_key": "a\udfff"}, {"types": ["\ud800"]}])
-def test_what_no_record_can_have_is_in_none(memory: SharedMemory, asked: dict[str, Any]) -> None:
-    memory.save_memory(remembered("tea at five"))
-    assert memory.search_memories("tea", **asked) == []
-    where = {column: value for column, value in asked.items() if column != "types"}
-    assert plainly(memory, "tea", where=where, types=asked.get("types")).memories == ()
-
-
-def test_one_sort_that_is_no_list_of_sorts_is_refused(memory: SharedMemory) -> None:
-    """Its letters would be sorts that nothing has."""
-    with pytest.raises(UsageError, match="types='fact': must be a list of sorts"):
-        memory.search_memories("tea", types="fact")  # type: ignore[arg-type]
-
-
 def test_memories_alone_are_searched_with_filters(memory: SharedMemory) -> None:
     """A.39: memories only, not knowledge."""
     memory.save_memory(remembered("tea at five", session_key="s1", memory_type="preference"))
