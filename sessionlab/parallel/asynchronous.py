@@ -45,6 +45,10 @@ class AsyncSessionManager:
         """Put a session to sleep; see `SessionManager.hibernate_session`."""
         return await asyncio.to_thread(self.manager.hibernate_session, key)
 
+    async def count_message(self, key: str, number: int = 1) -> Session:
+        """Count messages of a session; see `SessionManager.count_message`."""
+        return await asyncio.to_thread(self.manager.count_message, key, number)
+
     async def save_memory(self, key: str, memory_type: MemoryType, content: str, **more: Any) -> Memory | None:
         """Remember something; see `SessionManager.save_memory`."""
         return await asyncio.to_thread(self.manager.save_memory, key, memory_type, content, **more)
@@ -66,5 +70,14 @@ class AsyncSessionManager:
         return await asyncio.to_thread(self.manager.stats)
 
     async def shutdown(self) -> None:
-        """Put all that are awake to sleep; see `SessionManager.shutdown`. It is done to its end even if the task is cancelled."""
-        await asyncio.shield(asyncio.to_thread(self.manager.shutdown))
+        """Put all that are awake to sleep; see `SessionManager.shutdown`. A task that is cancelled waits for its end first."""
+        done = asyncio.ensure_future(asyncio.to_thread(self.manager.shutdown))
+        cancelled = False
+        while not done.done():
+            try:
+                await asyncio.wait([done])
+            except asyncio.CancelledError:
+                cancelled = True
+        done.result()
+        if cancelled:
+            raise asyncio.CancelledError

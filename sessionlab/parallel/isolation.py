@@ -17,11 +17,14 @@ def session_key(
     and peer are lower-cased, the agent is not (A.8).
 
     Raises:
-        UsageError: The channel is blank.
+        UsageError: The channel is blank, or it or the agent holds a ":", which would give two chats one session.
     """
-    channel = channel_id.strip().lower()
+    channel = normal_channel(channel_id)
     if not channel:
         raise UsageError("channel_id: is blank; name the channel that the message came by")
+    for name, part in (("channel_id", channel), ("agent_id", agent_id)):
+        if ":" in part:
+            raise UsageError(f"{name}={part!r}: holds a ':', which separates the parts of a session key")
     chat, peer = ((part or "").strip().lower() for part in (chat_id, peer_id))
     match isolation:
         case "main":
@@ -33,3 +36,8 @@ def session_key(
         case "per-peer":
             rest = f"peer:{peer or 'default'}"
     return keys.checked(f"agent:{agent_id}:parallel:{rest}")
+
+
+def normal_channel(channel_id: str) -> str:
+    """Return a channel as it is compared: without blanks around it, lower-cased (A.8)."""
+    return channel_id.strip().lower()

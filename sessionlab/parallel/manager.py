@@ -9,18 +9,18 @@ sessions are put to sleep with the others at the end (A.25); listeners are told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
 from sessionlab import keys
 from sessionlab.errors import SettingsError, UsageError
 from sessionlab.parallel.events import Event, Listener, Listeners
-from sessionlab.parallel.isolation import session_key
+from sessionlab.parallel.isolation import normal_channel, session_key
 from sessionlab.parallel.places import LEASE_MS, Places
 from sessionlab.parallel.records import Memory, MemoryType, Session
 from sessionlab.parallel.remembering import Remembering
@@ -78,8 +78,9 @@ class SessionManager:
             settings: `agent.parallelSessions`; its defaults when not given.
             memory: The database, for the backend `sqlite`; without one, nothing outlives the process. Initialized at the start if need be;
                 who made it closes it.
-            scope: Whether `maxConcurrent` counts the sessions of this process, or of all that use the database; there a session is awake
-                in one of them at a time.
+            scope: Whether `maxConcurrent` counts the sessions of this manager, or of all that use the database: there a session is awake in
+                one of them at a time. With "process", several managers on one database may have one session awake, each; what they count
+                is added up when they sleep.
             clock: Gives the time, epoch ms.
 
         Raises:
@@ -104,6 +105,7 @@ class SessionManager:
         """Open the database, and look for idle sessions from now on if parallel sessions are enabled (A.23). Twice does no harm."""
         if self.memory is not None:
             self.memory.initialize()
+        self._sessions.begin()
         if self.settings.enabled:
             self._timer.start()
         if self._is_shared:
@@ -133,11 +135,11 @@ class SessionManager:
             StoreError: The database refuses; nothing has changed.
         """
         key = session_key(self.settings.isolation, channel_id=channel_id, chat_id=chat_id, peer_id=peer_id, agent_id=agent_id)
-        is_new = self._sessions.open(key, channel_id.strip().lower(), chat_id=chat_id, peer_id=peer_id)
+        is_new = self._sessions.open(key, normal_channel(channel_id), chat_id=chat_id, peer_id=peer_id)
         return Opened(key, is_new, self.briefing)
 
     def hibernate_session(self, key: str) -> bool:
-        """Put a session to sleep; say whether there was one that was awake (A.17).
+        """Put a session to sleep; say whether there was one that was awake here, and is stored if there is a database (A.17).
 
         Raises:
             StoreError: The database refuses; the session is awake as it was.
@@ -160,6 +162,14 @@ class SessionManager:
         """
         return self._sessions.count_message(key, number)
 
+    def context(self, key: str) -> dict[str, Any]:
+        """Return what is stored beside a session that is awake, when it sleeps; see `Sessions.context`."""
+        return self._sessions.context(key)
+
+    def set_context(self, key: str, context: Mapping[str, Any]) -> None:
+        """Set what is to be stored beside a session that is awake, when it sleeps; see `Sessions.set_context`."""
+        self._sessions.set_context(key, context)
+
     def session(self, key: str) -> Session | None:
         """Return a session that this manager knows."""
         return self._sessions.get(key)
@@ -169,15 +179,15 @@ class SessionManager:
         return [one for one in self._sessions.all() if one.status == "active"]
 
     def shutdown(self) -> None:
-        """Stop looking for idle sessions, and put all that are awake to sleep (A.25). Twice does no harm.
+        """Stop looking for idle sessions, and put all that are awake to sleep (A.25). Twice does no harm; none is opened before a `start`.
 
         Raises:
             StoreError: The database refuses some of them; those are awake as they were, the others sleep.
         """
         self._timer.stop()
         self._heartbeat.stop()
-        self._sessions.hibernate(*(one.session_key for one in self._sessions.all()))
-        self._listeners.tell(Event("shutdown"))
+        if self._sessions.end():
+            self._listeners.tell(Event("shutdown"))
 
     # -- memories
 
@@ -211,7 +221,7 @@ class SessionManager:
             StoreError: The database refuses; nothing was remembered.
         """
         session = self._sessions.get(key)
-        channel = channel_id if channel_id is not None else session.channel_id if session is not None else None
+        channel = normal_channel(channel_id) if channel_id is not None else session.channel_id if session is not None else None
         if channel is None:
             raise UsageError(f"session {key!r}: is not known here; name the channel of the memory")
         memory, knowledge = self._remembering.save(
@@ -244,7 +254,8 @@ class SessionManager:
         limit: int = 10,
     ) -> list[Memory]:
         """Return memories that hold a text, whatever its case, and are not expired, the most important first (A.39)."""
-        return self._remembering.search(query, session_key=session_key, channel_id=channel_id, types=types, limit=limit)
+        channel = normal_channel(channel_id) if channel_id is not None else None
+        return self._remembering.search(query, session_key=session_key, channel_id=channel, types=types, limit=limit)
 
     def briefing(self, key: str) -> str:
         """Return what a session is to know of its channel and of all, as Markdown; "" for a session that is not known (A.34 to A.38)."""

@@ -30,7 +30,7 @@ class Remembering:
     """
 
     def __init__(self, settings: ParallelSessionsSettings, memory: SharedMemory | None, *, clock: Callable[[], int]) -> None:
-        """Begin with what the database holds."""
+        """Begin with nothing in the process."""
         self.recent = ProcessMemory()
         self._settings, self._memory, self._clock = settings, memory, clock
 

@@ -6,82 +6,107 @@ Whether a session may be awake, and who sleeps for it, is asked of `Places`; a s
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from sessionlab.errors import SessionLabError, UsageError
+from sessionlab.parallel import rows
 from sessionlab.parallel.events import Event, Listeners
-from sessionlab.parallel.places import Places
-from sessionlab.parallel.records import Session, State
+from sessionlab.parallel.places import Held, Places
+from sessionlab.parallel.records import Session
 
 
 class Sessions:
-    """Sessions, awake or asleep, for any number of threads."""
+    """Sessions, awake or asleep, for any number of threads of one process. Every method raises `UsageError` in a fork of it."""
 
     def __init__(self, places: Places, listeners: Listeners, *, clock: Callable[[], int]) -> None:
         """Know none yet."""
         self._places, self._listeners, self._clock = places, listeners, clock
-        self._all: dict[str, Session] = {}
-        self._contexts: dict[str, dict[str, Any]] = {}
-        """What was stored beside sessions that are awake: it is stored again when they sleep."""
-        self._lock = threading.RLock()
+        self._asleep: dict[str, Session] = {}
+        self._awake: dict[str, Held] = {}
+        self._order: dict[str, None] = {}
+        self._lock, self._process = threading.RLock(), os.getpid()
+        self._is_over = False
 
     def get(self, key: str) -> Session | None:
         """Return a session that is known."""
-        return self._all.get(key)
+        held = self._awake.get(key)
+        return held.session if held is not None else self._asleep.get(key)
 
     def all(self) -> list[Session]:
         """Return all, in the order in which they became known."""
-        with self._lock:
-            return list(self._all.values())
+        with self._own():
+            return [found for key in self._order if (found := self.get(key)) is not None]
+
+    def begin(self) -> None:
+        """Let sessions be opened, after an `end` too."""
+        with self._own():
+            self._is_over = False
+
+    def end(self) -> bool:
+        """Let no session be opened any more, and put all that are awake to sleep; say whether that was not done before.
+
+        Raises:
+            StoreError: As `hibernate`; sessions can be opened as before.
+        """
+        with self._own():
+            was_over, self._is_over = self._is_over, True
+            keys = list(self._awake)
+        try:
+            self.hibernate(*keys)
+        except BaseException:
+            self._is_over = was_over
+            raise
+        return not was_over
 
     def open(self, key: str, channel_id: str, *, chat_id: str | None, peer_id: str | None) -> bool:
         """Have a session awake, used now; say whether it is a new one (A.12 to A.16). Raises as `Places.wake`."""
         events: list[Event] = []
-        with self._lock:
-            now_ms = self._clock()
-            session = self._all.get(key)
-            if session is not None and session.status == "active" and self._places.is_certain(key):
-                self._all[key] = msgspec.structs.replace(session, last_activity_ms=now_ms)
+        with self._own():
+            if self._is_over:
+                raise UsageError(f"session {key!r}: the manager was shut down; start it again first")
+            now_ms, held = self._clock(), self._awake.get(key)
+            if held is not None and held.session.status == "active" and self._places.is_certain(key):
+                held.session = msgspec.structs.replace(held.session, last_activity_ms=now_ms)
                 return False
-            is_asleep = session is None or session.status == "hibernated"
-            found = self._woken(key, events, is_asleep=is_asleep) or session
-            is_new = found is None
-            if found is None:
-                found = Session(session_key=key, channel_id=channel_id, chat_id=chat_id, peer_id=peer_id, created_ms=now_ms)
-            self._all[key] = msgspec.structs.replace(found, status="active", last_activity_ms=now_ms)
-            if is_asleep:
-                events.append(Event("session:created" if is_new else "session:reactivated", session=self._all[key]))
+            is_new = self._wake(key, events)
+            if is_new:
+                made = Session(session_key=key, channel_id=channel_id, chat_id=chat_id, peer_id=peer_id, created_ms=now_ms)
+                self._awake[key] = Held(made)
+            woken = self._awake[key]
+            woken.session = msgspec.structs.replace(woken.session, status="active", last_activity_ms=now_ms)
+            self._order.setdefault(key)
+            if held is None:
+                events.append(Event("session:created" if is_new else "session:reactivated", session=woken.session))
         self._listeners.tell(*events)
         return is_new
 
-    def _woken(self, key: str, events: list[Event], *, is_asleep: bool) -> Session | None:
-        """Have a place for a session, the ones that were used longest ago going to sleep (A.19); return what was stored of it."""
-        woken = self._places.wake(key, is_asleep=is_asleep, awake=[state for state in self._awake() if state[0].session_key != key])
+    def _wake(self, key: str, events: list[Event]) -> bool:
+        """Have a place for a session, the ones that were used longest ago going to sleep (A.19); say whether nothing is known of it."""
+        held = self._awake.get(key)
+        woken = self._places.wake(key, is_asleep=held is None, awake=[one for one in self._in_line() if one.session.session_key != key])
         self._are_asleep((*woken.slept, *woken.lost), events)
-        if woken.stored is None:
-            return None
-        session, context = woken.stored
-        self._contexts.pop(key, None)
-        if context is not None:
-            self._contexts[key] = context
-        return session
+        if woken.stored is not None:
+            session, context = woken.stored
+            self._awake[key] = Held(session, context, counted_before=session.message_count)
+        elif held is None and key in self._asleep:
+            self._awake[key] = Held(self._asleep[key], counted_before=self._asleep[key].message_count)
+        self._asleep.pop(key, None)
+        return key not in self._awake
 
-    def _awake(self) -> list[State]:
+    def _in_line(self) -> list[Held]:
         """Return the sessions that are awake, the one that was used longest ago first; ties go to the one that came first (A.19)."""
-        awake = sorted((one for one in self._all.values() if one.status != "hibernated"), key=lambda one: one.last_activity_ms)
-        return [self._state(one) for one in awake]
-
-    def _state(self, session: Session) -> State:
-        return session, self._contexts.get(session.session_key)
+        return sorted((self._awake[key] for key in self._order if key in self._awake), key=lambda one: one.session.last_activity_ms)
 
     def _are_asleep(self, sessions: Iterable[Session], events: list[Event]) -> None:
         for session in sessions:
-            self._all[session.session_key] = session
-            self._contexts.pop(session.session_key, None)
+            self._asleep[session.session_key] = session  # first: who looks meanwhile finds it in one of the two
+            self._awake.pop(session.session_key, None)
             events.append(Event("session:hibernated", session=session))
 
     def renew(self) -> list[Session]:
@@ -91,61 +116,92 @@ class Sessions:
         whose places others have are stored. Raises as `Places.renew`.
         """
         events: list[Event] = []
-        with self._lock:
-            renewed = self._places.renew(reversed(self._awake()))
+        with self._own():
+            renewed = self._places.renew(reversed(self._in_line()))
             self._are_asleep((*renewed.slept, *renewed.lost), events)
         self._listeners.tell(*events)
         return [*renewed.slept, *renewed.lost]
 
     def hibernate(self, *keys: str) -> int:
-        """Put sessions to sleep, and return how many were awake (A.17).
+        """Put sessions to sleep, and return how many were stored (A.17); those that another process has woken meanwhile are not.
 
         Raises:
             StoreError: The database refuses some of them; those are awake as they were, the others sleep.
         """
         events: list[Event] = []
+        stored = 0
         failure: SessionLabError | None = None
-        with self._lock:
+        with self._own():
             for key in keys:
-                session = self._all.get(key)
-                if session is None or session.status == "hibernated":
+                held = self._awake.get(key)
+                if held is None:
                     continue
                 try:
-                    stored = self._places.sleep(self._state(session))  # first: what cannot be stored stays awake
+                    asleep = self._places.sleep(held)  # first: what cannot be stored stays awake
                 except SessionLabError as error:
                     failure = failure or error
                 else:
-                    self._are_asleep([stored or msgspec.structs.replace(session, status="hibernated")], events)
+                    stored += asleep is not None
+                    self._are_asleep([asleep or msgspec.structs.replace(held.session, status="hibernated")], events)
         self._listeners.tell(*events)
         if failure is not None:
             raise failure
-        return len(events)
+        return stored
 
     def check_idle(self, timeout_ms: int) -> list[Session]:
         """Mark active sessions as idle that were not used for longer than a time, and return them (A.23)."""
-        with self._lock:
+        with self._own():
             latest_ms = self._clock() - timeout_ms
-            found = [
-                msgspec.structs.replace(one, status="idle")
-                for one in self._all.values()
-                if one.status == "active" and one.last_activity_ms < latest_ms
+            late = [
+                held
+                for key in self._order
+                if (held := self._awake.get(key)) and held.session.status == "active" and held.session.last_activity_ms < latest_ms
             ]
-            self._all |= {one.session_key: one for one in found}
+            for held in late:
+                held.session = msgspec.structs.replace(held.session, status="idle")
+            found = [held.session for held in late]
         self._listeners.tell(*(Event("session:idle", session=one) for one in found))
         return found
 
     def count_message(self, key: str, number: int) -> Session:
-        """Count messages of a session that is awake, and return it; it counts as used now.
+        """Count messages of a session that is awake, and return it; it counts as used now. Raises as `context`."""
+        with self._awake_here(key) as held:
+            counted = held.session.message_count + number
+            held.session = msgspec.structs.replace(held.session, message_count=counted, last_activity_ms=self._clock())
+            return held.session
+
+    def context(self, key: str) -> dict[str, Any]:
+        """Return what is stored beside a session that is awake, when it sleeps; a copy.
 
         Raises:
             UsageError: There is no such session, or it sleeps.
         """
+        with self._awake_here(key) as held:
+            return dict(held.context or {})
+
+    def set_context(self, key: str, context: Mapping[str, Any]) -> None:
+        """Set what is to be stored beside a session that is awake, when it sleeps.
+
+        Raises:
+            UsageError: There is no such session, or it sleeps; or JSON cannot hold it.
+        """
+        rows.as_json("context", context)
+        with self._awake_here(key) as held:
+            held.context, held.is_context_new = dict(context), True
+
+    @contextlib.contextmanager
+    def _awake_here(self, key: str) -> Iterator[Held]:
         if not self._places.is_certain(key):
             self.renew()
-        with self._lock:
-            session = self._all.get(key)
-            if session is None or session.status == "hibernated":
+        with self._own():
+            held = self._awake.get(key)
+            if held is None:
                 raise UsageError(f"session {key!r}: is not awake; get it first")
-            counted = msgspec.structs.replace(session, message_count=session.message_count + number, last_activity_ms=self._clock())
-            self._all[key] = counted
-            return counted
+            yield held
+
+    @contextlib.contextmanager
+    def _own(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # before the lock, which another thread may have held when the process was forked
+            raise UsageError("the session manager was made in another process; make one in this one")
+        with self._lock:
+            yield

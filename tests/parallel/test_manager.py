@@ -247,7 +247,7 @@ def test_shutdown_keeps_everything_and_a_new_manager_knows_it(make: Make, clock:
     manager.save_memory("agent:main:parallel:a", "fact", "the door is blue", importance=9)
     manager.shutdown()
     manager.shutdown()
-    assert names(events) == ["memory:saved", "knowledge:promoted", *["session:hibernated"] * 3, "shutdown", "shutdown"]
+    assert names(events) == ["memory:saved", "knowledge:promoted", *["session:hibernated"] * 3, "shutdown"]
     again = make()
     assert again.memory is not None
     assert len(again.memory.sessions()) == 3

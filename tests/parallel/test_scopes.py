@@ -124,7 +124,7 @@ def test_who_seemed_dead_writes_no_old_state_over_a_newer_one(tmp_path: Path, cl
     with pytest.raises(NoRoomError, match="awake in another process"):
         slow.get_or_create_session("a")  # no lease is trusted whose time is over
     other.hibernate_session(key)
-    assert slow.hibernate_session(key), "it sleeps, but nothing is stored of it"
+    assert not slow.hibernate_session(key), "it sleeps, and nothing is stored of it"
     assert other.memory is not None
     stored = other.memory.load_session(key)
     assert stored is not None

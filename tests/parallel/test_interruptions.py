@@ -1,0 +1,345 @@
+"""Ctrl-C, forks, cancelled tasks, clocks that jump, and others who write: nobody loses what was acknowledged, and none is awake twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionlab.errors import NoRoomError, UsageError
+from sessionlab.parallel import SessionManager, SharedMemory
+from sessionlab.parallel.asynchronous import AsyncSessionManager
+from sessionlab.parallel.database import Database
+from sessionlab.parallel.places import LEASE_MS
+from sessionlab.settings import ParallelSessionsSettings
+from sessionlab.units import MS_PER_DAY
+from tests.parallel.clock import Clock
+from tests.parallel.managers import Make, heard, names
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "agent:main:parallel:a"
+
+
+def sharing(path: Path, clock: Clock) -> SessionManager:
+    """Make one of several managers that share a database, each as in a process of its own; no heart beats by itself."""
+    memory = SharedMemory(path / "m.db", clock=clock)
+    memory.initialize()
+    return SessionManager(ParallelSessionsSettings(max_concurrent=2), memory=memory, scope="database", clock=clock)
+
+
+def stored_messages(manager: SessionManager) -> int:
+    assert manager.memory is not None
+    found = manager.memory.load_session(KEY)
+    assert found is not None
+    return found[0].message_count
+
+
+def interrupted(act: Callable[[], object]) -> None:
+    """Do something that is interrupted right after it was committed, before anybody is told."""
+    writing = Database.writing
+
+    @contextlib.contextmanager
+    def then_interrupted(database: Database) -> Iterator[Any]:
+        with writing(database) as connection:
+            yield connection
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Database, "writing", then_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            act()
+
+
+def test_waking_that_was_interrupted_forgets_nothing(tmp_path: Path, clock: Clock) -> None:
+    one, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
+    other.get_or_create_session("a")
+    other.count_message(KEY, 7)
+    other.set_context(KEY, {"draft": 1})
+    other.shutdown()
+    interrupted(lambda: one.get_or_create_session("a"))
+    assert not one.get_or_create_session("a").is_new
+    assert one.context(KEY) == {"draft": 1}
+    assert one.count_message(KEY).message_count == 8
+
+
+def test_who_slept_for_a_waking_that_was_interrupted_is_not_awake_twice(tmp_path: Path, clock: Clock) -> None:
+    one, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
+    one.get_or_create_session("a")
+    one.count_message(KEY, 7)
+    one.get_or_create_session("b")
+    clock.now_ms += 1
+    one.get_or_create_session("b")
+    interrupted(lambda: one.get_or_create_session("c"))
+    one.hibernate_session("agent:main:parallel:b")
+    other.get_or_create_session("a")
+    assert other.count_message(KEY).message_count == 8
+    with pytest.raises(NoRoomError):
+        one.get_or_create_session("a")
+
+
+def test_sleep_that_was_interrupted_leaves_nothing_certain(tmp_path: Path, clock: Clock) -> None:
+    one, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
+    one.get_or_create_session("a")
+    one.count_message(KEY, 7)
+    interrupted(lambda: one.hibernate_session(KEY))
+    other.get_or_create_session("a")
+    assert other.count_message(KEY).message_count == 8
+    with pytest.raises(NoRoomError, match="awake in another process"):
+        one.get_or_create_session("a")
+    with pytest.raises(UsageError, match="is not awake"):
+        one.count_message(KEY, 1_000)
+    assert not one.hibernate_session(KEY)
+    other.shutdown()
+    assert stored_messages(one) == 8
+
+
+def test_heartbeat_that_was_interrupted_leaves_nothing_certain(tmp_path: Path, clock: Clock) -> None:
+    one, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
+    one.get_or_create_session("a")
+    one.count_message(KEY, 7)
+    clock.now_ms += LEASE_MS
+    for channel in "bc":
+        other.get_or_create_session(channel)
+    interrupted(one.renew)  # which has stored the session, for others have the places
+    other.shutdown()
+    third = sharing(tmp_path, clock)
+    third.get_or_create_session("a")
+    assert third.count_message(KEY).message_count == 8
+    with pytest.raises(UsageError, match="is not awake"):
+        one.count_message(KEY)
+
+
+def test_sleep_that_was_interrupted_counts_nothing_twice(make: Make) -> None:
+    manager = make()
+    manager.get_or_create_session("a")
+    manager.count_message(KEY, 7)
+    interrupted(lambda: manager.hibernate_session(KEY))
+    manager.count_message(KEY)
+    manager.hibernate_session(KEY)
+    assert stored_messages(manager) == 8
+
+
+def test_day_without_a_heartbeat_takes_nothing_from_its_own_manager(tmp_path: Path, clock: Clock) -> None:
+    one = sharing(tmp_path, clock)
+    for channel in "ab":
+        one.get_or_create_session(channel)
+    one.count_message(KEY, 7)
+    clock.now_ms += MS_PER_DAY + 1
+    one.get_or_create_session("b")
+    assert one.renew() == []
+    one.shutdown()
+    assert stored_messages(one) == 7
+
+
+def test_managers_that_do_not_share_places_add_up_what_they_count(make: Make) -> None:
+    first, second = make(), make()
+    first.get_or_create_session("a")
+    first.count_message(KEY, 5)
+    first.hibernate_session(KEY)
+    for manager, number in ((first, 100), (second, 1)):
+        assert not manager.get_or_create_session("a").is_new
+        manager.count_message(KEY, number)
+    first.shutdown()
+    second.shutdown()
+    assert stored_messages(first) == 5 + 100 + 1
+
+
+def test_what_others_store_beside_an_awake_session_stays(make: Make) -> None:
+    manager = make()
+    manager.get_or_create_session("a")
+    session = manager.session(KEY)
+    assert manager.memory is not None
+    assert session is not None
+    manager.memory.save_session(session, {"theirs": 1})
+    manager.count_message(KEY)
+    manager.hibernate_session(KEY)
+    found = manager.memory.load_session(KEY)
+    assert found is not None
+    assert (found[0].status, found[0].message_count, found[1]) == ("hibernated", 1, {"theirs": 1})
+    manager.get_or_create_session("a")
+    assert manager.context(KEY) == {"theirs": 1}
+    manager.memory.save_session(session, {"theirs": 2})
+    manager.set_context(KEY, {"ours": 1})
+    manager.hibernate_session(KEY)
+    found = manager.memory.load_session(KEY)
+    assert found is not None
+    assert found[1] == {"ours": 1}, "who has it awake, and says so, has the last word"
+
+
+def test_context_is_of_a_session_that_is_awake_and_is_json(make: Make) -> None:
+    manager = make()
+    with pytest.raises(UsageError, match="is not awake"):
+        manager.set_context(KEY, {})
+    manager.get_or_create_session("a")
+    with pytest.raises(UsageError, match="context"):
+        manager.set_context(KEY, {"x": object()})
+    manager.context(KEY)["x"] = 1
+    assert manager.context(KEY) == {}
+    manager.set_context(KEY, {"x": 1})
+    manager.hibernate_session(KEY)
+    manager.get_or_create_session("a")
+    assert manager.context(KEY) == {"x": 1}
+    assert manager.memory is not None
+    manager.memory.delete_session(KEY)
+    manager.shutdown()
+    found = manager.memory.load_session(KEY)
+    assert found is not None
+    assert found[1] == {"x": 1}
+
+
+def test_deleted_session_is_new_even_if_it_was_awake(make: Make) -> None:
+    """A.45: what was kept while it was awake goes with it."""
+    first = make()
+    first.get_or_create_session("a")
+    first.hibernate_session(KEY)
+    first.get_or_create_session("a")  # and its process dies
+    second = make()
+    assert second.memory is not None
+    second.memory.delete_session(KEY)
+    assert second.memory.woken_sessions() == []
+    assert second.get_or_create_session("a").is_new
+
+
+def test_manager_that_was_shut_down_opens_nothing_until_it_is_started(make: Make) -> None:
+    manager = make()
+    events = heard(manager)
+    manager.shutdown()
+    with pytest.raises(UsageError, match="was shut down"):
+        manager.get_or_create_session("a")
+    manager.shutdown()
+    manager.start()
+    assert manager.get_or_create_session("a").is_new
+    assert names(events) == ["shutdown", "session:created"]
+
+
+def test_nothing_is_awake_after_a_shutdown_whoever_asks_meanwhile(make: Make) -> None:
+    manager = make(maxConcurrent=50)
+    stopping = threading.Event()
+
+    def ask(number: int) -> None:
+        while not stopping.is_set():
+            try:
+                manager.get_or_create_session(f"c{number}")
+            except UsageError:
+                return
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    manager.shutdown()
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    assert manager.active_sessions() == []
+    assert manager.memory is not None
+    assert len(manager.memory.sessions()) == manager.stats().total_sessions
+
+
+def test_channel_is_one_however_it_is_spelled(make: Make) -> None:
+    """A.8."""
+    manager = make()
+    manager.get_or_create_session("telegram")
+    manager.save_memory("s", "fact", "tea", channel_id=" Telegram ", importance=7)
+    assert [one.channel_id for one in manager.search_memory("tea", channel_id="TELEGRAM")] == ["telegram"]
+    assert "tea" in manager.briefing("agent:main:parallel:telegram")
+
+
+@pytest.mark.parametrize("asked", [{"channel_id": "a:b", "chat_id": "c"}, {"channel_id": "a", "agent_id": "x:parallel"}])
+def test_two_chats_cannot_have_one_session(make: Make, asked: dict[str, str]) -> None:
+    manager = make(isolation="per-chat")
+    assert manager.get_or_create_session("a", chat_id="b:c").session_key == "agent:main:parallel:a:b:c"
+    with pytest.raises(UsageError, match="holds a ':'"):
+        manager.get_or_create_session(**asked)
+
+
+_FORK = """
+import os, sys
+from pathlib import Path
+from sessionlab.errors import UsageError
+from sessionlab.parallel import SessionManager, SharedMemory
+memory = SharedMemory(Path(sys.argv[1]))
+memory.initialize()
+manager = SessionManager(memory=memory, scope="database")
+key = manager.get_or_create_session("a").session_key
+manager.count_message(key, 7)
+child = os.fork()
+if child == 0:
+    try:
+        manager.count_message(key, 100)
+    except UsageError as error:
+        print(error, flush=True)
+    memory.save_memory
+    os._exit(0)
+os.waitpid(child, 0)
+print(manager.hibernate_session(key), memory.load_session(key)[0].message_count)
+"""
+
+
+def test_child_has_no_session_of_its_parent(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _FORK, str(tmp_path / "m.db")], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "the session manager was made in another process; make one in this one\nTrue 7\n"
+
+
+def test_heart_beats_from_start_to_shutdown(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessionlab.parallel.manager.LEASE_MS", 30)  # which the heartbeat has a third of
+    manager, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
+    manager.start()
+    manager.get_or_create_session("a")
+    until = time.monotonic() + 10
+    for _ in range(3):
+        clock.now_ms += LEASE_MS * 2 // 3
+        seen = clock.now_ms
+        while time.monotonic() < until and not _is_renewed(manager, seen):
+            time.sleep(0.005)
+    with pytest.raises(NoRoomError):
+        other.get_or_create_session("a")
+    manager.shutdown()
+    assert not [thread for thread in threading.enumerate() if thread.name == "sessionlab timer"]
+
+
+def _is_renewed(manager: SessionManager, since_ms: int) -> bool:
+    assert manager.memory is not None
+    with contextlib.closing(sqlite3.connect(manager.memory.path)) as connection:
+        return bool(connection.execute("SELECT 1 FROM sessionlab_leases WHERE expires_at >= ?", (since_ms + LEASE_MS,)).fetchone())
+
+
+def test_task_that_is_cancelled_while_it_shuts_down_stores_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = SharedMemory(tmp_path / "m.db")
+    plain = SessionManager(memory=memory)
+
+    async def run(is_ready: asyncio.Event) -> None:
+        async with AsyncSessionManager(plain) as manager:
+            for channel in "abcde":
+                await manager.get_or_create_session(channel)
+            assert (await manager.count_message(KEY, 3)).message_count == 3
+            shutdown = plain.shutdown
+
+            def slowly() -> None:
+                time.sleep(0.2)
+                shutdown()
+
+            monkeypatch.setattr(plain, "shutdown", slowly)
+            is_ready.set()
+
+    async def cancelled() -> None:
+        is_ready = asyncio.Event()
+        task = asyncio.ensure_future(run(is_ready))
+        await is_ready.wait()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert len(memory.sessions()) == 5
+    memory.close()
