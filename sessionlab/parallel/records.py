@@ -21,6 +21,8 @@ Act = Literal["written", "deleted"]
 MEMORY_TYPES: Final = frozenset({"decision", "preference", "summary", "fact", "action"})
 ACTION_STATUSES: Final = frozenset({"open", "in_progress", "completed", "cancelled"})
 _MOST_BYTES: Final = 1 << 20
+_MOST: Final = (1 << 63) - 1
+"""The greatest whole number of SQLite."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,12 @@ def checked_memory(one: Memory) -> Memory:
     _texts(one, "session_key", "channel_id", "content")
     _choice(one, "memory_type", MEMORY_TYPES)
     _whole(one, "importance", 1, 10)
+    _times(one, "created_ms")
+    _times_if_any(one, "expires_ms")
+    _numbers_if_any(one, "id")
+    promoted: object = one.promoted  # whoever makes a record need not keep to its types
+    if not isinstance(promoted, bool):
+        raise UsageError(f"promoted={promoted!r}: must be true or false")
     return one
 
 
@@ -143,7 +151,9 @@ def checked_knowledge(one: Knowledge) -> Knowledge:
     _whole_record(one)
     _texts(one, "category", "content")
     _texts_if_any(one, "source_channel", "source_session_key")
-    confidence: object = one.confidence  # whoever makes a record need not keep to its types
+    _times(one, "created_ms", "updated_ms")
+    _numbers_if_any(one, "id")
+    confidence: object = one.confidence
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
         raise UsageError(f"confidence={confidence!r}: must be a number from 0 to 1")
     return one
@@ -156,6 +166,9 @@ def checked_action(one: ActionItem) -> ActionItem:
     _texts_if_any(one, "session_key", "channel_id")
     _choice(one, "status", ACTION_STATUSES)
     _whole(one, "priority", 1, 10)
+    _times(one, "created_ms")
+    _times_if_any(one, "due_ms", "completed_ms")
+    _numbers_if_any(one, "id")
     return one
 
 
@@ -164,6 +177,13 @@ def checked_person(one: Person) -> Person:
     _whole_record(one)
     _texts(one, "canonical_id")
     _texts_if_any(one, "display_name", "relationship", "notes")
+    _times(one, "first_seen_ms", "last_seen_ms")
+    preferences: object = one.preferences
+    if not isinstance(preferences, dict):
+        raise UsageError("preferences: must be a JSON object")
+    channels: object = one.channel_ids
+    if not isinstance(channels, list | tuple) or not all(isinstance(channel, str) for channel in channels):
+        raise UsageError("channel_ids: must be texts, in a tuple")
     return one
 
 
@@ -171,7 +191,50 @@ def checked_session(one: Session) -> Session:
     """Return a session that may be stored; raises as `checked_memory`."""
     _texts(one, "session_key", "channel_id")
     _texts_if_any(one, "chat_id", "peer_id")
+    _times(one, "created_ms", "last_activity_ms", "message_count")
     return one
+
+
+def checked_number(name: str, value: object, least: int = -_MOST - 1, most: int = _MOST) -> int:
+    """Return a whole number that SQLite can hold, within bounds; raises `UsageError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"{name}={_shown(value)}: must be a whole number from {least} to {most}")
+    return value
+
+
+def checked_text(name: str, value: object) -> str:
+    """Return a text; raises `UsageError` for anything else."""
+    if not isinstance(value, str):
+        raise UsageError(f"{name}: must be a text, not of type {type(value).__name__}")
+    return value
+
+
+def is_storable(text: str) -> bool:
+    """Say whether a record may hold a text: SQLite cannot so much as be asked for half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, int | float) else type(value).__name__
+
+
+def _times(one: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        checked_number(name, getattr(one, name), 0)
+
+
+def _times_if_any(one: msgspec.Struct, *names: str) -> None:
+    _times(one, *(name for name in names if getattr(one, name) is not None))
+
+
+def _numbers_if_any(one: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        if getattr(one, name) is not None:
+            checked_number(name, getattr(one, name))
 
 
 def _whole_record(one: Memory | Knowledge | ActionItem | Person) -> None:
@@ -199,12 +262,10 @@ def _texts_if_any(one: msgspec.Struct, *names: str) -> None:
 
 
 def _whole(one: msgspec.Struct, name: str, least: int, most: int) -> None:
-    value = getattr(one, name)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UsageError(f"{name}={value!r}: must be a whole number from {least} to {most}")
+    checked_number(name, getattr(one, name), least, most)
 
 
 def _choice(one: msgspec.Struct, name: str, known: frozenset[str]) -> None:
     value = getattr(one, name)
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise UsageError(f"{name}={value!r}: must be one of {', '.join(sorted(known))}")

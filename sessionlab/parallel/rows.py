@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
@@ -162,7 +163,13 @@ def of_session(one: Session, context: Mapping[str, Any] | None) -> tuple[Any, ..
     """Return a session's state as a row; a context that could not be read as it was."""
     if isinstance(context, foreign.Unreadable):
         return (*_VALUES["session_state"](one), context.raw)
-    return (*_VALUES["session_state"](one), as_json("context", context) if context is not None else None)
+    return (*_VALUES["session_state"](one), as_json("context", _checked_context(context)) if context is not None else None)
+
+
+def _checked_context(context: object) -> object:
+    if not isinstance(context, Mapping):  # whoever stores it need not keep to its type
+        raise UsageError(f"context: must be a JSON object, not of type {type(context).__name__}")
+    return context
 
 
 def as_json(name: str, value: object) -> str:
@@ -172,9 +179,20 @@ def as_json(name: str, value: object) -> str:
         UsageError: JSON cannot hold it.
     """
     try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        found = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise UsageError(f"{name}: is nothing that JSON can hold ({error})") from error
+    if "null" in found and _has_no_number(value):  # which would come back as nothing
+        raise UsageError(f"{name}: holds NaN or an infinite number, which JSON cannot")
+    return found
+
+
+def _has_no_number(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(map(_has_no_number, value.values()))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_has_no_number, value))
 
 
 def insert(connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int | None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sessionlab.errors import UnwritableError, UsageError, VersionConflictError
+from sessionlab.errors import StoreLockedError, UnwritableError, UsageError, VersionConflictError
 from sessionlab.parallel import asking, listing, rows, schema
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import Places, SharedPlaces
@@ -33,8 +33,11 @@ from sessionlab.parallel.records import (
     checked_action,
     checked_knowledge,
     checked_memory,
+    checked_number,
     checked_person,
     checked_session,
+    checked_text,
+    is_storable,
 )
 from sessionlab.parallel.search import Found, Scope, Searching
 from sessionlab.storage.kernel_lock import DEFAULT_TIMEOUT_MS
@@ -134,7 +137,7 @@ class SharedMemory:
         where = asking.Where()
         where.equal("session_key", session_key)
         where.equal("channel_id", channel_id)
-        where.one_of("+memory_type", types)  # "+": by the index of the order, not by that of the type, which sorts all of one
+        where.one_of("+memory_type", asking.checked_types(types))  # "+": by the index of the order, not by that of the type
         where.at_least("importance", min_importance)
         if exclude_expired:
             where.unexpired(self._clock())
@@ -147,7 +150,7 @@ class SharedMemory:
     def delete_memory(self, number: int) -> bool:
         """Remove a memory; say whether there was one."""
         with self._writing() as connection:
-            return connection.execute("DELETE FROM channel_memory WHERE id = ?", (number,)).rowcount > 0
+            return connection.execute("DELETE FROM channel_memory WHERE id = ?", (checked_number("id", number),)).rowcount > 0
 
     # -- knowledge
 
@@ -180,10 +183,7 @@ class SharedMemory:
 
     def search(self, query: str, *, scope: Scope = "all", channel_id: str | None = None, limit: int = 20) -> Found:
         """Return what holds a text, whatever its case: memories that are not expired, and knowledge (A.44); see `Searching.search`."""
-        self._mend()
-        return self._searching.search(
-            query, scope=scope, where={"channel_id": channel_id}, types=None, limit=checked_limit(limit), now_ms=self._clock()
-        )
+        return self._search(query, scope=scope, where={"channel_id": channel_id}, types=None, limit=limit)
 
     def search_memories(
         self,
@@ -195,10 +195,19 @@ class SharedMemory:
         limit: int = 10,
     ) -> list[Memory]:
         """Return memories that hold a text and fit all that is given, the most important first (A.39)."""
-        self._mend()
         where = {"session_key": session_key, "channel_id": channel_id}
-        found = self._searching.search(query, scope="channel", where=where, types=types, limit=checked_limit(limit), now_ms=self._clock())
+        found = self._search(query, scope="channel", where=where, types=asking.checked_types(types), limit=limit)
         return list(found.memories)
+
+    def _search(self, query: str, *, scope: Scope, where: dict[str, str | None], types: Collection[str] | None, limit: int) -> Found:
+        checked_text("query", query)
+        checked_number("limit", limit, 0)
+        asked = {column: checked_text(column, value) for column, value in where.items() if value is not None}
+        if not all(map(is_storable, asked.values())):
+            asked, types = {}, []
+        sorts = list(filter(is_storable, types)) if types is not None else None
+        searching = self._searching if self._mend() else Searching(self._database, use_index=False)
+        return searching.search(query, scope=scope, where=asked, types=sorts, limit=limit, now_ms=self._clock())
 
     # -- action items and persons
 
@@ -233,7 +242,7 @@ class SharedMemory:
     def person(self, canonical_id: str) -> Person | None:
         """Return what is known of a person; `None` for nothing."""
         where = asking.Where()
-        where.equal("canonical_id", canonical_id)
+        where.equal("canonical_id", checked_text("canonical_id", canonical_id))
         return next((rows.person(row) for row in self._select(rows.PERSONS, where, "", 1)), None)
 
     def persons(self, *, limit: int = DEFAULT_LIMIT) -> list[Person]:
@@ -250,11 +259,13 @@ class SharedMemory:
     def load_session(self, session_key: str) -> State | None:
         """Return a session that is stored, and what was stored beside it; `None` when there is none, or it is awake."""
         where = asking.Where()
-        where.equal("session_key", session_key)
+        where.equal("session_key", checked_text("session_key", session_key))
         return next((rows.session(row) for row in self._select(rows.SESSIONS, where, "", 1)), None)
 
     def delete_session(self, session_key: str) -> bool:
         """Remove a session's state; say whether there was one."""
+        if not is_storable(checked_text("session_key", session_key)):
+            return False
         with self._writing() as connection:
             return rows.delete_session(connection, session_key)
 
@@ -314,6 +325,7 @@ class SharedMemory:
         Raises:
             UsageError: Deletions after that change are forgotten: read everything anew, and watch from `latest`.
         """
+        checked_number("since", since), checked_number("limit", limit)
         self._mend()
         with self._database.reading() as connection:
             found = rows.changes(connection, since, limit)
@@ -328,13 +340,20 @@ class SharedMemory:
             self._see_schema(connection, is_writing=True)
             yield connection
 
-    def _mend(self) -> None:
-        """Make what another program has removed of what searching and watching need: triggers, tables."""
+    def _mend(self) -> bool:
+        """Make what another program has removed of what searching and watching need; say whether all is there.
+
+        It is not when somebody else is writing for too long, or nobody may write: whoever only reads goes on without.
+        """
         with self._database.reading() as connection:
             is_whole = self._see_schema(connection)
         if not is_whole:
-            with self._writing():
+            try:
+                with self._writing():
+                    is_whole = True
+            except (StoreLockedError, UnwritableError):
                 pass
+        return is_whole
 
     def _see_schema(self, connection: sqlite3.Connection, *, is_writing: bool = False) -> bool:
         """Say whether all is there; make it, when writing. Only when the tables are others than those that were looked at last."""
@@ -370,6 +389,8 @@ class SharedMemory:
         self, connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int | None, expect: int | None
     ) -> tuple[int, int]:
         """Write a row under the lock, if it has the version that is expected; return its id and its version now."""
+        if expect is not None:
+            checked_number("expect_version", expect)
         found = rows.version(connection, table, number) if number is not None else 0
         if expect is not None and expect != found:
             raise VersionConflictError(self.path, f"record {number} of {table}", expected=expect, found=found)
@@ -391,16 +412,9 @@ class SharedMemory:
 
     def _select(self, query: str, where: asking.Where, order: str, limit: int) -> list[tuple[Any, ...]]:
         with self._database.reading() as connection:
-            return connection.execute(f"{query}{where.text}{order} LIMIT ?", (*where.values, limit)).fetchall()
+            return connection.execute(f"{query}{where.text}{order} LIMIT ?", (*where.values, checked_number("limit", limit))).fetchall()
 
     def _by_id(self, query: str, number: int) -> list[tuple[Any, ...]]:
         where = asking.Where()
-        where.equal("id", number)
+        where.add("id = ?", checked_number("id", number))
         return self._select(query, where, "", 1)
-
-
-def checked_limit(limit: int) -> int:
-    """Return how many are asked for; raises `UsageError` for less than none."""
-    if limit < 0:
-        raise UsageError(f"limit={limit}: must not be negative")
-    return limit

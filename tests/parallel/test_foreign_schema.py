@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -197,3 +198,20 @@ def test_nothing_is_listed_anew_while_nothing_is_missing(memory: SharedMemory) -
     memory.initialize()
     found = memory.memory(1)
     assert found == one
+
+
+def test_search_is_right_while_what_is_missing_cannot_be_made(tmp_path: Path) -> None:
+    """Another program holds the lock: every row is looked at."""
+    memory = SharedMemory(tmp_path / "m.db", timeout_ms=200)
+    memory.initialize()
+    memory.save_memory(remembered("alpha one"))
+    assert contents(memory, "alpha") == {"alpha one"}
+    drop_triggers(memory)
+    with bare(memory) as other:
+        other.execute("UPDATE channel_memory SET content = 'alpha two'")
+        other.execute("BEGIN IMMEDIATE")
+        assert contents(memory, "alpha") == {"alpha two"}
+        assert list(memory.watch()) != []
+        other.execute("ROLLBACK")
+    assert contents(memory, "alpha") == {"alpha two"}
+    memory.close()
