@@ -168,7 +168,7 @@ class KernelLock:
         """Say what `leads_to` says, in half the time."""
         try:
             found = os.lstat(self._name)  # pathlib takes longer
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return found.st_ino == self._file.st_ino and found.st_dev == self._file.st_dev
 
