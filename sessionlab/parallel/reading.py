@@ -6,14 +6,26 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sessionlab.errors import CorruptStoreError, NoStoreError, UnsupportedSchemaError
+from sessionlab.errors import NoStoreError
+from sessionlab.parallel.search import Searching
 from sessionlab.parallel.shared_memory import SharedMemory, wall_clock_ms
 from sessionlab.stores.sqlite_opening import private_copy
+
+
+class _Copy(SharedMemory):
+    """A private copy. What is wrong with it is wrong with the original, and that is what can be restored: its errors name that."""
+
+    def __init__(self, file: Path, *, original: Path, clock: Callable[[], int]) -> None:
+        super().__init__(file, clock=clock)
+        self.path = self._database.path = original
+        self._searching = Searching(self._database, may_write=False)  # an index made here would be gone after one search
 
 
 @contextlib.contextmanager
 def private_copy_of(path: Path, *, clock: Callable[[], int] = wall_clock_ms) -> Iterator[SharedMemory]:
     """Give a private copy of a shared memory, of one committed state; what is written to it is gone afterwards.
+
+    Its `path` is the original's. This process may have that open: the copy is then made through SQLite, and the locks on the original stay.
 
     Raises:
         NoStoreError: There is none.
@@ -27,14 +39,9 @@ def private_copy_of(path: Path, *, clock: Callable[[], int] = wall_clock_ms) -> 
         raise NoStoreError(path, "there is no shared memory", advice="name its file with --db, or the state folder") from error
     with copy:
         (place,) = (row[2] for row in copy.connection.execute("PRAGMA database_list") if row[1] == "main")
-        memory = SharedMemory(Path(place), clock=clock)
+        memory = _Copy(Path(place), original=path, clock=clock)
         try:
             memory.initialize(create=False)
-        except UnsupportedSchemaError as error:
-            raise UnsupportedSchemaError(path, found=error.found, supported=error.supported) from error
-        except CorruptStoreError as error:
-            raise CorruptStoreError(path, error.reason, advice=error.advice) from error
-        try:
             yield memory
         finally:
             memory.close()

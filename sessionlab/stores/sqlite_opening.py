@@ -14,7 +14,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from sessionlab.errors import CorruptStoreError, StoreError, StoreLockedError, UncertainWriteError, UnreadableError, UnwritableError
@@ -27,7 +27,16 @@ Durability = Literal["commit", "process"]
 _SYNCHRONOUS: Final[dict[Durability, str]] = {"commit": "FULL", "process": "NORMAL"}
 _abandoned: list[Opened] = []
 _everywhere: weakref.WeakSet[Opened] = weakref.WeakSet()
+_others: weakref.WeakSet[OpenElsewhere] = weakref.WeakSet()
 _opening: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+
+
+class OpenElsewhere(Protocol):
+    """A connection to another SQLite file of ours, which `private_copy` has to know of; see `register`."""
+
+    file: Path
+    process: int
+    is_closed: bool
 
 
 class FileState(NamedTuple):
@@ -165,6 +174,18 @@ def _drop_stale(path: Path, file: Path) -> None:
             other.in_use.release()
 
 
+@contextlib.contextmanager
+def opening(file: Path) -> Iterator[None]:
+    """Keep this process from copying a file as a plain one, until a connection to it is open and registered. Links are followed already."""
+    with _opening[file]:
+        yield
+
+
+def register(connection: OpenElsewhere) -> None:
+    """Note a connection that something else in this process has opened: its file is not to be opened as a plain one until it is closed."""
+    _others.add(connection)
+
+
 def private_copy(path: Path) -> SnapshotResult:
     """Return a private copy of a database, which may be one that this process has open; see `take_snapshot`.
 
@@ -172,7 +193,8 @@ def private_copy(path: Path) -> SnapshotResult:
     """
     file = Path(os.path.realpath(path))
     with _opening[file]:
-        is_open_here = any(one.process == os.getpid() and one.file == file and not one.is_closed for one in _everywhere)
+        mine: list[OpenElsewhere] = [*_everywhere, *_others]
+        is_open_here = any(one.process == os.getpid() and one.file == file and not one.is_closed for one in mine)
         return take_snapshot(path, attempts=0) if is_open_here else take_snapshot(path)
 
 

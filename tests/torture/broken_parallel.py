@@ -13,7 +13,8 @@ import msgspec
 
 from sessionlab.errors import StoreError
 from sessionlab.parallel import Knowledge, Memory, Session, SharedMemory, rows
-from sessionlab.parallel.database import Database, _Connection
+from sessionlab.parallel.connections import Connection
+from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import Places, _Leases
 from sessionlab.parallel.records import State
 from sessionlab.parallel.sessions import Sessions
@@ -94,7 +95,7 @@ def sleeps_too_early() -> None:
 def lets_errors_through() -> None:
     """Let who calls see what SQLite says."""
 
-    def commit(_self: Database, connection: _Connection) -> None:
+    def commit(_self: Database, connection: Connection) -> None:
         connection.execute("COMMIT")
 
     _put(Database, "_commit", commit)
