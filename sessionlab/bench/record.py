@@ -23,11 +23,13 @@ from sessionlab.bench.results import Results
 from sessionlab.bench.scope import Scope
 from sessionlab.bench.stores import Findings, Progress
 from sessionlab.bench.surroundings import QUICK as QUICK_RUN
+from sessionlab.bench.surroundings import undisturbed
 from sessionlab.cli.output import progress
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.scratch import make_folder
 from sessionlab.storage.files import replace_file
 
+_CYCLES: Final = 50
 _LOOK_EVERY: Final = 10
 _PUBLISHED_KB: Final = 7_600
 _QUOTED: Final = 1_000
@@ -40,13 +42,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
         is_quick: Few rounds: no figure to quote.
         sessions: The most sessions of 42 KB; of small ones a hundred times as many.
         writers: The most processes that write at once.
-        cycles: Of the stress test.
+        is_few: Only one writer and the most, nothing between.
     """
 
     is_quick: bool = False
     sessions: int = _QUOTED
     writers: int = 16
-    cycles: int = 50
+    is_few: bool = False
 
 
 FULL: Final = Sizes()
@@ -62,7 +64,7 @@ def _proposal(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Resul
 
 def _rss(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
     target_kb = _PUBLISHED_KB * sizes.sessions // _QUOTED
-    return rss.measure(folder, rss.Asked(target_kb=target_kb, cycles=sizes.cycles, sample_every=_LOOK_EVERY), on_progress=on_progress)
+    return rss.measure(folder, rss.Asked(target_kb=target_kb, cycles=_CYCLES, sample_every=_LOOK_EVERY), on_progress=on_progress)
 
 
 def _cache(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
@@ -72,7 +74,8 @@ def _cache(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
 
 def _contention(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
     sessions = lock_story.SESSIONS * sizes.sessions // _QUOTED
-    writers = tuple(writers for writers in lock_story.WRITERS if writers <= sizes.writers)
+    between = () if sizes.is_few else (writers for writers in lock_story.WRITERS if writers < sizes.writers)
+    writers = tuple(sorted({1, *between, sizes.writers}))
     asked = lock_story.Asked(sessions=sessions, writers=writers, is_quick=sizes.is_quick)
     return lock_story.measure(folder, asked, on_progress=on_progress)
 
@@ -136,7 +139,7 @@ def record(name: str, sizes: Sizes = FULL) -> Document:
     """Run a measurement and return what is to be recorded of it."""
     folder = make_folder("bench")
     try:
-        with progress() as on_progress:
+        with progress() as on_progress, undisturbed():
             found = MEASUREMENTS[name](folder, sizes, on_progress)
         return document_of(name, found, folder, is_quick=sizes.is_quick)
     finally:

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 SHOWN: Final = ("proposal", "rss", "cache", "contention", "scale")
 """What notebook 07 shows; the floors are those of `stores`."""
-SMALL: Final = ("proposal", "rss", "contention")
+SMALL: Final = ("proposal", "contention")
 """What it measures by itself when that is not to take long."""
 SOURCE: Final = "recorded measurements"
 _FIGURES: Final = "figures"
-_CYCLES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ def measure_here(*, measure: bool, full_size: bool = False, sessions: int = 50, 
 
     Args:
         measure: Otherwise nothing is measured, and the records are none.
-        full_size: As it is recorded, a quarter of an hour; else in few rounds, and small by the other two.
+        full_size: As it is recorded, a quarter of an hour; else only `SMALL`, in few rounds, and small by the other two.
         sessions: The most sessions of 42 KB; of small ones a hundred times as many.
         writers: The most processes that write at once.
 
@@ -167,7 +166,7 @@ def measure_here(*, measure: bool, full_size: bool = False, sessions: int = 50, 
         return Records(None)
     from sessionlab.bench.record import FULL, Sizes, record
 
-    sizes = FULL if full_size else Sizes(is_quick=True, sessions=sessions, writers=writers, cycles=_CYCLES)
+    sizes = FULL if full_size else Sizes(is_quick=True, sessions=sessions, writers=writers, is_few=True)
     return Records(None, [record(name, sizes) for name in (SHOWN if full_size else SMALL)])
 
 
