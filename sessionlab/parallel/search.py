@@ -24,8 +24,8 @@ __all__ = ["SCOPES", "Found", "Scope", "Searching", "fold"]
 
 Scope = Literal["channel", "global", "all"]
 SCOPES: Final = frozenset({"channel", "global", "all"})
-_PATIENCE_MS: Final = 250
-"""How long a search waits for another program's lock: about as long as it takes to look at every row of a large memory."""
+_LOOKS, _LOOK_MS = 25, 10
+"""How often, and how long each time, a search looks whether a lock comes free: in all as long as looking at some 100,000 rows takes."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,16 +97,27 @@ class Searching:
 
 
 def _is_writable(connection: sqlite3.Connection) -> bool:
-    """Say whether somebody can begin to write soon; another program may hold the lock for as long as it likes."""
+    """Say whether standing in line for writing is worth it: another program may hold the lock for as long as it likes.
+
+    It is when the lock is free, or when those who have it come to an end with what they write.
+    """
     (wait_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
+    before = connection.execute("PRAGMA data_version").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {_LOOK_MS:d}")
+    try:
+        return any(_is_free(connection) or connection.execute("PRAGMA data_version").fetchone() != before for _ in range(_LOOKS))
+    except sqlite3.OperationalError:  # without a log, not even that can be read while somebody commits
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
+
+
+def _is_free(connection: sqlite3.Connection) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
     except sqlite3.OperationalError:
         return False
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
     return True
 
 

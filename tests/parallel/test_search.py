@@ -253,6 +253,24 @@ def test_search_does_not_wait_for_a_program_that_keeps_the_lock(memory: SharedMe
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
 
 
+def test_search_stands_in_line_with_those_who_come_to_an_end(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saves all the time holds the lock whenever one looks, but lets others in: the index is brought up to date between them."""
+    memory.save_memory(remembered("violet"))
+    with contextlib.closing(bare(memory)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def busy_and_done(connection: sqlite3.Connection) -> bool:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                connection.execute("BEGIN IMMEDIATE")
+            other.execute("INSERT INTO action_items (description, created_at) VALUES ('another', 1)")
+            other.commit()
+            return False
+
+        monkeypatch.setattr(searching, "_is_free", busy_and_done)
+        assert [one.content for one in memory.search("violet").memories] == ["violet"]
+        assert other.execute("SELECT count(*) FROM sessionlab_texts").fetchone() == (1,)
+
+
 @pytest.mark.parametrize("kind", [StoreLockedError, UnwritableError])
 def test_index_that_cannot_be_written_is_not_asked(
     memory: SharedMemory, monkeypatch: pytest.MonkeyPatch, kind: type[StoreLockedError | UnwritableError]
