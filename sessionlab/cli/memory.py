@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,13 +14,12 @@ from sessionlab import keys, layout
 from sessionlab.cli.asked import on_one_line
 from sessionlab.cli.moving import counted, echo_facts, shown_key
 from sessionlab.cli.output import echo_json, echo_table, json_option, not_blank, now_option, output_file, state_dir_option
-from sessionlab.errors import UsageError
+from sessionlab.errors import NoStoreError, UsageError
 from sessionlab.stores.locating import find_state_dir
 from sessionlab.units import format_bytes, format_count, format_ms_utc
 
 if TYPE_CHECKING:
     from sessionlab.parallel import SharedMemory
-    from sessionlab.parallel.search import Searching
     from sessionlab.settings import ParallelSessionsSettings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -84,24 +83,18 @@ def search(
 
     Every character of QUERY means itself. Exit code 1 when there is nothing.
     """
-    from sessionlab.parallel.shared_memory import wall_clock_ms
-
     path, _ = _place(db, state_dir)
-    where = {"channel_id": _as_sessions_have_it(channel)}
-    with _copied(path, now_ms) as memory, _searching_of(memory) as searching:
-        found = searching.search(query, scope=scope, where=where, types=None, limit=limit, now_ms=now_ms or wall_clock_ms())
+    with _copied(path, now_ms) as memory:
+        found = memory.search(query, scope=scope, channel_id=_as_sessions_have_it(channel), limit=limit)
     if as_json:
         echo_json({"path": str(path), **msgspec.to_builtins(found)})
     else:
         rows = [
-            [f"{_short(one.importance)}/10", *map(_short, (one.memory_type, one.channel_id)), _when(one.created_ms), _short(one.content)]
-            for one in found.memories
+            [f"{one.importance}/10", one.memory_type, one.channel_id, format_ms_utc(one.created_ms), one.content] for one in found.memories
         ]
-        rows += [
-            [_percent(one.confidence), _short(one.category), "all", _when(one.updated_ms), _short(one.content)] for one in found.knowledge
-        ]
+        rows += [[f"{one.confidence:.0%}", one.category, "all", format_ms_utc(one.updated_ms), one.content] for one in found.knowledge]
         if rows:
-            echo_table([["weight", "sort", "channel", "when", "text"], *rows], right=frozenset({0}))
+            echo_table([["weight", "sort", "channel", "when", "text"], *(list(map(_short, row)) for row in rows)], right=frozenset({0}))
         else:
             click.echo("nothing found", err=True)
     if not (found.memories or found.knowledge):
@@ -212,7 +205,8 @@ def _opened(path: Path, now_ms: int) -> Iterator[SharedMemory]:
 
     memory = SharedMemory(path, enable_wal=None, clock=lambda: now_ms or wall_clock_ms())
     try:
-        memory.initialize(create=False)
+        with _advised():
+            memory.initialize(create=False)
         yield memory
     finally:
         memory.close()
@@ -223,19 +217,17 @@ def _copied(path: Path, now_ms: int) -> Iterator[SharedMemory]:
     from sessionlab.parallel.reading import private_copy_of
     from sessionlab.parallel.shared_memory import wall_clock_ms
 
-    with private_copy_of(path, clock=lambda: now_ms or wall_clock_ms()) as memory:
+    with _advised(), private_copy_of(path, clock=lambda: now_ms or wall_clock_ms()) as memory:
         yield memory
 
 
 @contextmanager
-def _searching_of(copy: SharedMemory) -> Iterator[Searching]:
-    """Give searches in a private copy: no index is made there, for one question, but one that is up to date is asked."""
-    from sessionlab.parallel.database import Database
-    from sessionlab.parallel.search import Searching
-
-    with closing(Database(copy.path, enable_wal=None)) as database:
-        database.initialize(create=False)
-        yield Searching(database, may_write=False)
+def _advised() -> Iterator[None]:
+    """Say with which option another file is named, when there is none: the library knows no options."""
+    try:
+        yield
+    except NoStoreError as error:
+        raise NoStoreError(error.path, error.reason, advice="name its file with --db, or the state folder with --state-dir") from error
 
 
 def _as_sessions_have_it(channel: str | None) -> str | None:
@@ -252,17 +244,6 @@ def _channel_of(memory: SharedMemory, session_key: str) -> str | None:
     return keys.parse(session_key).channel if known is None else known.channel_id
 
 
-# Another program's database may have anything in any column.
-
-
-def _short(value: object) -> str:
-    line = on_one_line(str(value))
+def _short(text: str) -> str:
+    line = on_one_line(text)
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
-
-
-def _when(time_ms: object) -> str:
-    return format_ms_utc(time_ms) if isinstance(time_ms, int) else _short(time_ms)
-
-
-def _percent(value: object) -> str:
-    return f"{value:.0%}" if isinstance(value, int | float) else _short(value)

@@ -82,7 +82,7 @@ class Database:
         if create:
             make_folder(self._place.parent)
         elif not self._place.is_file():
-            raise NoStoreError(self.path, "there is no shared memory", advice="name its file with --db, or the state folder")
+            raise NoStoreError(self.path, "there is no shared memory", advice="name the file that it is in, or the state folder")
         self._file, self._identity = Path(os.path.realpath(self._place)), None
         if create:
             self._make_file()

@@ -36,7 +36,7 @@ def private_copy_of(path: Path, *, clock: Callable[[], int] = wall_clock_ms) -> 
     try:
         copy = private_copy(path)
     except NoStoreError as error:
-        raise NoStoreError(path, "there is no shared memory", advice="name its file with --db, or the state folder") from error
+        raise NoStoreError(path, "there is no shared memory", advice="name the file that it is in, or the state folder") from error
     with copy:
         (place,) = (row[2] for row in copy.connection.execute("PRAGMA database_list") if row[1] == "main")
         memory = _Copy(Path(place), original=path, clock=clock)

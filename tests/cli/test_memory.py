@@ -240,7 +240,8 @@ def test_file_that_the_configuration_names_counts(state: Path, call: Call, tmp_p
 @pytest.mark.parametrize("words", [("stats",), ("search", "x"), ("briefing", "agent:main:parallel:a"), ("export",), ("expire",)])
 def test_what_is_no_shared_memory_is_refused_in_one_line(call: Call, tmp_path: Path, words: tuple[str, ...]) -> None:
     missing = tmp_path / "none.db"
-    assert "there is no shared memory" in one_line_error(call("memory", *words, "--db", missing), 10)
+    error = one_line_error(call("memory", *words, "--db", missing), 10)
+    assert "there is no shared memory; name its file with --db, or the state folder with --state-dir" in error
     assert not missing.exists()
     missing.write_text("no database, but a text that is longer than a header\n" * 20)
     assert str(missing) in one_line_error(call("memory", *words, "--db", missing), 3)

@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from sessionlab import layout
-from sessionlab.errors import SettingsError, StoreError, UsageError
+from sessionlab.errors import NoStoreError, SettingsError, StoreError, UsageError
 from sessionlab.parallel import SharedMemory, open_manager
+from sessionlab.parallel.reading import private_copy_of
 from sessionlab.settings import ParallelSessionsSettings, Settings, load_settings, parse_settings
 
 FULL: dict[str, Any] = {
@@ -187,3 +188,12 @@ def test_example_of_the_readme_runs_in_an_empty_home(tmp_path: Path) -> None:
     done = subprocess.run(program, env=environment | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "## Global Knowledge\n- [decision] deploys are on Fridays\n"
+
+
+def test_missing_shared_memory_is_told_of_without_a_word_of_the_command_line(tmp_path: Path) -> None:
+    memory = SharedMemory(tmp_path / "none.db")
+    with pytest.raises(NoStoreError, match="there is no shared memory; name the file") as missing:
+        memory.initialize(create=False)
+    with pytest.raises(NoStoreError, match="there is no shared memory; name the file") as uncopied, private_copy_of(tmp_path / "none.db"):
+        pass
+    assert not any("--" in str(error.value) for error in (missing, uncopied))
