@@ -69,7 +69,10 @@ def sizes(record: Recorded, metric: str, peers: Sequence[Peer] = PEERS) -> str:
     said = f"{most:,} sessions of 42 KB, {unit}: {costs}. "
     said += f"`{ours['program']}` takes {_than(float(naive[metric]), float(ours[metric]))} the naive file"
     theirs = [(value, peer.name) for peer in peers if peer.sessions == most and (value := getattr(peer, asked.peer)) is not None]
-    if theirs:
+    if theirs and unit == "MB":
+        value, peer = min(theirs)
+        said += f"; the whole process of OpenClaw, imports included, takes at least {number(value)} MB ({peer})"
+    elif theirs:
         value, peer = min(theirs)
         said += f", and {_than(value, float(ours[metric]))} the best OpenClaw recorded ({number(value)} {unit}, {peer})"
     goal = getattr(GOALS, asked.peer)
