@@ -5,8 +5,7 @@ SQLite keeps what it is given, and others write the same tables. One row of thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -92,19 +91,27 @@ def _decoded(value: Any, kind: Any) -> tuple[Any, bool]:
         return kind(), False
 
 
-def read(columns: tuple[Column, ...], row: tuple[Any, ...]) -> tuple[Sequence[Any], tuple[str, ...]]:
-    """Return a row as its record has it, and the names of what could not be read, or not whole."""
-    odd = _odd(columns, tuple(map(type, row)))
-    if not odd:
-        return row, ()
-    found, unread = list(row), []
-    for place in odd:
-        found[place], is_whole = columns[place].read(row[place])
-        if not is_whole:
-            unread.append(columns[place].name)
-    return found, tuple(unread)
+class Reading:
+    """How the rows of one table are read. What is as it should be is known by the types of its values, looked at once."""
 
+    def __init__(self, columns: Iterable[Column]) -> None:
+        """Take the columns in their order."""
+        self._columns = tuple(columns)
+        self._odd: dict[tuple[type, ...], tuple[int, ...]] = {}
 
-@lru_cache(maxsize=1000)
-def _odd(columns: tuple[Column, ...], kinds: tuple[type, ...]) -> tuple[int, ...]:
-    return tuple(place for place, (column, kind) in enumerate(zip(columns, kinds, strict=True)) if not column.has(kind))
+    def read(self, row: tuple[Any, ...]) -> tuple[Sequence[Any], tuple[str, ...]]:
+        """Return a row as its record has it, and the names of what could not be read, or not whole."""
+        kinds = tuple(map(type, row))
+        odd = self._odd.get(kinds)
+        if odd is None:
+            odd = self._odd[kinds] = tuple(
+                place for place, (column, kind) in enumerate(zip(self._columns, kinds, strict=True)) if not column.has(kind)
+            )
+        if not odd:
+            return row, ()
+        found, unread = list(row), []
+        for place in odd:
+            found[place], is_whole = self._columns[place].read(row[place])
+            if not is_whole:
+                unread.append(self._columns[place].name)
+        return found, tuple(unread)

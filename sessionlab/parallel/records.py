@@ -142,7 +142,7 @@ def checked_memory(one: Memory) -> Memory:
     _numbers_if_any(one, "id")
     promoted: object = one.promoted  # whoever makes a record need not keep to its types
     if not isinstance(promoted, bool):
-        raise UsageError(f"promoted={promoted!r}: must be true or false")
+        raise UsageError("promoted: must be true or false")
     return one
 
 

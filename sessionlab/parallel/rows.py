@@ -51,7 +51,10 @@ def _columns(names: Iterable[str]) -> tuple[str, ...]:
 FIELDS: Final = {table: tuple(names.split()) for table, names in _NAMES.items()}
 COLUMNS: Final = {table: _columns(names) for table, names in FIELDS.items() if table != "session_state"}
 """Of each table with ids the columns that a record is made from, the id left out."""
-_READ: Final = {table: tuple(_SORTS.get(name, Column(name, "text", is_optional=True)) for name in names) for table, names in FIELDS.items()}
+_READ: Final = {
+    table: foreign.Reading(_SORTS.get(name, Column(name, "text", is_optional=True)) for name in names) for table, names in FIELDS.items()
+}
+_WHOLE: Final = {table: (*names, "id", "version", "unread") for table, names in FIELDS.items()}
 _VALUES: Final = {table: attrgetter(*names) for table, names in FIELDS.items()}
 
 
@@ -124,18 +127,16 @@ def person(row: tuple[Any, ...]) -> Person:
 
 
 def _values(table: str, row: tuple[Any, ...]) -> dict[str, Any]:
-    number, *stored, version_now = row
-    values, unread = foreign.read(_READ[table], tuple(stored))
-    return dict(zip(FIELDS[table], values, strict=True)) | {"id": number, "version": version_now or 0, "unread": unread}
+    values, unread = _READ[table].read(row[1:-1])
+    return dict(zip(_WHOLE[table], (*values, row[0], row[-1] or 0, unread), strict=True))
 
 
 def session(row: tuple[Any, ...]) -> State:
     """Return a row of `SESSIONS` as a record, and what was stored beside it; see `foreign.Unreadable`."""
-    *stored, context = row
-    values, _ = foreign.read(_READ["session_state"], tuple(stored))
+    values, _ = _READ["session_state"].read(row[:-1])
     found = dict(zip(FIELDS["session_state"], values, strict=True))
     found |= {name: max(0, found[name]) for name in ("created_ms", "last_activity_ms", "message_count")}  # that it may be stored again
-    return Session(**found), foreign.context(context)
+    return Session(**found), foreign.context(row[-1])
 
 
 def of_memory(one: Memory) -> tuple[Any, ...]:
