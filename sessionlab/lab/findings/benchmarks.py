@@ -44,9 +44,9 @@ def _comfort(record: Recorded) -> str:
             parts.append(f"`{store}` beyond {int(own['most'].max()):,}")
         else:
             first = ending.loc[ending["size"].idxmin()]
-            parts.append(
-                f"`{store}` {'not even ' if first['how'].startswith('at the') else ''}to {number(first['size'])} ({first['operation']})"
-            )
+            never = "not even " if first["how"].startswith("at the") else ""
+            guess = ", extrapolated" if first["how"] == "extrapolated" else ""
+            parts.append(f"`{store}` {never}to {number(first['size'])} ({first['operation']}{guess})")
     return f"On that machine small sessions stay comfortable: {listing(parts)}."
 
 
@@ -68,7 +68,11 @@ def sizes(record: Recorded, metric: str, peers: Sequence[Peer] = PEERS) -> str:
     naive = rows[rows["program"] == "naive"].iloc[0]
     said = f"{most:,} sessions of 42 KB, {unit}: {costs}. "
     said += f"`{ours['program']}` takes {_than(float(naive[metric]), float(ours[metric]))} the naive file"
-    theirs = [(value, peer.name) for peer in peers if peer.sessions == most and (value := getattr(peer, asked.peer)) is not None]
+    theirs = [
+        (value, f"{peer.name}{_unsynced(peer, metric)}")
+        for peer in peers
+        if peer.sessions == most and (value := getattr(peer, asked.peer)) is not None
+    ]
     if theirs and unit == "MB":
         value, peer = min(theirs)
         said += f"; the whole process of OpenClaw, imports included, takes at least {number(value)} MB ({peer})"
@@ -79,6 +83,10 @@ def sizes(record: Recorded, metric: str, peers: Sequence[Peer] = PEERS) -> str:
     if goal is not None:
         said += f"; the proposal's goal of {goal:g} {unit} is {'met' if float(ours[metric]) <= goal else 'missed'}"
     return f"{said}.{_growth(record, metric)}"
+
+
+def _unsynced(peer: Peer, metric: str) -> str:
+    return ", not synced" if metric == "update_ms" and not peer.is_synced else ""
 
 
 def _growth(record: Recorded, metric: str) -> str:
