@@ -120,13 +120,15 @@ def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tup
             raise UsageError(f"{unknown[0]}: no such measurement; there are {', '.join(NAMES)}")
         if names and (readme or peers):
             raise UsageError("--readme and --peers measure nothing: give no NAME beside them")
+        root = resources.project_root()
+        if folder is None and root is None:
+            raise UsageError("give --folder DIR: the records that came with this installation stay as they are")
         target = folder or resources.benchmarks_dir()
         target.mkdir(parents=True, exist_ok=True)
         for file in peers:
             click.echo(f"{write(target, adopt(file)).name}: recorded")
         for name in () if readme or peers else names or NAMES:
             click.echo(f"{write(target, record(name, QUICK if quick else FULL)).name}: recorded")
-        root = resources.project_root()
         if folder is None and root is not None:
             is_changed = readme_table.refresh(root / "README.md", target)
             click.echo(f"README.md: {'its table is rewritten' if is_changed else 'unchanged'}")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from sessionlab import resources
 from sessionlab.bench import readme_table, record, rss
 from sessionlab.bench.peers import PEERS
 from sessionlab.bench.peers_recorded import peers_of, recorded_peers
@@ -120,6 +121,13 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     assert done.output.startswith(said)
     assert done.output.count("\n") == 1
     assert not list(tmp_path.rglob("records/*"))
+
+
+def test_an_installation_keeps_the_records_that_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "project_root", lambda: None)
+    done = run("--readme")
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert done.output.startswith("give --folder DIR: the records that came with this installation")
 
 
 @pytest.fixture(scope="module")
