@@ -56,6 +56,8 @@ def test_session_with_an_unreadable_context_wakes_and_sleeps_with_every_byte_of_
     manager.count_message(key)
     assert manager.hibernate_session(key)
     assert context_bytes(memory) == before
+    with bare(memory) as connection:
+        assert connection.execute("SELECT typeof(context_json) FROM session_state").fetchone() == ("text",)
     (found,) = memory.sessions()
     assert (found.session_key, found.message_count) == (key, 1)
 

@@ -152,6 +152,8 @@ def test_triggers_that_went_with_a_renamed_table_come_back(memory: SharedMemory)
 def test_table_of_ours_that_was_dropped_is_made_anew(memory: SharedMemory, table: str, is_open: bool) -> None:  # noqa: FBT001
     """The index with all that was in it; the list with numbers that are greater than before."""
     one = memory.put_memory(remembered("alpha one"))
+    for number in range(5):
+        one = memory.put_memory(msgspec.structs.replace(one, importance=1 + number))
     assert contents(memory, "alpha") == {"alpha one"}
     if not is_open:
         memory.close()
@@ -208,10 +210,10 @@ def test_search_is_right_while_what_is_missing_cannot_be_made(tmp_path: Path) ->
     assert contents(memory, "alpha") == {"alpha one"}
     drop_triggers(memory)
     with bare(memory) as other:
-        other.execute("UPDATE channel_memory SET content = 'alpha two'")
+        other.execute("UPDATE channel_memory SET content = 'beta two'")
         other.execute("BEGIN IMMEDIATE")
-        assert contents(memory, "alpha") == {"alpha two"}
+        assert contents(memory, "beta") == {"beta two"}
         assert list(memory.watch()) != []
         other.execute("ROLLBACK")
-    assert contents(memory, "alpha") == {"alpha two"}
+    assert contents(memory, "beta") == {"beta two"}
     memory.close()

@@ -134,6 +134,10 @@ def test_half_a_surrogate_pair_is_in_no_record(memory: SharedMemory) -> None:
     assert memory.delete_session(_HALF) is False
 
 
+def test_nothing_may_stand_beside_a_number(memory: SharedMemory) -> None:
+    assert memory.put_person(person(preferences={"tea": None, "cups": 1.5})).preferences == {"tea": None, "cups": 1.5}
+
+
 def test_types_may_be_any_collection(memory: SharedMemory) -> None:
     memory.save_memory(remembered("abcd"))
     collections: Any = (["fact"], ("fact", "decision"), {"fact"}, frozenset({"fact"}), {"fact": 1}.keys())
