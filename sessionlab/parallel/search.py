@@ -1,8 +1,8 @@
 """Searching shared memory for a text, whatever its case: through the index of texts, or by looking at every row.
 
-Both give the same answers. What another program has written meanwhile is taken into the index before it is asked; where that may not or
-cannot be written, every row is looked at: who asks does not wait for those who write. Case is folded as Unicode has it, by Python, in the
-index as in the answers.
+Both give the same answers. What another program has written meanwhile is taken into the index before it is asked. Where that may not be
+written, or others keep the lock, every row is looked at: who asks does not wait long for those who write. Case is folded as Unicode has it,
+by Python, in the index as in the answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
+from sessionlab.errors import StoreLockedError, UsageError
 from sessionlab.parallel import asking, rows, text_index
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import Knowledge, Memory
@@ -91,7 +91,7 @@ class Searching:
                 with self._database.writing() as connection:
                     text_index.take_in(connection)
                     found = text_index.taken_in(connection)
-        except (StoreLockedError, UnwritableError):
+        except StoreLockedError:
             return False
         return True
 
@@ -106,7 +106,9 @@ def _is_writable(connection: sqlite3.Connection) -> bool:
     connection.execute(f"PRAGMA busy_timeout = {_LOOK_MS:d}")
     try:
         return any(_is_free(connection) or connection.execute("PRAGMA data_version").fetchone() != before for _ in range(_LOOKS))
-    except sqlite3.OperationalError:  # without a log, not even that can be read while somebody commits
+    except sqlite3.OperationalError as error:  # without a log, not even that can be read while somebody commits
+        if not _is_busy(error):
+            raise
         return False
     finally:
         connection.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
@@ -116,9 +118,13 @@ def _is_free(connection: sqlite3.Connection) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
-    except sqlite3.OperationalError:
-        return False
+    except sqlite3.OperationalError as error:
+        return not _is_busy(error)  # whoever writes is told what it is
     return True
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _holds(content: object, text: str) -> bool:

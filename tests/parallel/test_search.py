@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sessionlab.errors import StoreLockedError, UnwritableError, UsageError
+from sessionlab.errors import StoreError, StoreLockedError, UnwritableError, UsageError
 from sessionlab.parallel import Found, SharedMemory, rows, text_index
 from sessionlab.parallel import search as searching
 from sessionlab.parallel.records import MemoryType
@@ -271,18 +271,19 @@ def test_search_stands_in_line_with_those_who_come_to_an_end(memory: SharedMemor
         assert other.execute("SELECT count(*) FROM sessionlab_texts").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("kind", [StoreLockedError, UnwritableError])
-def test_index_that_cannot_be_written_is_not_asked(
-    memory: SharedMemory, monkeypatch: pytest.MonkeyPatch, kind: type[StoreLockedError | UnwritableError]
-) -> None:
-    """The line of writers is long, the disk is full: that is no reason to find nothing."""
+def test_index_is_not_asked_when_the_line_of_writers_is_long(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no reason to find nothing. What the disk refuses is told of, as whatever is not written."""
     memory.save_memory(remembered("violet"))
+    error: StoreError = StoreLockedError(memory.path, "is locked by another program")
 
     def refused() -> AbstractContextManager[sqlite3.Connection]:
-        raise kind(memory.path, "cannot be written")
+        raise error
 
     monkeypatch.setattr(memory._database, "writing", refused)
     assert [one.content for one in memory.search("violet").memories] == ["violet"]
+    error = UnwritableError(memory.path, "cannot be written")
+    with pytest.raises(UnwritableError):
+        memory.search("violet")
 
 
 @pytest.mark.parametrize("query", ["violet", "vi", "\0violet", "red\0vio", "red\nvio", "d\0", "red"])
