@@ -24,7 +24,6 @@ from sessionlab.bench.scope import Scope
 from sessionlab.bench.stores import Findings, Progress
 from sessionlab.bench.surroundings import QUICK as QUICK_RUN
 from sessionlab.bench.surroundings import undisturbed
-from sessionlab.cli.output import progress
 from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.scratch import make_folder
 from sessionlab.storage.files import replace_file
@@ -141,8 +140,8 @@ def record(name: str, sizes: Sizes = FULL) -> Document:
     """Run a measurement and return what is to be recorded of it."""
     folder = make_folder("bench")
     try:
-        with progress() as on_progress, undisturbed():
-            found = MEASUREMENTS[name](folder, sizes, on_progress)
+        with undisturbed():
+            found = MEASUREMENTS[name](folder, sizes, None)
         return document_of(name, found, folder, is_quick=sizes.is_quick)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Recorded measurements: one JSON document each in `data/benchmarks/`, and what is needed to read it years later.
 
 A record is a `Results` document with the machine class it was made on: no host, no user, no path. This module owns the form and reads it;
-`bench.record` makes records, `lab.benchmarks` turns them into frames.
+`bench.record` makes records, `bench.evidence` turns them into frames.
 """
 
 from __future__ import annotations

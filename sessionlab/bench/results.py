@@ -1,6 +1,6 @@
 """What a measurement leaves: tables of flat rows, the figures with their bounds, and what a reader must know of machine and conditions.
 
-As JSON it is what `sessionlab bench ... --json` prints and what lies in `data/benchmarks/`: one document, read back by `lab.benchmarks`.
+As JSON it is what `sessionlab bench ... --json` prints and what lies in `data/benchmarks/`: one document, read back by `bench.evidence`.
 """
 
 from __future__ import annotations

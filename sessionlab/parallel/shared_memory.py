@@ -7,8 +7,6 @@ refuse is refused before anything is done (A.33a).
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -16,10 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from sessionlab.errors import StoreLockedError, UnwritableError, UsageError, VersionConflictError
-from sessionlab.parallel import asking, listing, rows, schema
+from sessionlab.errors import UsageError
+from sessionlab.parallel import asking, rows
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import Places, SharedPlaces
+from sessionlab.parallel.recording import Recording
 from sessionlab.parallel.records import (
     ActionItem,
     ActionStatus,
@@ -91,12 +90,12 @@ class SharedMemory:
         self.path = path
         self._clock = clock
         self._database = Database(path, enable_wal=enable_wal, timeout_ms=timeout_ms)
+        self._records = Recording(self._database)
         self._searching = Searching(self._database)
-        self._schema_seen = -1
 
     def initialize(self, *, create: bool = True) -> None:
         """Open the file, or make it if that may be: folders, tables, version. Twice does no harm (A.40); see `Database.initialize`."""
-        self._schema_seen = -1
+        self._records.look_again()
         self._database.initialize(create=create)
 
     def close(self) -> None:
@@ -107,7 +106,7 @@ class SharedMemory:
 
     def save_memory(self, memory: Memory) -> int:
         """Store a new memory and return its id (A.42). Without a time of its own it was made now."""
-        return self._insert("channel_memory", rows.of_memory(self._dated(checked_memory(memory))))
+        return self._records.insert("channel_memory", rows.of_memory(self._dated(checked_memory(memory))))
 
     def put_memory(self, memory: Memory, *, expect_version: int | None = None) -> Memory:
         """Store a memory in place of the one with its id, or as a new one when it has none, and return it as it is stored.
@@ -120,7 +119,7 @@ class SharedMemory:
             VersionConflictError: Somebody else has written it since, or removed it; nothing was done.
         """
         row = rows.of_memory(self._dated(checked_memory(memory)))
-        number, version = self._put("channel_memory", row, memory.id, expect_version)
+        number, version = self._records.put("channel_memory", row, memory.id, expect_version)
         return rows.memory((number, *row, version))
 
     def memories(
@@ -141,37 +140,37 @@ class SharedMemory:
         where.at_least("importance", min_importance)
         if exclude_expired:
             where.unexpired(self._clock())
-        return [rows.memory(row) for row in self._select(rows.MEMORIES, where, asking.BY_IMPORTANCE, limit)]
+        return [rows.memory(row) for row in self._records.select(rows.MEMORIES, where, asking.BY_IMPORTANCE, limit)]
 
     def memory(self, number: int) -> Memory | None:
         """Return one memory by its id, expired or not."""
-        return next((rows.memory(row) for row in self._by_id(rows.MEMORIES, number)), None)
+        return next((rows.memory(row) for row in self._records.by_id(rows.MEMORIES, number)), None)
 
     def delete_memory(self, number: int) -> bool:
         """Remove a memory; say whether there was one."""
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             return connection.execute("DELETE FROM channel_memory WHERE id = ?", (checked_number("id", number),)).rowcount > 0
 
     # -- knowledge
 
     def save_knowledge(self, knowledge: Knowledge) -> int:
         """Store new knowledge and return its id (A.42)."""
-        return self._insert("global_knowledge", rows.of_knowledge(self._dated_knowledge(checked_knowledge(knowledge))))
+        return self._records.insert("global_knowledge", rows.of_knowledge(self._dated_knowledge(checked_knowledge(knowledge))))
 
     def put_knowledge(self, knowledge: Knowledge, *, expect_version: int | None = None) -> Knowledge:
         """Store knowledge in place of what has its id, or as new; otherwise as `put_memory`."""
         row = rows.of_knowledge(self._dated_knowledge(checked_knowledge(knowledge)))
-        number, version = self._put("global_knowledge", row, knowledge.id, expect_version)
+        number, version = self._records.put("global_knowledge", row, knowledge.id, expect_version)
         return rows.knowledge((number, *row, version))
 
     def promote(self, memory: Memory, knowledge: Knowledge) -> tuple[int, int]:
         """Store a new memory as promoted, and what all channels are to know of it, in one step; return both ids (A.28, A.30)."""
         kept = rows.of_memory(msgspec.structs.replace(self._dated(checked_memory(memory)), promoted=True))
         known = rows.of_knowledge(self._dated_knowledge(checked_knowledge(knowledge)))
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             return (
-                self._inserted(connection, "channel_memory", kept),
-                self._inserted(connection, "global_knowledge", known),
+                self._records.inserted(connection, "channel_memory", kept),
+                self._records.inserted(connection, "global_knowledge", known),
             )
 
     def knowledge(self, *, category: str | None = None, min_confidence: float | None = None, limit: int = DEFAULT_LIMIT) -> list[Knowledge]:
@@ -179,7 +178,7 @@ class SharedMemory:
         where = asking.Where()
         where.equal("category", category)
         where.at_least("confidence", min_confidence)
-        return [rows.knowledge(row) for row in self._select(rows.KNOWLEDGE, where, asking.BY_CONFIDENCE, limit)]
+        return [rows.knowledge(row) for row in self._records.select(rows.KNOWLEDGE, where, asking.BY_CONFIDENCE, limit)]
 
     def search(self, query: str, *, scope: Scope = "all", channel_id: str | None = None, limit: int = 20) -> Found:
         """Return what holds a text, whatever its case: memories that are not expired, and knowledge (A.44); see `Searching.search`."""
@@ -206,19 +205,19 @@ class SharedMemory:
         if not all(map(is_storable, asked.values())):
             asked, types = {}, []
         sorts = list(filter(is_storable, types)) if types is not None else None
-        searching = self._searching if self._mend() else Searching(self._database, use_index=False)
+        searching = self._searching if self._records.mend() else Searching(self._database, use_index=False)
         return searching.search(query, scope=scope, where=asked, types=sorts, limit=limit, now_ms=self._clock())
 
     # -- action items and persons
 
     def save_action(self, action: ActionItem) -> int:
         """Store a new action item and return its id."""
-        return self._insert("action_items", rows.of_action(self._dated_action(checked_action(action))))
+        return self._records.insert("action_items", rows.of_action(self._dated_action(checked_action(action))))
 
     def put_action(self, action: ActionItem, *, expect_version: int | None = None) -> ActionItem:
         """Store an action item in place of the one with its id, or as a new one; otherwise as `put_memory`."""
         row = rows.of_action(self._dated_action(checked_action(action)))
-        number, version = self._put("action_items", row, action.id, expect_version)
+        number, version = self._records.put("action_items", row, action.id, expect_version)
         return rows.action((number, *row, version))
 
     def actions(self, *, status: ActionStatus | None = None, channel_id: str | None = None, limit: int = DEFAULT_LIMIT) -> list[ActionItem]:
@@ -226,7 +225,7 @@ class SharedMemory:
         where = asking.Where()
         where.equal("status", status)
         where.equal("channel_id", channel_id)
-        return [rows.action(row) for row in self._select(rows.ACTIONS, where, asking.BY_PRIORITY, limit)]
+        return [rows.action(row) for row in self._records.select(rows.ACTIONS, where, asking.BY_PRIORITY, limit)]
 
     def put_person(self, person: Person, *, expect_version: int | None = None) -> Person:
         """Store what is known of a person, in place of what has the same canonical id; otherwise as `put_memory`."""
@@ -234,48 +233,48 @@ class SharedMemory:
         now_ms = self._clock()
         first_ms, last_ms = person.first_seen_ms or now_ms, person.last_seen_ms or now_ms
         row = rows.of_person(msgspec.structs.replace(person, first_seen_ms=first_ms, last_seen_ms=last_ms))
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             found = connection.execute("SELECT id FROM person_context WHERE canonical_id = ?", (person.canonical_id,)).fetchone()
-            number, version = self._written(connection, "person_context", row, found[0] if found else None, expect_version)
+            number, version = self._records.written(connection, "person_context", row, found[0] if found else None, expect_version)
         return rows.person((number, *row, version))
 
     def person(self, canonical_id: str) -> Person | None:
         """Return what is known of a person; `None` for nothing."""
         where = asking.Where()
         where.equal("canonical_id", checked_text("canonical_id", canonical_id))
-        return next((rows.person(row) for row in self._select(rows.PERSONS, where, "", 1)), None)
+        return next((rows.person(row) for row in self._records.select(rows.PERSONS, where, "", 1)), None)
 
     def persons(self, *, limit: int = DEFAULT_LIMIT) -> list[Person]:
         """Return the persons that are known, by name."""
-        return [rows.person(row) for row in self._select(rows.PERSONS, asking.Where(), asking.BY_NAME, limit)]
+        return [rows.person(row) for row in self._records.select(rows.PERSONS, asking.Where(), asking.BY_NAME, limit)]
 
     # -- sessions
 
     def save_session(self, session: Session, context: Mapping[str, Any] | None = None) -> None:
         """Store the state of a session in place of what is stored of it, with anything that JSON can hold beside it (A.45)."""
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             rows.store_session(connection, checked_session(session), context)
 
     def load_session(self, session_key: str) -> State | None:
         """Return a session that is stored, and what was stored beside it; `None` when there is none, or it is awake."""
         where = asking.Where()
         where.equal("session_key", checked_text("session_key", session_key))
-        return next((rows.session(row) for row in self._select(rows.SESSIONS, where, "", 1)), None)
+        return next((rows.session(row) for row in self._records.select(rows.SESSIONS, where, "", 1)), None)
 
     def delete_session(self, session_key: str) -> bool:
         """Remove a session's state; say whether there was one."""
         if not is_storable(checked_text("session_key", session_key)):
             return False
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             return rows.delete_session(connection, session_key)
 
     def sessions(self) -> list[Session]:
         """Return every session whose state is stored, the latest used first."""
-        return [rows.session(row)[0] for row in self._select(rows.SESSIONS, asking.Where(), asking.BY_ACTIVITY, -1)]
+        return [rows.session(row)[0] for row in self._records.select(rows.SESSIONS, asking.Where(), asking.BY_ACTIVITY, -1)]
 
     def woken_sessions(self) -> list[State]:
         """Return every session that was asleep and is awake, as it was when it woke; also of processes that died. The latest used first."""
-        return [rows.session(row) for row in self._select(rows.WOKEN, asking.Where(), asking.BY_ACTIVITY, -1)]
+        return [rows.session(row) for row in self._records.select(rows.WOKEN, asking.Where(), asking.BY_ACTIVITY, -1)]
 
     # -- the whole
 
@@ -290,7 +289,7 @@ class SharedMemory:
     def expire(self) -> int:
         """Remove memories whose time is over, and return how many (A.46); and forget of deletions what is known for too long."""
         now_ms = self._clock()
-        with self._writing() as connection:
+        with self._records.writing() as connection:
             number = connection.execute("DELETE FROM channel_memory WHERE expires_at <= ?", (now_ms,)).rowcount
             rows.forget_deletions(connection, before_ms=now_ms - TOMBSTONES_KEPT_MS)
         return number
@@ -326,46 +325,12 @@ class SharedMemory:
             UsageError: Deletions after that change are forgotten: read everything anew, and watch from `latest`.
         """
         checked_number("since", since), checked_number("limit", limit)
-        self._mend()
+        self._records.mend()
         with self._database.reading() as connection:
             found = rows.changes(connection, since, limit)
         if found is None:
             raise UsageError(f"since={since}: deletions after that are forgotten; read everything again, and watch from the latest change")
         yield from found
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection to write with, all that has to be there being there; see `Database.writing`."""
-        with self._database.writing() as connection:
-            self._see_schema(connection, is_writing=True)
-            yield connection
-
-    def _mend(self) -> bool:
-        """Make what another program has removed of what searching and watching need; say whether all is there.
-
-        It is not when somebody else is writing for too long, or nobody may write: whoever only reads goes on without.
-        """
-        with self._database.reading() as connection:
-            is_whole = self._see_schema(connection)
-        if not is_whole:
-            try:
-                with self._writing():
-                    is_whole = True
-            except (StoreLockedError, UnwritableError):
-                pass
-        return is_whole
-
-    def _see_schema(self, connection: sqlite3.Connection, *, is_writing: bool = False) -> bool:
-        """Say whether all is there; make it, when writing. Only when the tables are others than those that were looked at last."""
-        (seen,) = connection.execute("PRAGMA schema_version").fetchone()
-        if seen == self._schema_seen:
-            return True
-        if listing.is_whole(connection):
-            self._schema_seen = seen
-            return True
-        if is_writing:
-            schema.define(connection, self.path)  # seen next time, if this is not undone
-        return is_writing
 
     def _dated(self, memory: Memory) -> Memory:
         return memory if memory.created_ms else msgspec.structs.replace(memory, created_ms=self._clock())
@@ -376,45 +341,3 @@ class SharedMemory:
 
     def _dated_action(self, one: ActionItem) -> ActionItem:
         return one if one.created_ms else msgspec.structs.replace(one, created_ms=self._clock())
-
-    def _insert(self, table: str, row: tuple[Any, ...]) -> int:
-        with self._writing() as connection:
-            return self._inserted(connection, table, row)
-
-    def _put(self, table: str, row: tuple[Any, ...], number: int | None, expect_version: int | None) -> tuple[int, int]:
-        with self._writing() as connection:
-            return self._written(connection, table, row, number, expect_version)
-
-    def _written(
-        self, connection: sqlite3.Connection, table: str, row: tuple[Any, ...], number: int | None, expect: int | None
-    ) -> tuple[int, int]:
-        """Write a row under the lock, if it has the version that is expected; return its id and its version now."""
-        if expect is not None:
-            checked_number("expect_version", expect)
-        found = rows.version(connection, table, number) if number is not None else 0
-        if expect is not None and expect != found:
-            raise VersionConflictError(self.path, f"record {number} of {table}", expected=expect, found=found)
-        if number is None or not found:
-            number = self._inserted(connection, table, row, number=number)
-        elif not rows.update(connection, table, row, number):
-            raise self._prevented(f"record {number} of {table}")
-        return number, rows.version(connection, table, number)
-
-    def _inserted(self, connection: sqlite3.Connection, table: str, row: tuple[Any, ...], *, number: int | None = None) -> int:
-        stored = rows.insert(connection, table, row, number=number)
-        if stored is None:
-            raise self._prevented(f"a new record of {table}")
-        return stored
-
-    def _prevented(self, what: str) -> UnwritableError:
-        reason = f"{what} was not written: a trigger of another program prevents it; all is as it was"
-        return UnwritableError(self.path, reason, advice="look what triggers the file has")
-
-    def _select(self, query: str, where: asking.Where, order: str, limit: int) -> list[tuple[Any, ...]]:
-        with self._database.reading() as connection:
-            return connection.execute(f"{query}{where.text}{order} LIMIT ?", (*where.values, checked_number("limit", limit))).fetchall()
-
-    def _by_id(self, query: str, number: int) -> list[tuple[Any, ...]]:
-        where = asking.Where()
-        where.add("id = ?", checked_number("id", number))
-        return self._select(query, where, "", 1)

@@ -12,7 +12,7 @@ import pytest
 from sessionlab import resources
 from sessionlab.bench.record import write
 from sessionlab.errors import NotebookFailedError
-from sessionlab.lab.benchmarks import SHOWN, open_records
+from sessionlab.bench.evidence import SHOWN, open_records
 from sessionlab.reports.page import export_page
 from sessionlab.reports.record import read_record
 from sessionlab.reports.runner import ExecutedNotebook, run_notebook

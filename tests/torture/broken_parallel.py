@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from sessionlab.errors import StoreError
-from sessionlab.parallel import Knowledge, Memory, Session, SharedMemory, rows
+from sessionlab.parallel import Knowledge, Memory, Session, SharedMemory, places, rows
 from sessionlab.parallel.connections import Connection
 from sessionlab.parallel.database import Database
-from sessionlab.parallel.places import Places, _Leases
+from sessionlab.parallel.places import Held, Places, _Leases
 from sessionlab.parallel.records import State
 from sessionlab.parallel.sessions import Sessions
 
@@ -69,11 +69,11 @@ def swallows_errors() -> None:
     """Go on when a session cannot be stored: it sleeps, and is nowhere."""
     sleep = Places.sleep
 
-    def asleep(self: Places, state: State) -> Session | None:
+    def asleep(self: Places, held: Held) -> Session | None:
         try:
-            return sleep(self, state)
+            return sleep(self, held)
         except StoreError:
-            return msgspec.structs.replace(state[0], status="hibernated")
+            return msgspec.structs.replace(held.session, status="hibernated")
 
     _put(Places, "sleep", asleep)
 
@@ -86,7 +86,8 @@ def sleeps_too_early() -> None:
         try:
             return hibernate(self, *keys)
         except StoreError:
-            self._all |= {key: msgspec.structs.replace(self._all[key], status="hibernated") for key in keys}
+            awake = [self._awake[key].session for key in keys if key in self._awake]
+            self._are_asleep([msgspec.structs.replace(session, status="hibernated") for session in awake], [])
             raise
 
     _put(Sessions, "hibernate", hibernated)
@@ -102,8 +103,15 @@ def lets_errors_through() -> None:
 
 
 def takes_what_others_have() -> None:
-    """Hold every lease to be one's own."""
+    """Hold every lease to be one's own, and what is stored of a session that one has to be of no account."""
+
+    def put_to_sleep(connection: sqlite3.Connection, held: Held) -> Session:
+        asleep = msgspec.structs.replace(held.session, status="hibernated")
+        rows.store_session(connection, asleep, held.context)
+        return asleep
+
     _put(_Leases, "is_ours", lambda _self, _key: True)
+    _put(places, "_put_to_sleep", put_to_sleep)
 
 
 def has_always_room() -> None:

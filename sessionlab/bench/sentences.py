@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sessionlab.bench.figures import LARGE_KB, METRICS, number
 from sessionlab.bench.peers import GOALS, PEERS, Peer
 from sessionlab.bench.peers_recorded import PREFIX
 from sessionlab.bench.rss import CYCLE_MS, PEAK_MB
-from sessionlab.lab.figures.benchmarks import LARGE_KB, METRICS, number
 from sessionlab.lab.findings.words import listing, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sessionlab.lab.benchmarks import Recorded, Records
+    from sessionlab.bench.evidence import Recorded, Records
 
 
 def answer(records: Records) -> str:

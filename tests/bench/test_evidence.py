@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from sessionlab.bench.evidence import Records, measure_here, open_records, recorded
 from sessionlab.bench.peers import Comparison
 from sessionlab.bench.peers_recorded import PREFIX
 from sessionlab.bench.recorded import NAMES
 from sessionlab.errors import UsageError
-from sessionlab.lab.benchmarks import Records, measure_here, open_records, recorded
 from sessionlab.resources import benchmarks_dir
 
 DATA = Path(__file__).parents[2] / "data"

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from sessionlab.bench.figures import COLOURS, LOG, NAMES, number, rounded
 from sessionlab.lab.figures import style
-from sessionlab.lab.figures.benchmarks import COLOURS, LOG, NAMES, number, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from sessionlab.lab.benchmarks import Recorded, Records
+    from sessionlab.bench.evidence import Recorded, Records
 
 _APART: Final = 0.14
 _WORDS: Final = {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sessionlab.bench.figures import NAMES, number
 from sessionlab.bench.peers_recorded import PREFIX
 from sessionlab.bench.rss import CYCLE_MS, PEAK_MB
 from sessionlab.bench.rss import PUBLISHED as STRESS
-from sessionlab.lab.figures.benchmarks import NAMES, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sessionlab.lab.benchmarks import Recorded, Records
+    from sessionlab.bench.evidence import Recorded, Records
 
 
 _METRICS: Final = {

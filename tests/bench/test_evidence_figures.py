@@ -12,12 +12,12 @@ import msgspec
 import plotly.graph_objects as go
 import pytest
 
+from sessionlab.bench import figures
+from sessionlab.bench import figures_load as load_figures
+from sessionlab.bench import figures_tables as tables
+from sessionlab.bench import sentences as findings
+from sessionlab.bench.evidence import Recorded, Records, open_records
 from sessionlab.bench.peers import PEERS
-from sessionlab.lab.benchmarks import Recorded, Records, open_records
-from sessionlab.lab.figures import benchmarks as figures
-from sessionlab.lab.figures import benchmarks_load as load_figures
-from sessionlab.lab.figures import benchmarks_tables as tables
-from sessionlab.lab.findings import benchmarks as findings
 
 Draw = Callable[[Records], go.Figure]
 

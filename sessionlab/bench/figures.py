@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from sessionlab.lab.benchmarks import Recorded, Records
+    from sessionlab.bench.evidence import Recorded, Records
 
 COLOURS: Final[Mapping[str, str]] = {
     "naive": style.VERMILLION,
