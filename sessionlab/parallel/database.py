@@ -198,8 +198,8 @@ class Database:
                 elif not connection.is_closed:
                     self._refuse_replaced(refused)
                     is_kept = connection.has_kept_log()
-                    if not is_kept and not connections.end_stale(self._file):
-                        raise self._lost(refused)
+                    if not is_kept:
+                        connection.end()  # before it waits for those of others, who may wait for this one
             finally:
                 if not is_kept:
                     connection.let_go()

@@ -370,3 +370,31 @@ def test_fork_inside_a_transaction_leaves_it_to_the_parent(memory: SharedMemory)
             os._exit(code)
     assert [one.content for one in memory.memories()] == ["child"]
     database.close()
+
+
+def test_threads_that_notice_at_once_that_the_log_is_gone_do_not_wait_for_each_other(memory: SharedMemory) -> None:
+    threads, rounds, failures = 4, 3, list[BaseException]()
+    together = threading.Barrier(threads)
+
+    def work(number: int) -> None:
+        try:
+            memory.save_memory(remembered(f"{number} first"))
+            for turn in range(rounds):
+                together.wait(10)
+                if number == 0:
+                    memory.path.read_bytes()  # as a plain file: the system forgets our locks
+                    another_program(memory.path)  # which closes last, as it seems, and removes the log
+                together.wait(10)
+                memory.save_memory(remembered(f"{number} {turn}"))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test looks at it
+            failures.append(error)
+            together.abort()
+
+    running = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(60)
+    assert failures == []
+    with closing(bare(memory)) as connection:
+        assert connection.execute("SELECT count(*) FROM channel_memory").fetchone() == (threads * (rounds + 1),)
