@@ -138,7 +138,10 @@ def test_sentences_follow_the_numbers_also_when_ours_is_slower(records: Records)
 
 def test_bounds_that_are_missed_are_said(records: Records) -> None:
     def bounded(ms: float) -> Recorded:
-        rows = [row | {"median_ms": ms if row["median_ms"] else None} for row in records["rss"].rows("figures")]
+        rows = [
+            row | {"median_ms": ms if row["median_ms"] else None, "peak_mb": 1.0 if row["peak_mb"] else None}
+            for row in records["rss"].rows("figures")
+        ]
         return Recorded(msgspec.structs.replace(records["rss"].document, rows=rows))
 
     assert "**5 figures are beyond their bounds**, of `json`" in findings.cycles(bounded(26))
