@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = ("proposal", "rss", "cache", "contention", "scale")
 """What notebook 07 shows; the floors are those of `stores`."""
-SMALL: Final = ("proposal", "contention")
+SMALL: Final = ("proposal",)
 """What it measures by itself when that is not to take long."""
 SOURCE: Final = "recorded measurements"
 _FIGURES: Final = "figures"

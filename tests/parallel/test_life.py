@@ -21,7 +21,7 @@ from sessionlab.settings import MemorySettings, ParallelSessionsSettings
 
 CHANNELS: Final = st.sampled_from("abc")  # few, so that they meet
 MOST, THRESHOLD, IDLE_MS, START_MS = 2, 8, 10_000, 1_795_000_000_000
-SETTINGS: Final = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS: Final = settings(max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True)
