@@ -108,8 +108,12 @@ def _run(store: StoreKind, path: Path, durability: Durability, content: Content,
     return _Round(writers, elapsed_ms / total, max(one.worst_ms for one in outcomes), sum(one.errors for one in outcomes), total + writers)
 
 
-def run_together(tasks: Sequence[Task]) -> list[Outcome]:
+def run_together(tasks: Sequence[msgspec.Struct], *, program: str = "sessionlab.bench.writer") -> list[Outcome]:
     """Carry out each task in a process of its own; they begin when all are ready.
+
+    Args:
+        tasks: What the processes are given.
+        program: The module that is one such process: it says `ready`, waits for a line, and tells its outcome.
 
     Raises:
         SessionLabError: One of them did not get ready.
@@ -117,7 +121,7 @@ def run_together(tasks: Sequence[Task]) -> list[Outcome]:
     with contextlib.ExitStack() as stack:
         processes = []
         for task in tasks:
-            command = [sys.executable, "-m", "sessionlab.bench.writer", msgspec.json.encode(task).decode()]
+            command = [sys.executable, "-m", program, msgspec.json.encode(task).decode()]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)  # only what is still there when something went wrong

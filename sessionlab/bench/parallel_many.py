@@ -5,23 +5,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
+from sessionlab.bench.contention import run_together
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.parallel_content import BareMemory
 from sessionlab.bench.parallel_writer import Task, Way
 from sessionlab.bench.scope import Scope
-from sessionlab.bench.writer import Outcome
 from sessionlab.errors import SessionLabError
 from sessionlab.parallel import SharedMemory
 
 _SAVES: Final = 1_000
-_LONGEST_S: Final = 300
 _WAYS: Final[tuple[Way, ...]] = ("shared memory", "bare")
 
 
@@ -71,23 +66,7 @@ def many_processes(folder: Path, *, scope: Scope, bound: float) -> list[Measurem
 def _round(path: Path, way: Way, *, writers: int, saves: int) -> _Round:
     """Let the processes save, and count what is there afterwards."""
     (BareMemory(path) if way == "bare" else _made(path)).close()
-    with contextlib.ExitStack() as stack:
-        processes = []
-        for number in range(writers):
-            task = msgspec.json.encode(Task(way, str(path), saves, number)).decode()
-            command = [sys.executable, "-m", "sessionlab.bench.parallel_writer", task]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            stack.enter_context(process)
-            stack.callback(process.kill)  # only what is still there when something went wrong
-            processes.append(process)
-        for process in processes:
-            if process.stdout is None or process.stdout.readline() != "ready\n":
-                raise SessionLabError("a process that was to save did not get ready: see what it says above")
-        for process in processes:
-            if process.stdin is not None:
-                process.stdin.write("go\n")
-                process.stdin.flush()
-        outcomes = [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
+    outcomes = run_together([Task(way, str(path), saves, number) for number in range(writers)], program="sessionlab.bench.parallel_writer")
     errors = sum(one.errors for one in outcomes)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (found,) = connection.execute("SELECT count(*) FROM channel_memory").fetchone()
