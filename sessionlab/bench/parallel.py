@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sessionlab.bench import parallel_content as made
 from sessionlab.bench.measure import Measurement, medians_ms, timed_ms
-from sessionlab.bench.parallel_content import BareMemory, filled_memory, knowledge_of, memories
+from sessionlab.bench.parallel_content import BareMemory, filled_memory, memories
 from sessionlab.bench.parallel_many import many_processes
 from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.bench.steps import Step, measured
@@ -24,6 +24,7 @@ from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words
 from sessionlab.parallel import Memory, SessionManager, SharedMemory
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import MemoryType
+from sessionlab.parallel.remembering import knowledge_of
 from sessionlab.parallel.search import Searching
 
 _MEMORIES: Final = 100_000

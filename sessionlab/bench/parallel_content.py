@@ -10,6 +10,7 @@ from typing import Final
 
 from sessionlab.bench.scope import NOW_MS
 from sessionlab.parallel import Knowledge, Memory, Session, SharedMemory, rows
+from sessionlab.parallel.remembering import knowledge_of
 from sessionlab.parallel.schema import SHARED_TABLES
 from sessionlab.units import MS_PER_DAY
 
@@ -44,19 +45,6 @@ def memories(number: int, *, seed: int = 1) -> Iterator[Memory]:
             importance=dice.randint(1, 10),
             created_ms=NOW_MS - int((number - one) * step_ms),
         )
-
-
-def knowledge_of(memory: Memory) -> Knowledge:
-    """Return what a promotion makes of a memory."""
-    return Knowledge(
-        category=memory.memory_type,
-        content=memory.content,
-        source_channel=memory.channel_id,
-        source_session_key=memory.session_key,
-        confidence=memory.importance / 10,
-        created_ms=memory.created_ms,
-        updated_ms=memory.created_ms,
-    )
 
 
 def fill(connection: sqlite3.Connection, number: int) -> None:

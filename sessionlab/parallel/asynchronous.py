@@ -6,16 +6,8 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-from sessionlab.parallel.manager import SessionManager, Stats
+from sessionlab.parallel.manager import Opened, SessionManager, Stats
 from sessionlab.parallel.records import Memory, MemoryType, Session
-
-
-class AsyncOpened:
-    """The session of a message."""
-
-    def __init__(self, session_key: str, briefing: str, *, is_new: bool) -> None:
-        """Note what there is."""
-        self.session_key, self.briefing, self.is_new = session_key, briefing, is_new
 
 
 class AsyncSessionManager:
@@ -32,12 +24,13 @@ class AsyncSessionManager:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.shutdown()
 
-    async def get_or_create_session(self, channel_id: str, **asked: Any) -> AsyncOpened:
+    async def get_or_create_session(self, channel_id: str, **asked: Any) -> Opened:
         """Return the session that a message belongs to, awake, with its briefing made; see `SessionManager.get_or_create_session`."""
 
-        def get() -> AsyncOpened:
+        def get() -> Opened:
             opened = self.manager.get_or_create_session(channel_id, **asked)
-            return AsyncOpened(opened.session_key, opened.briefing, is_new=opened.is_new)
+            _ = opened.briefing  # made here, in the thread; who asks for it later does not wait
+            return opened
 
         return await asyncio.to_thread(get)
 

@@ -61,15 +61,7 @@ class Remembering:
         return memory, knowledge
 
     def _promoted(self, memory: Memory) -> tuple[Memory, Knowledge]:
-        knowledge = Knowledge(
-            category=memory.memory_type,
-            content=memory.content,
-            source_channel=memory.channel_id,
-            source_session_key=memory.session_key,
-            confidence=memory.importance / 10,
-            created_ms=memory.created_ms,
-            updated_ms=memory.created_ms,
-        )
+        knowledge = knowledge_of(memory)
         if self._memory is None:
             return memory, knowledge
         numbers = self._memory.promote(memory, knowledge)
@@ -89,3 +81,16 @@ class Remembering:
         if self._memory is not None:
             return briefing.from_database(self._memory, session, settings)
         return briefing.from_process(self.recent, session, settings, now_ms=self._clock())
+
+
+def knowledge_of(memory: Memory) -> Knowledge:
+    """Return what all channels are to know of a memory: as certain as it is important (A.28)."""
+    return Knowledge(
+        category=memory.memory_type,
+        content=memory.content,
+        source_channel=memory.channel_id,
+        source_session_key=memory.session_key,
+        confidence=memory.importance / 10,
+        created_ms=memory.created_ms,
+        updated_ms=memory.created_ms,
+    )
