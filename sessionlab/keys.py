@@ -8,6 +8,7 @@ This module knows text only: no files, no entries.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, get_args
@@ -69,6 +70,16 @@ def normalise(key: str) -> str:
         return str.strip(key).lower()
     except TypeError:  # asked for in vain, it costs nothing
         raise InvalidKeyError(repr(key), "is no text") from None
+
+
+def normalised(names: Iterable[str]) -> Iterator[str]:
+    """Return the same of many texts, in a fraction of the time that one by one takes."""
+    return map(str.lower, map(str.strip, names))
+
+
+def are_normal(names: Collection[str]) -> bool:
+    """Say whether all are spelled as OpenClaw looks them up."""
+    return list(normalised(names)) == list(names)
 
 
 def is_agent_id(text: str) -> bool:

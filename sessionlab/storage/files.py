@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,7 @@ _ADVICE: Final = {
 _FOLDER_S_FAULT: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def replace_file(path: Path, pieces: Sequence[Buffer], *, durable: bool = True) -> os.stat_result:
+def replace_file(path: Path, pieces: Iterable[Buffer], *, durable: bool = True) -> os.stat_result:
     """Make a file hold exactly these bytes; its mode is 0600 afterwards, as OpenClaw leaves it (D.43). Its folder must exist.
 
     Where the path is a link, what it leads to is replaced and the link stays. OpenClaw's rename puts a file in the link's place (so its
@@ -217,17 +218,22 @@ def not_made(path: Path, error: OSError) -> UnwritableError:
     return UnwritableError(folder, f"no file can be made in this folder ({error.strerror})", advice=advice)
 
 
-def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:
-    """Write everything, as many pieces at a time as the system takes; it may take less than it is given."""
-    waiting = [memoryview(piece) for piece in pieces if len(piece)]
-    place = 0
-    while place < len(waiting):
-        written = os.writev(descriptor, waiting[place : place + _MOST_PIECES])
-        while place < len(waiting) and written >= len(waiting[place]):
-            written -= len(waiting[place])
-            place += 1
-        if written:
-            waiting[place] = waiting[place][written:]
+def _write_all(descriptor: int, pieces: Iterable[Buffer]) -> None:
+    """Write everything, as many pieces at a time as the system takes."""
+    coming = iter(pieces)
+    while some := list(itertools.islice(coming, _MOST_PIECES)):
+        written = os.writev(descriptor, some)
+        if written < sum(map(len, some)):
+            _write_rest(descriptor, some, written)
+
+
+def _write_rest(descriptor: int, pieces: Sequence[Buffer], written: int) -> None:
+    """Write on where the system took less than it was given: so many bytes of these pieces."""
+    for piece in pieces:
+        rest = memoryview(piece)[written:]
+        written = max(written - len(piece), 0)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _keep_owner(descriptor: int, target: Path) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,7 +25,7 @@ from sessionlab.entry import Entry, IndexFields, SessionSummary, canonical_diges
 from sessionlab.errors import CorruptStoreError, InvalidJSONError, NoStoreError, UnreadableError
 from sessionlab.stores.base import Fingerprint, Problem, SessionStore, StoreStats, closed, fingerprint_of, newest_first
 from sessionlab.stores.checks import blocked_key_problem, entry_problems, worst_first
-from sessionlab.stores.json_state import is_session
+from sessionlab.stores.json_state import is_session, sessions_among
 
 _INDEX: Final = msgspec.json.Decoder(dict[str, IndexFields])
 _ONE_INDEX: Final = msgspec.json.Decoder(IndexFields)
@@ -107,19 +107,23 @@ class JSONFileStore(SessionStore):
 
     def content(self) -> bytes:
         """Return the whole file."""
+        pieces = list(self.pieces(self._size))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def pieces(self, most_bytes: int) -> Iterator[bytes]:
+        """Yield the whole file, so many bytes at a time or fewer."""
         self._refuse_moved()
-        size, place, pieces = self._size, 0, []
-        while place < size:
+        place = 0
+        while place < self._size:
             try:
-                piece = os.pread(self._descriptor, size - place, place)
+                piece = os.pread(self._descriptor, min(most_bytes, self._size - place), place)
             except OSError as error:
                 raise UnreadableError(self.path, f"cannot be read ({error.strerror})") from error
             if not piece:
                 break
-            pieces.append(piece)
+            yield piece
             place += len(piece)
         self._unchanged()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def spellings(self, key: str) -> dict[str, bytes]:
         """Return what is stored of one session: under the normalised key, and under those that differ in case or blanks only."""
@@ -248,7 +252,9 @@ class JSONFileStore(SessionStore):
                 if codec.built_count() - before != len(index):
                     codec.name_duplicate(data, path=self.path)
         self._unchanged()
-        found = {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
+        found = index
+        if not keys.BLOCKED_KEYS.isdisjoint(keys.normalised(index)):
+            found = {key: fields for key, fields in index.items() if keys.normalise(key) not in keys.BLOCKED_KEYS}
         self._count = len(found)
         self._has_others = self._has_others or len(found) < len(index)
         return found
@@ -264,13 +270,13 @@ class JSONFileStore(SessionStore):
                 raise
         return index
 
-    def _members(self) -> dict[str, msgspec.Raw]:
+    def _members(self) -> Mapping[str, msgspec.Raw]:
         """Return key -> the entry's bytes of every session, in file order."""
         data = self.content()
         if not data.strip():
             return {}
         members = codec.split_members(data, path=self.path)
-        return {key: raw for key, raw in members.items() if is_session(key, raw)}
+        return sessions_among(members)
 
     def _decode(self, key: str, raw: bytes) -> Entry:
         """Decode one entry; an error names the line in the file, not in the entry."""

@@ -37,6 +37,8 @@ from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.upkeep import Upkeep
 from sessionlab.stores.writing import WritableStore, Written, age_ms
 
+_COMPARED_BYTES: Final = 256 * 1024
+"""Of a file that is compared so much is in memory at a time: a second copy of it would have to be made room for first."""
 _NOTHING: Final = State({}, None)
 
 
@@ -257,7 +259,7 @@ class JSONStore(WritableStore):
                     return False
                 found = Identity.of(reader.found)
                 is_certain = self._is_certain(found)
-                if not known.is_written_as(reader.content()):
+                if not known.is_written_as(reader.pieces(_COMPARED_BYTES)):
                     return False
             known = snapshot.origin = dataclasses.replace(known, identity=found, is_certain=is_certain)
         self._held = known
@@ -313,7 +315,7 @@ class JSONStore(WritableStore):
             raise UnwritableError(self.path, reason, advice="find out which one it is, then run it again")
         if self.upkeep is not None:
             self.upkeep.before_replace()
-        found = replace_file(self.path, list(pieces(after.members)), durable=self.durable)
+        found = replace_file(self.path, pieces(after.members), durable=self.durable)
         self._own = Identity.of(found)
         self._held = State(after.members, self._own)
         self._cache.put(self._held)

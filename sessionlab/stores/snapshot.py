@@ -97,10 +97,17 @@ class Snapshot(MutableMapping[str, Entry]):
         entries = {key: copied(entry) for key, entry in self._entries.items()}
         return type(self)(self._stored, decode=self._decode, origin=self.origin, entries=entries, removed=self._removed)
 
+    def again(self) -> Self:
+        """Return what was loaded, without what the caller changed since; the bytes are shared."""
+        return type(self)(self._stored, decode=self._decode, origin=self.origin)
+
     def accept(self, written: Mapping[str, Stored], removed: frozenset[str], *, origin: object) -> None:
         """Note that the store now holds these entries and no longer those keys, and is otherwise as it was loaded."""
-        kept = {key: value for key, value in self._stored.items() if key not in removed}
-        self._stored = kept | dict(written)
+        stored = dict(self._stored)
+        for key in removed:
+            stored.pop(key, None)
+        stored.update(written)
+        self._stored = stored
         for key in [key for key in self._entries if key in written or key in removed]:
             del self._entries[key]
         self._removed = set()

@@ -265,7 +265,7 @@ class SQLiteStore(WritableStore):
         def question(opened: Opened | None) -> Snapshot:
             if opened is None:
                 return Snapshot({}, decode=self._decode, origin=None)
-            with opened.reading():
+            with opened.reading(), opened.passing_through():
                 rows = opened.connection.execute(sqlite_rows.SELECT_ALL)
                 sessions = sqlite_rows.grouped(iter(lambda: rows.fetchmany(_ITEMS_BATCH), []), self.path)
                 return Snapshot({key: one.raw(key, self.path) for key, one in sessions}, decode=self._decode, origin=opened.origin())

@@ -122,7 +122,7 @@ class Connections:
             return
         opened = self._borrowed(state)
         try:
-            with opened.in_use:
+            with opened.in_use, opened.passing_through():
                 cursor = opened.connection.execute(query)
                 while rows := cursor.fetchmany(batch):
                     if not self._still_counts(opened):

@@ -25,6 +25,8 @@ from sessionlab.stores.sqlite_snapshot import SnapshotResult, take_snapshot
 Durability = Literal["commit", "process"]
 
 _SYNCHRONOUS: Final[dict[Durability, str]] = {"commit": "FULL", "process": "NORMAL"}
+_CACHE_KIB: Final = 16_000
+_PASSING_KIB: Final = 512
 _abandoned: list[Opened] = []
 _everywhere: weakref.WeakSet[Opened] = weakref.WeakSet()
 _others: weakref.WeakSet[OpenElsewhere] = weakref.WeakSet()
@@ -85,6 +87,15 @@ class Opened:
             if is_outermost and self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def passing_through(self) -> Iterator[None]:
+        """Go through a whole table without keeping its pages: each is needed once, and 16 MB of them would be half of such a process."""
+        self.connection.execute(f"PRAGMA cache_size = -{_PASSING_KIB}")
+        try:
+            yield
+        finally:
+            self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
     def close(self) -> None:
         """Close. Twice does no harm."""
         self.is_closed = True
@@ -125,7 +136,7 @@ def open_file(path: Path, file: Path, state: FileState, *, live: bool, busy_ms: 
             _refuse_truncated(connection, path, state)
             if live:
                 _set_up_for_writing(connection, file, durability)
-            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute("PRAGMA temp_store = MEMORY")
         except BaseException:
             connection.close()

@@ -7,6 +7,7 @@ What a backend adds is how its bytes are laid out, and the lock: the methods who
 from __future__ import annotations
 
 import contextlib
+import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -53,6 +54,9 @@ class WritableStore(SessionStore):
 
     _besides: frozenset[str] = frozenset()
     """The keys that the last `_apply` removed although nobody had asked for it, but for the store's upkeep."""
+
+    _last: Callable[[], Snapshot | None] = staticmethod(lambda: None)
+    """What was loaded last, while somebody has it."""
 
     def get(self, key: str) -> Entry | None:
         return self._get(keys.normalise(key), spelling=key)
@@ -150,7 +154,7 @@ class WritableStore(SessionStore):
 
     def load(self) -> Snapshot:
         """Return every session of one consistent state; what the caller changes in it is not stored until it is saved."""
-        return self._load()
+        return self._noted(self._load())
 
     def save(self, content: Mapping[str, Entry]) -> bool:
         """Make the store hold exactly these sessions; say whether that changed anything. Without a difference nothing is written.
@@ -162,7 +166,7 @@ class WritableStore(SessionStore):
             if isinstance(content, Snapshot) and self._still_holds(content):
                 changed, removed = content.changed(), content.removed()
             else:
-                stored = self._load()
+                stored = self._load_again()
                 wanted = normalised(content)
                 changed = {key: entry for key, entry in wanted.items() if key not in stored or stored[key] != entry}
                 removed = frozenset(key for key in stored if key not in wanted)
@@ -183,7 +187,7 @@ class WritableStore(SessionStore):
         """
         with self._locked():
             usable = base is not None and self._still_holds(base) and not base.changed() and not base.removed()
-            current = base if base is not None and usable else self._load()
+            current = base if base is not None and usable else self._noted(self._load_again())
             draft = current.draft()
             change(draft)
             removed = draft.removed()
@@ -192,7 +196,7 @@ class WritableStore(SessionStore):
             if written is None:
                 return current
             try:
-                if not spelled and any(key != keys.normalise(key) for key in (*written, *current)):
+                if not spelled and not keys.are_normal((*written, *current)):
                     return self._load()  # spellings were merged: what is stored is not what the draft shows
                 kept = {key: one.data for key, one in written.items() if key not in self._besides}
                 current.accept(kept, removed | self._besides, origin=self._state())
@@ -209,6 +213,17 @@ class WritableStore(SessionStore):
         """
         with self._locked():
             yield
+
+    def _noted(self, snapshot: Snapshot) -> Snapshot:
+        self._last = weakref.ref(snapshot)
+        return snapshot
+
+    def _load_again(self) -> Snapshot:
+        """Load under the lock: what somebody still has of the same state is not read, and not held in memory, a second time."""
+        last = self._last()
+        if last is not None and self._still_holds(again := last.again()):
+            return again
+        return self._load()
 
     def _write(self, changed: Mapping[str, Entry], removed: frozenset[str], *, spelled: bool = False) -> dict[str, Written] | None:
         """Check and write a difference under the lock; `None` when there was nothing to write."""

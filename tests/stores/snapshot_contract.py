@@ -124,6 +124,20 @@ class SnapshotContract(SemanticsContract):
         assert dict(found) == dict(filled.items()) == touched(small_store())
         assert dict(base) == mutated
 
+    def test_transform_without_base_takes_nothing_of_what_the_caller_changed(self, filled: WritableStore) -> None:
+        """E.28, though what the caller still holds is not read a second time."""
+        loaded = filled.load()
+        loaded[BETA].update(leak=1)
+        loaded.pop("agent:main:other", None)
+        mutated = dict(loaded)
+        found = filled.transform(touch)
+        assert found is not loaded
+        assert dict(found) == dict(filled.items()) == touched(small_store())
+        assert dict(loaded) == mutated
+        found[BETA]["tag"] = "changed by the caller"
+        filled.transform(lambda draft: draft[ALPHA].update(counter=2))
+        assert dict(filled.items()) == touched(small_store(), 2)
+
     def test_stale_base_is_not_used(self, filled: WritableStore) -> None:
         """E.24, E.27: changes made meanwhile survive, whichever way they were made."""
         ways: list[Callable[[], Any]] = [

@@ -91,6 +91,20 @@ def test_updates_in_a_row_with_one_base_parse_nothing(store: JSONStore, content:
     assert store.path.read_bytes() == codec.encode_indented(dict(base)) == codec.encode_indented(dict(JSONStore(store.path).items()))
 
 
+def test_what_the_caller_still_holds_is_not_read_again(store: JSONStore, counts: Counts) -> None:
+    """As E.25, without a base; and it is when nobody holds it any more."""
+    store.save(LARGE)
+    held = store.load()
+    for _ in range(2):
+        assert counts.during(lambda: store.transform(touch)) == (0, 0)
+        held = store.load()
+    del held
+    reads, parses = counts.during(lambda: store.transform(touch))
+    assert reads > 0
+    assert parses > 0
+    assert next(iter(dict(JSONStore(store.path).items()).values()))["counter"] == 3
+
+
 @pytest.mark.parametrize("content", [small_store(), LARGE], ids=["small", "oversized"])
 def test_file_is_the_same_whatever_is_kept(tmp_path: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """E.32: neither limit, nor age, nor a base has a say in the bytes."""

@@ -219,6 +219,23 @@ def test_pragmas_are_those_that_are_promised(path: Path, durability: Any, synchr
         assert found == {"temp_store": 2, "busy_timeout": 1_234, "foreign_keys": 1}
 
 
+def test_going_through_the_whole_store_keeps_no_pages(path: Path) -> None:
+    """Each page is needed once: 16 MB of them would be half of what such a process takes."""
+    with SQLiteStore(path) as store:
+        store.put(ALPHA, session())
+        opened = store._connections.current()
+        assert opened is not None
+        statements: list[str] = []
+        opened.connection.set_trace_callback(statements.append)
+        store.load()
+        opened.connection.set_trace_callback(None)
+        sizes = [place for place, one in enumerate(statements) if one.startswith("PRAGMA cache_size")]
+        (select,) = (place for place, one in enumerate(statements) if one.startswith("SELECT"))
+        assert len(sizes) == 2
+        assert sizes[0] < select < sizes[1]
+        assert opened.connection.execute("PRAGMA cache_size").fetchone() == (-16_000,)
+
+
 # -- when it fails
 
 
