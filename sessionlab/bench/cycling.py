@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import click
 import msgspec
 
 from sessionlab.bench.scope import NOW_MS, StoreKind
@@ -155,7 +154,7 @@ def main(arguments: Sequence[str]) -> None:
     """Be that process, and print a line for each look."""
     logging.disable(logging.WARNING)  # that a file is too large to be kept in memory
     for sample in samples(msgspec.json.decode(arguments[0], type=Cycling)):
-        click.echo(msgspec.json.encode(sample))
+        sys.stdout.write(f"{msgspec.json.encode(sample).decode()}\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import click
 import msgspec
 
 from sessionlab.bench.naive import NaiveStore
@@ -122,9 +121,10 @@ def main(arguments: Sequence[str]) -> None:
             increment(store, task.keys[0], 0)
         elif task.store != "naive":  # which keeps nothing that a first read would make ready
             store.get(task.keys[0])
-        click.echo("ready")
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         sys.stdin.readline()
-        click.echo(msgspec.json.encode(write(task, store)))
+        sys.stdout.write(f"{msgspec.json.encode(write(task, store)).decode()}\n")
 
 
 if __name__ == "__main__":
