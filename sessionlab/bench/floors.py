@@ -14,7 +14,8 @@ import msgspec
 
 from sessionlab import codec
 from sessionlab.entry import Entry
-from sessionlab.stores.sqlite_schema import COLUMNS, SCHEMA, columns_of
+from sessionlab.stores.sqlite_opening import Durability
+from sessionlab.stores.sqlite_schema import COLUMNS, SCHEMA, SELECT_SUMMARIES, columns_of
 
 _UPSERT_ROW: Final = f"""
     INSERT INTO sessions (session_key, {", ".join(COLUMNS)}) VALUES (?{", ?" * len(COLUMNS)})
@@ -24,6 +25,9 @@ _UPSERT_DOCUMENT: Final = "INSERT INTO documents VALUES (?, ?) ON CONFLICT (id) 
 _UPDATE_DOCUMENT: Final = "UPDATE documents SET entry_json = ? WHERE id = 1"
 _UPDATE_HOT: Final = "UPDATE sessions SET updated_at = ?, input_tokens = ?, output_tokens = ?, total_tokens = ? WHERE session_key = ?"
 _SELECT: Final = "SELECT entry_json FROM documents JOIN sessions USING (id) WHERE session_key = ?"
+
+
+SYNCHRONOUS: Final[Mapping[Durability, str]] = {"commit": "FULL", "process": "NORMAL"}
 
 
 class FloorIndex(msgspec.Struct, gc=False, rename="camel"):
@@ -128,11 +132,15 @@ class Encoded(NamedTuple):
 class BareDatabase:
     """The tables that a listing and a document need, on a plain connection: no lock, no check, no promise but SQLite's own."""
 
-    def __init__(self, path: Path, entries: Mapping[str, Entry], *, synchronous: str) -> None:
-        """Make the database and store the entries."""
+    def __init__(self, path: Path, entries: Mapping[str, Entry] | None = None, *, synchronous: str) -> None:
+        """Make the database and store the entries; without any, open one that was made so."""
         self.connection = sqlite3.connect(path, isolation_level=None)
         for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "cache_size=-16000"):
             self.connection.execute(f"PRAGMA {pragma}")
+        if entries is not None:
+            self._fill(entries)
+
+    def _fill(self, entries: Mapping[str, Entry]) -> None:
         self.connection.execute("BEGIN")
         for statement in SCHEMA:
             self.connection.execute(statement)
@@ -153,6 +161,10 @@ class BareDatabase:
     def update_hot(self, key: str, fields: Mapping[str, int], updated_ms: int) -> None:
         """Store nothing but what `content.hot_fields` changes."""
         self.connection.execute(_UPDATE_HOT, (updated_ms, *fields.values(), key))
+
+    def list(self) -> list[tuple[Any, ...]]:
+        """Return the columns that a listing shows, of every session, newest first."""
+        return self.connection.execute(SELECT_SUMMARIES).fetchall()
 
     def select(self, key: str) -> str:
         """Return the document of an entry."""

@@ -13,13 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from sessionlab.bench.content import small_entries, write_content
-from sessionlab.bench.naive import NaiveStore
-from sessionlab.bench.proposing import Proposed, Took
+from sessionlab.bench.floors import SYNCHRONOUS, BareDatabase
+from sessionlab.bench.proposing import Program, Proposed, Took
 from sessionlab.bench.results import Results
-from sessionlab.bench.scope import NAMES, StoreKind
+from sessionlab.bench.scope import NAMES
 from sessionlab.bench.stores import Progress
 from sessionlab.bench.surroundings import load_in_words, sync_in_words
-from sessionlab.bench.writer import open_writable
+from sessionlab.bench.table import number
+from sessionlab.bench.writer import open_updatable
 from sessionlab.entry import Entry
 from sessionlab.stores.json_file import JSONFileStore
 from sessionlab.stores.sqlite_opening import Durability
@@ -30,7 +31,7 @@ SMALL: Final = (10_000, 100_000)
 """Numbers of sessions of 0.7 KB."""
 _MOST_IN_FOLDER: Final = 10_000
 """A directory of 100,000 files takes a minute to make."""
-_UPDATES: Final[Mapping[str, int]] = {"naive": 3, "json": 5, "sqlite": 50, "directory": 50}
+_UPDATES: Final[Mapping[str, int]] = {"naive": 3, "json": 5, "sqlite": 50, "directory": 50, "bare": 50}
 _EVERY_MS: Final = 1_000
 
 
@@ -52,6 +53,16 @@ EXPECTED: Final = (
 """As openclaw#58550 has them: "expectations", of which a reviewer says that nobody had verified them."""
 
 
+_NAMES: Final[Mapping[str, tuple[str, str]]] = {
+    "load_ms": ("load", "ms"),
+    "update_ms": ("update", "ms"),
+    "list_ms": ("list", "ms"),
+    "peak_mb": ("memory", "MB"),
+    "cpu_percent": ("CPU", "%"),
+}
+"""How the verdicts call a metric, and its unit."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One program and size: medians over fresh processes, by turns. `cpu_percent` is of one processor, with an update every second."""
 
@@ -65,6 +76,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: float
     cpu_percent: float
     peak_mb: float
+
+
+class Compared(Row, frozen=True, kw_only=True):
+    """The same, and how many times the floor that is: what the table "floors" has of that size and durability."""
+
+    load_ratio: float
+    list_ratio: float
+    update_ratio: float
 
 
 def measure(
@@ -86,21 +105,26 @@ def measure(
     """
     load = load_in_words()
     sizes = [(count, True) for count in large] + [(count, False) for count in small]
-    rows: list[Row] = []
-    for number, (count, is_large) in enumerate(sizes):
+    rows: list[Compared] = []
+    floors: list[Row] = []
+    for place_number, (count, is_large) in enumerate(sizes):
         if on_progress is not None:
-            on_progress(f"{count:,} sessions", number, len(sizes))
-        place = folder / str(number)
+            on_progress(f"{count:,} sessions", place_number, len(sizes))
+        place = folder / str(place_number)
         place.mkdir()
         entries = _large(place, count) if is_large else small_entries(count)
-        rows += _measured(place, entries, rounds=rounds)
+        found = {(row.program, row.durability): row for row in _measured(place, entries, rounds=rounds)}
+        floor: dict[str, Row] = {durability: found.pop(("bare", durability)) for durability in SYNCHRONOUS}
+        floors += floor.values()
+        rows += [_beside(row, floor[row.durability]) for row in found.values()]
         shutil.rmtree(place)
     return Results(
         "proposal",
-        tables={"proposal": rows, "expected": EXPECTED},
+        tables={"proposal": rows, "floors": floors, "expected": EXPECTED},
         conditions=[
             f"medians of {rounds} fresh processes each, the programs by turns; sessions of 42 KB, from {min(small):,} on of 0.7 KB",
             "load: from nothing to the first list of all sessions; list: the same again; memory: the peak above the imports, 10**6 bytes",
+            "floor: a plain SQLite connection to tables like ours, which lists the same columns and upserts what was encoded before",
             f"CPU: of one processor, with an update every {_EVERY_MS / 1000:g} s",
             "naive: for each update the whole file is read, decoded, encoded by Python's json and written, as without a store",
             "[commit]: what is acknowledged survives a power cut; [process]: the end of the process",
@@ -148,25 +172,33 @@ def _measured(place: Path, entries: Mapping[str, Entry], *, rounds: int) -> Iter
 
 def _tasks(place: Path, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Proposed]]:
     step = max(1, len(keys) // 50)
-    kinds: list[tuple[str, StoreKind | None, Durability]] = [("naive", None, "process"), ("json", "json", "commit")]
-    kinds += [("sqlite", "sqlite", "commit"), ("sqlite", "sqlite", "process")]
-    kinds += [("directory", "directory", "commit")] if len(keys) <= _MOST_IN_FOLDER else []
-    for program, store, durability in kinds:
-        path = place / program / (NAMES[store] if store else "sessions.json")
+    kinds: list[tuple[Program, Durability]] = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process")]
+    kinds += [("directory", "commit")] if len(keys) <= _MOST_IN_FOLDER else []
+    for program, durability in (*kinds, ("bare", "commit"), ("bare", "process")):
+        path = place / program / ("sessions.json" if program == "naive" else NAMES["sqlite" if program == "bare" else program])
         yield (
             (program, durability),
-            Proposed(store=store, path=str(path), durability=durability, keys=keys[::step], updates=_UPDATES[program]),
+            Proposed(program=program, path=str(path), durability=durability, keys=keys[::step], updates=_UPDATES[program]),
         )
 
 
 def _make(task: Proposed, entries: Mapping[str, Entry]) -> None:
     path = Path(task.path)
     path.parent.mkdir()
-    if task.store is None:
-        NaiveStore(path).save(entries)
+    if task.program == "bare":
+        BareDatabase(path, entries, synchronous=SYNCHRONOUS[task.durability]).close()
         return
-    with open_writable(task.store, path, task.durability) as store:
+    with open_updatable(task.program, path, task.durability) as store:
         store.save(entries)
+
+
+def _beside(row: Row, floor: Row) -> Compared:
+    return Compared(
+        **msgspec.structs.asdict(row),
+        load_ratio=round(row.load_ms / floor.load_ms, 2),
+        list_ratio=round(row.list_ms / floor.list_ms, 2),
+        update_ratio=round(row.update_ms / floor.update_ms, 2),
+    )
 
 
 def _run(task: Proposed) -> Took:
@@ -181,6 +213,6 @@ def _verdicts(rows: Sequence[Row], *, sessions: int) -> Iterator[str]:
     for one in EXPECTED if {"naive", "sqlite"} <= found.keys() else ():
         ours, naive = getattr(found["sqlite"], one.metric), getattr(found["naive"], one.metric)
         verdict = "holds" if ours <= one.sqlite else "does not hold"
-        name, _, unit = one.metric.partition("_")
-        said = f"{one.json:g} -> {one.sqlite:g} {unit}"
-        yield f"{name}: expected {said}; measured {naive:.3g} -> {ours:.3g} {unit}, {naive / max(ours, 1e-3):.0f} times less: {verdict}"
+        name, unit = _NAMES[one.metric]
+        said = f"expected {one.json:g} -> {one.sqlite:g} {unit}; measured {number(naive)} -> {number(ours)} {unit}"
+        yield f"{name}: {said}, {number(naive / max(ours, 1e-3))} times less: {verdict}"

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
-import click
 import msgspec
 
+from sessionlab.bench.floors import SYNCHRONOUS, BareDatabase, Encoded
 from sessionlab.bench.measure import timed_ms
-from sessionlab.bench.naive import NaiveStore
-from sessionlab.bench.scope import NOW_MS, StoreKind
-from sessionlab.bench.writer import open_writable
-from sessionlab.entry import Entry
+from sessionlab.bench.scope import NOW_MS
+from sessionlab.bench.writer import Kind, open_updatable
+from sessionlab.entry import Entry, merge
 from sessionlab.stores.sqlite_opening import Durability
 
-_LISTINGS = 3
+_LISTINGS: Final = 3
+
+Listing = Callable[[], list[Any]]
+Update = Callable[[str, int], Callable[[], object]]
+"""Makes ready what stores a change, of a key and in a turn."""
+
+
+Program = Kind | Literal["bare"]
+"""A store, the baseline, or the floor: a plain connection to tables like our SQLite store's, which stores what was made ready before."""
 
 
 class Proposed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process is to do: open the store, list it, and update one session after the other. `store` is `None` for the naive one."""
+    """What a process is to do: open the store, list it, and update one session after the other."""
 
-    store: StoreKind | None
+    program: Program
     path: str
-    durability: Durability | None
+    durability: Durability
     keys: tuple[str, ...]
     updates: int
 
@@ -51,27 +59,42 @@ def go(task: Proposed) -> Took:
     """Do it."""
     before = _peak_mb()
     start = time.perf_counter()
-    with _opened(task) as store:
-        kept = list(store.summaries())
+    with contextlib.ExitStack() as stack:
+        listing, update = _bare(task, stack) if task.program == "bare" else _store(task, task.program, stack)
+        kept = listing()
         load_ms = (time.perf_counter() - start) * 1000
-        list_ms = statistics.median(timed_ms(lambda: list(store.summaries())) for _ in range(_LISTINGS))
+        list_ms = statistics.median(timed_ms(listing) for _ in range(_LISTINGS))
         del kept
+        ready = [update(task.keys[turn % len(task.keys)], turn) for turn in range(task.updates)]
         cpu = time.process_time()
-        times = [timed_ms(_update(store, task.keys[turn % len(task.keys)], turn)) for turn in range(task.updates)]
+        times = [timed_ms(one) for one in ready]
         cpu_ms = (time.process_time() - cpu) * 1000 / task.updates
-    update_ms = statistics.median(times)
-    return Took(load_ms=load_ms, list_ms=list_ms, update_ms=update_ms, cpu_ms=cpu_ms, peak_mb=_peak_mb() - before)
+    return Took(load_ms=load_ms, list_ms=list_ms, update_ms=statistics.median(times), cpu_ms=cpu_ms, peak_mb=_peak_mb() - before)
 
 
-def _opened(task: Proposed) -> Any:
-    return NaiveStore(Path(task.path)) if task.store is None else open_writable(task.store, Path(task.path), task.durability)
+def _store(task: Proposed, kind: Kind, stack: contextlib.ExitStack) -> tuple[Listing, Update]:
+    store = open_updatable(kind, Path(task.path), task.durability)
+    stack.enter_context(store)
+
+    def update(key: str, turn: int) -> Callable[[], object]:
+        return lambda: store.update(key, lambda _entry: _patch(turn), now_ms=NOW_MS + turn)
+
+    return lambda: list(store.summaries()), update
 
 
-def _update(store: Any, key: str, turn: int) -> Callable[[], object]:
-    def change(_entry: Entry) -> Entry:
-        return {"label": f"turn {turn} " + "x" * (turn * 37 % 97), "totalTokens": turn}
+def _bare(task: Proposed, stack: contextlib.ExitStack) -> tuple[Listing, Update]:
+    bare = BareDatabase(Path(task.path), synchronous=SYNCHRONOUS[task.durability])
+    stack.callback(bare.close)
 
-    return lambda: store.update(key, change, now_ms=NOW_MS + turn)
+    def update(key: str, turn: int) -> Callable[[], object]:
+        ready = Encoded.of(key, merge(msgspec.json.decode(bare.select(key)), _patch(turn), now_ms=NOW_MS + turn))
+        return lambda: bare.upsert(key, ready)
+
+    return bare.list, update
+
+
+def _patch(turn: int) -> Entry:
+    return {"label": f"turn {turn} " + "x" * (turn * 37 % 97), "totalTokens": turn}
 
 
 def _peak_mb() -> float:
@@ -82,7 +105,7 @@ def _peak_mb() -> float:
 def main(arguments: Sequence[str]) -> None:
     """Be that process."""
     logging.disable(logging.WARNING)
-    click.echo(msgspec.json.encode(go(msgspec.json.decode(arguments[0], type=Proposed))))
+    sys.stdout.write(msgspec.json.encode(go(msgspec.json.decode(arguments[0], type=Proposed))).decode())
 
 
 if __name__ == "__main__":

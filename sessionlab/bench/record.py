@@ -80,7 +80,7 @@ def _contention(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Res
 
 
 def _scale(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
-    return work_growth.measure(folder, work_growth.Asked(is_quick=sizes.is_quick), on_progress=on_progress)
+    return work_growth.measure(folder, work_growth.Asked(is_quick=sizes.is_quick, is_large=not sizes.is_quick), on_progress=on_progress)
 
 
 def _stores(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Findings:

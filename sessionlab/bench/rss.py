@@ -114,7 +114,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """Return it as figures with their bounds."""
         same: dict[str, Any] = {"store": self.task.store, "sessions": self.task.sessions}
         peak, whole = PEAK_MB[self.task.store], "all that is in the process; MB of 2**20 bytes"
-        mean = "mean of all cycles, garbage collection included"
+        mean = "mean of all cycles, each with a garbage collection of what it made"
         return [
             Measurement(operation=f"{self.in_words}: peak memory", peak_mb=self.peak_mb, bound=peak, floor=whole, **same),
             Measurement(

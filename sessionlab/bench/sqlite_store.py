@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from pathlib import Path
-from typing import Final, Literal
 
 import msgspec
 
@@ -14,22 +13,21 @@ from sessionlab.bench.content import VARIANTS, Content, changing_entries, changi
 from sessionlab.bench.measure import Measurement, medians_ms
 from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.stores.sqlite import SQLiteStore
+from sessionlab.stores.sqlite_opening import Durability
 from sessionlab.stores.sqlite_schema import SELECT_SUMMARIES
-
-_PRAGMAS: Final[dict[Literal["commit", "process"], str]] = {"commit": "FULL", "process": "NORMAL"}
 
 
 def measure(folder: Path, content: Content, scope: Scope) -> list[Measurement]:
     """Measure SQLite stores of all sessions in `folder`, which is empty."""
     rows = _reading(folder / "reading", content, scope)
-    for durability in _PRAGMAS:
+    for durability in floors.SYNCHRONOUS:
         rows += _writing(folder / durability, content, scope, durability)
     return rows
 
 
-def _writing(folder: Path, content: Content, scope: Scope, durability: Literal["commit", "process"]) -> list[Measurement]:
+def _writing(folder: Path, content: Content, scope: Scope, durability: Durability) -> list[Measurement]:
     folder.mkdir()
-    pragma, key = _PRAGMAS[durability], content.middle
+    pragma, key = floors.SYNCHRONOUS[durability], content.middle
     store = SQLiteStore(folder / "sessions.sqlite", durability=durability)
     store.save(content.entries)
     bare = floors.BareDatabase(folder / "bare.sqlite", content.entries, synchronous=pragma)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from sessionlab.cli.bench_load import contention, scale
-from sessionlab.cli.bench_long import cache, proposal, rss
+from sessionlab.cli.bench_long import cache, measure_proposal, proposal, rss
 from sessionlab.cli.bench_peers import peers
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
 from sessionlab.scratch import make_folder
 
 if TYPE_CHECKING:
+    from sessionlab.bench.results import Results
     from sessionlab.bench.stores import Findings
 
 
@@ -41,8 +42,9 @@ for long in (proposal, rss, cache, contention, scale, peers):
 )
 @click.option("--quick", is_flag=True, help="Few rounds and small stores: shows that it works, gives no figure to quote.")
 @click.option("--large", is_flag=True, help="A million sessions in SQLite and 100,000 in a directory, too: three minutes and 2 GB more.")
+@click.option("--proposal", "with_proposal", is_flag=True, help="The table of openclaw#58550, too: what `bench proposal` measures.")
 @json_option
-def stores(*, sessions: int, stores: tuple[str, ...], quick: bool, large: bool, as_json: bool) -> None:
+def stores(*, sessions: int, stores: tuple[str, ...], quick: bool, large: bool, with_proposal: bool, as_json: bool) -> None:
     """Measure what the stores cost to read and to write: JSON, SQLite, directory.
 
     Every figure stands beside its floor, the least that the same thing can cost, measured in the same run; beside the most that is
@@ -63,7 +65,8 @@ def stores(*, sessions: int, stores: tuple[str, ...], quick: bool, large: bool, 
             found = measure(folder, scope, on_progress=on_progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _echo(found, as_json=as_json)
+    table = measure_proposal(quick=quick) if with_proposal else None
+    _echo(found, as_json=as_json, besides=table)
     errors = sum(one.errors for one in found.contentions)
     if found.lost or errors:
         click.echo(f"sessionlab: of the updates by many writers {found.lost} were lost and {errors} refused", err=True)
@@ -138,13 +141,13 @@ def parallel(*, quick: bool, as_json: bool) -> None:
     _echo(found, as_json=as_json)
 
 
-def _echo(found: Findings, *, as_json: bool) -> None:
-    """Print what was found."""
+def _echo(found: Findings, *, as_json: bool, besides: Results | None = None) -> None:
+    """Print what was found, and what was measured besides."""
     from sessionlab.bench import table
 
     if as_json:
-        echo_json(found.document())
+        echo_json(found.document() | ({} if besides is None else {besides.name: besides.document()}))
         return
-    for line in table.lines_of(found):
+    for line in (*table.lines_of(found), *(() if besides is None else table.lines_of_results(besides))):
         click.echo(line)
     click.echo(f"\n{table.summary_line(found.rows, found.comparisons)}")

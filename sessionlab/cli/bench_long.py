@@ -73,25 +73,38 @@ def proposal(*, quick: bool, as_json: bool) -> None:
     Load, single update, list, memory and CPU of a naive sessions.json and of our stores, 100 to 100,000 sessions. About two minutes, and
     0.8 GB below $TMPDIR.
     """
+    _print(measure_proposal(quick=quick), as_json=as_json)
+
+
+def measure_proposal(*, quick: bool) -> Results:
+    """Measure that table and return it."""
     from sessionlab.bench.proposal import LARGE, SMALL, measure
 
     large, small, rounds = ((20,), (200,), 1) if quick else (LARGE, SMALL, 3)
-    show(lambda folder, on_progress: measure(folder, large, small, rounds=rounds, on_progress=on_progress), as_json=as_json)
+    return _measured(lambda folder, on_progress: measure(folder, large, small, rounds=rounds, on_progress=on_progress))
 
 
 def show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> Results:
     """Measure in a folder that goes away, print what was found, and return it."""
-    from sessionlab.bench.table import lines_of_results
+    found = _measured(measure)
+    _print(found, as_json=as_json)
+    return found
 
+
+def _measured(measure: Callable[[Path, Any], Results]) -> Results:
     folder = make_folder("bench")
     try:
         with progress() as on_progress:
-            found = measure(folder, on_progress)
+            return measure(folder, on_progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _print(found: Results, *, as_json: bool) -> None:
+    from sessionlab.bench.table import lines_of_results
+
     if as_json:
         echo_json(found.document())
     else:
         for line in lines_of_results(found):
             click.echo(line)
-    return found

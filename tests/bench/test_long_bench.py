@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessionlab.bench import cache, cycling, proposal, rss
+from sessionlab.bench import cache, cycling, proposal, rss, stores
 from sessionlab.bench.caching import MODES
 from sessionlab.bench.cycling import Cycling
 from sessionlab.bench.results import Results
@@ -76,7 +76,14 @@ def test_proposal_is_measured_for_each_program(tmp_path: Path) -> None:
     programs = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")]
     assert [(row["sessions"], row["program"], row["durability"]) for row in rows] == [(size, *one) for size in (5, 8) for one in programs]
     assert all(row["load_ms"] > 0 and row["update_ms"] > 0 and row["cpu_percent"] == round(row["cpu_ms"] / 10, 2) for row in rows)
-    assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["load", "update", "list", "peak", "cpu"]
+    floors = found.document()["tables"]["floors"]
+    assert [(row["sessions"], row["durability"]) for row in floors] == [(size, one) for size in (5, 8) for one in ("commit", "process")]
+    floor = {(row["sessions"], row["durability"]): row for row in floors}
+    for row in rows:
+        held = floor[row["sessions"], row["durability"]]
+        for metric in ("load", "list", "update"):
+            assert row[f"{metric}_ratio"] == pytest.approx(row[f"{metric}_ms"] / held[f"{metric}_ms"], abs=0.006)
+    assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["load", "update", "list", "memory", "CPU"]
     sqlite = next(row for row in rows if (row["program"], row["durability"]) == ("sqlite", "commit"))
     assert found.verdicts[1].endswith("holds" if sqlite["update_ms"] <= 5 else "does not hold")
     assert list(tmp_path.iterdir()) == [tmp_path / "synced"]
@@ -89,6 +96,24 @@ def test_results_are_told_as_text_and_as_json(call: Call) -> None:
     assert any(line.startswith("  json: at most ") for line in lines)
     found = printed_json(call("bench", "rss", "--store", "directory", "--target-kb", "5", "--cycles", "1", "--json"))
     assert (found["name"], len(found["tables"]["samples"]), len(found["rows"])) == ("rss", 6, 6)
+
+
+def test_stores_are_measured_with_the_table_of_the_proposal(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[Any] = []
+
+    def measured(_folder: Path, large: Any, small: Any, **_: Any) -> Results:
+        sizes.append((large, small))
+        return Results("proposal", tables={"proposal": [{"load_ratio": 2.5}]}, verdicts=["load: it holds"])
+
+    monkeypatch.setattr(stores, "measure", lambda *_, **__: stores.Findings((), (), ()))
+    monkeypatch.setattr(proposal, "measure", measured)
+    lines = call("bench", "stores", "--quick", "--proposal").stdout.splitlines()
+    assert "load_ratio" in lines[lines.index("proposal") + 1]
+    assert "  load: it holds" in lines
+    found = printed_json(call("bench", "stores", "--proposal", "--json"))
+    assert (found["rows"], found["proposal"]["tables"]["proposal"]) == ([], [{"load_ratio": 2.5}])
+    assert "proposal" not in printed_json(call("bench", "stores", "--json"))
+    assert sizes == [((20,), (200,)), (proposal.LARGE, proposal.SMALL)]
 
 
 def test_table_has_a_column_for_each_field() -> None:
