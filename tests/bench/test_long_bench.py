@@ -71,7 +71,7 @@ def test_cache_is_measured_in_each_mode(tmp_path: Path) -> None:
 
 
 def test_proposal_is_measured_for_each_program(tmp_path: Path) -> None:
-    found = proposal.measure(tmp_path, (5,), (8,), rounds=1)
+    found = proposal.measure(tmp_path, (5,), (8,), rounds=1, rest_s=0)
     rows = found.document()["tables"]["proposal"]
     programs = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")]
     assert [(row["sessions"], row["program"], row["durability"]) for row in rows] == [(size, *one) for size in (5, 8) for one in programs]

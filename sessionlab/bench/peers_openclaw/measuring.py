@@ -187,7 +187,7 @@ def _conditions(folder: Path, openclaw: OpenClaw, asked: Asked, seen: Seen, load
     processes = "1 process" if asked.rounds == 1 else f"{asked.rounds} processes"
     yield f"{processes} of each program, theirs and ours in turns; medians, within a process and of the processes"
     yield "OpenClaw forces an update to disk up to 2026.4, and not from 2026.5.28 on; ours does where it says commit"
-    yield "its list gives entries, for it has no other; some fields may be left out"
+    yield "list again: after an update of one session each; its list gives entries, for it has no other; some fields may be left out"
     yield "ours gives summaries, and whole entries where that is said; the size of both is in the table"
     yield "times without the start of a process and its imports; memory: VmHWM of the whole process, MB of 10**6 bytes"
     yield machine_class()

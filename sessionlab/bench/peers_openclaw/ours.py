@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
 import msgspec
 
 from sessionlab.bench.measure import timed_ms
@@ -46,6 +45,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         listed: How many sessions the first list had.
         base_mb: Before that, with everything imported.
         peak_mb: After the updates.
+        warm_list_ms: Listing again, after an update each.
         whole_list_ms: Going through whole entries, decoded, after that; `None` where a list is made of them anyway.
         entry_kb: Mean size of an entry as a list of whole entries gives it, as compact JSON, KB of 1000 bytes.
         is_updated: Whether the last update was there when it was read again.
@@ -72,8 +72,6 @@ def look(task: Task) -> Seen:
     with open_writable(task.store, Path(task.path), task.durability) as store:
         listed = [summary.key for summary in store.summaries()]
         cold = (time.perf_counter() - start) * 1000
-        warm = _median_ms(task, task.rounds, lambda _turn: [summary.key for summary in store.summaries()])
-        get = _median_ms(task, task.updates, lambda turn: store.get(listed[turn * 7919 % len(listed)]))
         label = ""
 
         def update(turn: int) -> None:
@@ -81,10 +79,12 @@ def look(task: Task) -> Seen:
             label = f"{task.word} {turn} {'x' * (turn % 97)}"
             store.update(task.key, lambda _entry: {"label": label}, now_ms=NOW_MS)
 
+        warm = _median_ms(task, task.rounds, lambda _turn: [summary.key for summary in store.summaries()], before=update)
+        get = _median_ms(task, task.updates, lambda turn: store.get(listed[turn * 7919 % len(listed)]))
         changed = _median_ms(task, task.updates, update)
         entry = store.get(task.key)
         peak = _peak_mb()
-        whole = _median_ms(task, task.rounds, lambda _turn: dict(store.items()))
+        whole = _median_ms(task, task.rounds, lambda _turn: dict(store.items()), before=update)
         sizes = [len(msgspec.json.encode(entry)) for _, entry in store.items()]
     return Seen(
         listed=len(listed),
@@ -100,11 +100,13 @@ def look(task: Task) -> Seen:
     )
 
 
-def _median_ms(task: Task, times: int, call: Callable[[int], object]) -> float:
+def _median_ms(task: Task, times: int, call: Callable[[int], object], *, before: Callable[[int], object] = lambda _turn: None) -> float:
+    """Call it at least three times, and none is begun when the time for them is over; what is done before each is not timed."""
     taken: list[float] = []
     end = time.perf_counter() + task.budget_ms / 1000
     while len(taken) < 3 or (len(taken) < times and time.perf_counter() < end):
         turn = len(taken)
+        before(turn)
         taken.append(timed_ms(lambda: call(turn)))  # noqa: B023
     return statistics.median(taken)
 
@@ -117,7 +119,7 @@ def _peak_mb() -> float:
 def main(arguments: Sequence[str]) -> None:
     """Be that process."""
     logging.disable(logging.WARNING)  # that a file is too large to be kept in memory
-    click.echo(msgspec.json.encode(look(msgspec.json.decode(arguments[0], type=Task))))
+    sys.stdout.write(msgspec.json.encode(look(msgspec.json.decode(arguments[0], type=Task))).decode())
 
 
 if __name__ == "__main__":
