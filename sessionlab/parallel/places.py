@@ -28,6 +28,7 @@ _LEASES: Final = "SELECT session_key, owner, expires_at > ? FROM sessionlab_leas
 _LEASE: Final = "INSERT OR REPLACE INTO sessionlab_leases (session_key, owner, expires_at) VALUES (?, ?, ?)"
 _END_LEASE: Final = "DELETE FROM sessionlab_leases WHERE session_key = ?"
 _STORED: Final = f"{rows.SESSIONS} WHERE session_key = ?"
+_KEPT: Final = f"{rows.WOKEN} WHERE session_key = ?"
 
 
 @dataclass(slots=True)
@@ -236,6 +237,8 @@ def _put_to_sleep(connection: sqlite3.Connection, held: Held) -> Session:
     """Store a session, together with what another program has stored of it since it woke."""
     asleep, context = _asleep(held), held.context
     row = connection.execute(_STORED, (asleep.session_key,)).fetchone()
+    if row is None:  # what was stored since may have been woken again; usually it is what we have woken ourselves
+        row = connection.execute(_KEPT, (asleep.session_key,)).fetchone()
     if row is not None:
         stored, beside = rows.session(row)
         counted_before = stored.message_count if stored == held.tried else held.counted_before  # it may be what we have stored ourselves

@@ -153,6 +153,29 @@ def test_managers_that_do_not_share_places_add_up_what_they_count(make: Make) ->
     assert stored_messages(first) == 5 + 100 + 1
 
 
+def test_what_another_manager_has_stored_and_woken_again_is_added_to(make: Make) -> None:
+    """Its process may die before it sleeps again: what it had stored is all that tells of it."""
+    first, second = make(), make()
+    first.get_or_create_session("a")
+    first.hibernate_session(KEY)
+    for manager in (first, second):
+        manager.get_or_create_session("a")
+    first.count_message(KEY, 100)
+    first.set_context(KEY, {"draft": 1})
+    first.hibernate_session(KEY)
+    first.get_or_create_session("a")
+    second.count_message(KEY, 1)
+    second.hibernate_session(KEY)
+    assert stored_messages(second) == 101
+    first.count_message(KEY, 1_000)
+    first.hibernate_session(KEY)
+    assert stored_messages(second) == 1_101
+    assert second.memory is not None
+    found = second.memory.load_session(KEY)
+    assert found is not None
+    assert found[1] == {"draft": 1}
+
+
 def test_what_others_store_beside_an_awake_session_stays(make: Make) -> None:
     manager = make()
     manager.get_or_create_session("a")
