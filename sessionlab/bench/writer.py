@@ -36,7 +36,7 @@ Updatable = WritableStore | NaiveStore
 class Task(msgspec.Struct, frozen=True):
     """What a writer is to do: `updates` increments of the `keys` in turn, besides one before it is ready.
 
-    With `seconds` it is none before, and none is begun when that time is over.
+    With `seconds` it is none before, and none is begun when that time is over. It begins `later_s` seconds after it was let go.
     """
 
     store: Kind
@@ -45,6 +45,7 @@ class Task(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
     updates: int
     seconds: float | None = None
+    later_s: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -124,6 +125,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
+        time.sleep(task.later_s)
         sys.stdout.write(f"{msgspec.json.encode(write(task, store)).decode()}\n")
 
 

@@ -20,6 +20,7 @@ import pytest
 from sessionlab import codec
 from sessionlab.bench import growing, lock_story, power_law, work_growth
 from sessionlab.bench.content import sized_entries, small_entries, small_key
+from sessionlab.bench.contention import run_together
 from sessionlab.bench.growing import Patience, Point, Size
 from sessionlab.bench.naive import NaiveLock, NaiveStore
 from sessionlab.bench.results import Results
@@ -103,6 +104,14 @@ def test_writer_for_a_time_tells_every_wait_and_what_timed_out(tmp_path: Path) -
     assert held.errors == held.timeouts == len(held.waits_ms) >= 1
     assert min(held.waits_ms) >= 20
     assert [(store.get(small_key(number)) or {}).get(COUNTER) for number in range(2)] == [2, 1]
+
+
+def test_writers_begin_one_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    NaiveStore(path).save(small_entries(1))
+    first, second = run_together([Task("naive", str(path), None, (small_key(0),), 1, seconds=5, later_s=later) for later in (0.0, 0.15)])
+    assert second.start_ms - first.start_ms > 140
+    assert [(one.errors, len(one.waits_ms)) for one in (first, second)] == [(0, 1)] * 2
 
 
 def test_keys_are_drawn_with_skew_and_equally_for_equal_seeds() -> None:
