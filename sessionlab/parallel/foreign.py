@@ -30,21 +30,42 @@ def text(raw: bytes) -> str:
         return Garbled(raw.decode(errors="replace"))
 
 
-class Unreadable(dict[str, Any]):
-    """The context of a session that is none: what it holds is for people to see, and `raw` is what is stored again, byte for byte."""
+class Kept(dict[str, Any]):
+    """The context of a session as it was read; `raw` is what is stored again, byte for byte, while nobody has changed it."""
+
+    def __init__(self, raw: bytes, found: dict[str, Any]) -> None:
+        """Take what is stored, and what it says."""
+        super().__init__(found)
+        self.raw = raw
+
+    def is_unchanged(self) -> bool:
+        """Say whether it is as it was read. What is nested too deeply to be looked at counts as unchanged."""
+        try:
+            return msgspec.json.encode(dict(self)) == msgspec.json.encode(msgspec.json.decode(self.raw))
+        except RecursionError:
+            return True
+        except (TypeError, ValueError, msgspec.MsgspecError):
+            return False
+
+
+class Unreadable(Kept):
+    """The context of a session that is none: what it holds is for people to see."""
 
     def __init__(self, raw: bytes) -> None:
         """Take what is stored."""
-        super().__init__({UNREADABLE: raw.decode(errors="backslashreplace")})
-        self.raw = raw
+        super().__init__(raw, {UNREADABLE: raw.decode(errors="backslashreplace")})
+
+    def is_unchanged(self) -> bool:
+        """Say that what is stored is to stay."""
+        return True
 
 
 def context(raw: bytes | None) -> dict[str, Any] | None:
-    """Return the context of a session: a JSON object, or `Unreadable`; `None` for nothing."""
+    """Return the context of a session: `Kept`, or `Unreadable`; `None` for nothing."""
     if not raw or raw.strip() == b"null":
         return None
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
+        return Kept(raw, msgspec.json.decode(raw, type=dict[str, Any]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return Unreadable(raw)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sessionlab import keys
 from sessionlab.errors import UsageError
+from sessionlab.parallel.records import checked_storable, checked_text
 from sessionlab.settings import Isolation
 
 
@@ -17,8 +18,13 @@ def session_key(
     and peer are lower-cased, the agent is not (A.8).
 
     Raises:
-        UsageError: The channel is blank, or it or the agent holds a ":", which would give two chats one session.
+        UsageError: The channel is blank, or it or the agent holds a ":", which would give two chats one session; or one of them is no text
+            that can be stored. All are looked at, in the key or not: of a session that cannot be stored nobody could take the place.
     """
+    for name, given in (("channel_id", channel_id), ("chat_id", chat_id), ("peer_id", peer_id)):
+        if given is not None and given != "":
+            checked_storable(name, given)
+    checked_text("agent_id", agent_id)
     channel = normal_channel(channel_id)
     if not channel:
         raise UsageError("channel_id: is blank; name the channel that the message came by")
@@ -40,4 +46,4 @@ def session_key(
 
 def normal_channel(channel_id: str) -> str:
     """Return a channel as it is compared: without blanks around it, lower-cased (A.8)."""
-    return channel_id.strip().lower()
+    return checked_text("channel_id", channel_id).strip().lower()

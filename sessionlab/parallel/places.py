@@ -105,6 +105,11 @@ class Places:
         """Keep the places of sessions that are awake."""
         return Renewed()
 
+    @property
+    def are_stored(self) -> bool:
+        """Whether what sleeps is in a database."""
+        return self._database is not None
+
     def is_certain(self, key: str) -> bool:  # noqa: ARG002 - as above
         """Say whether a session that was awake is so still, without asking anybody."""
         return True

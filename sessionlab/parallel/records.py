@@ -242,19 +242,24 @@ def _whole_record(one: Memory | Knowledge | ActionItem | Person) -> None:
         raise UsageError(f"{', '.join(one.unread)}: cannot be read as stored, and would be lost; give the record with unread=() to do so")
 
 
+def checked_storable(name: str, value: object) -> str:
+    """Return a text that a record may hold; raises `UsageError`."""
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{name}: must be a text that is not empty")
+    if "\0" in value:
+        raise UsageError(f"{name}: holds a NUL character, where every text of SQLite ends")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name}: holds half a surrogate pair, which is no text") from error
+    if size > _MOST_BYTES:
+        raise UsageError(f"{name}: is {size} bytes long; the most is {_MOST_BYTES}")
+    return value
+
+
 def _texts(one: msgspec.Struct, *names: str) -> None:
     for name in names:
-        value = getattr(one, name)
-        if not isinstance(value, str) or not value:
-            raise UsageError(f"{name}: must be a text that is not empty")
-        if "\0" in value:
-            raise UsageError(f"{name}: holds a NUL character, where every text of SQLite ends")
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError as error:
-            raise UsageError(f"{name}: holds half a surrogate pair, which is no text") from error
-        if size > _MOST_BYTES:
-            raise UsageError(f"{name}: is {size} bytes long; the most is {_MOST_BYTES}")
+        checked_storable(name, getattr(one, name))
 
 
 def _texts_if_any(one: msgspec.Struct, *names: str) -> None:

@@ -161,16 +161,17 @@ def of_person(one: Person) -> tuple[Any, ...]:
 
 
 def of_session(one: Session, context: Mapping[str, Any] | None) -> tuple[Any, ...]:
-    """Return a session's state as a row; a context that could not be read as it was."""
-    if isinstance(context, foreign.Unreadable):
+    """Return a session's state as a row; a context that was stored and is as it was, byte for byte."""
+    if isinstance(context, foreign.Kept) and context.is_unchanged():
         return (*_VALUES["session_state"](one), context.raw)
-    return (*_VALUES["session_state"](one), as_json("context", _checked_context(context)) if context is not None else None)
+    return (*_VALUES["session_state"](one), of_context(context) if context is not None else None)
 
 
-def _checked_context(context: object) -> object:
+def of_context(context: object) -> str:
+    """Return the context of a session as JSON; raises `UsageError` for what is no JSON object."""
     if not isinstance(context, Mapping):  # whoever stores it need not keep to its type
         raise UsageError(f"context: must be a JSON object, not of type {type(context).__name__}")
-    return context
+    return as_json("context", context)
 
 
 def as_json(name: str, value: object) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from sessionlab.errors import SessionLabError, UsageError
-from sessionlab.parallel import rows
+from sessionlab.parallel import foreign, rows
 from sessionlab.parallel.events import Event, Listeners
 from sessionlab.parallel.places import Held, Places
-from sessionlab.parallel.records import Session
+from sessionlab.parallel.records import Session, checked_number
 
 
 class Sessions:
@@ -28,6 +28,8 @@ class Sessions:
         """Know none yet."""
         self._places, self._listeners, self._clock = places, listeners, clock
         self._asleep: dict[str, Session] = {}
+        self._contexts: dict[str, dict[str, Any] | None] = {}
+        """Of those asleep, when there is no database that has them."""
         self._awake: dict[str, Held] = {}
         self._order: dict[str, None] = {}
         self._lock, self._process = threading.RLock(), os.getpid()
@@ -95,8 +97,9 @@ class Sessions:
             session, context = woken.stored
             self._awake[key] = Held(session, context, counted_before=session.message_count)
         elif held is None and key in self._asleep:
-            self._awake[key] = Held(self._asleep[key], counted_before=self._asleep[key].message_count)
+            self._awake[key] = Held(self._asleep[key], self._contexts.get(key), counted_before=self._asleep[key].message_count)
         self._asleep.pop(key, None)
+        self._contexts.pop(key, None)
         return key not in self._awake
 
     def _in_line(self) -> list[Held]:
@@ -106,7 +109,9 @@ class Sessions:
     def _are_asleep(self, sessions: Iterable[Session], events: list[Event]) -> None:
         for session in sessions:
             self._asleep[session.session_key] = session  # first: who looks meanwhile finds it in one of the two
-            self._awake.pop(session.session_key, None)
+            held = self._awake.pop(session.session_key, None)
+            if held is not None and not self._places.are_stored:
+                self._contexts[session.session_key] = held.context
             events.append(Event("session:hibernated", session=session))
 
     def renew(self) -> list[Session]:
@@ -165,8 +170,9 @@ class Sessions:
 
     def count_message(self, key: str, number: int) -> Session:
         """Count messages of a session that is awake, and return it; it counts as used now. Raises as `context`."""
+        checked_number("number", number, 0)
         with self._awake_here(key) as held:
-            counted = held.session.message_count + number
+            counted = checked_number("message_count", held.session.message_count + number)
             held.session = msgspec.structs.replace(held.session, message_count=counted, last_activity_ms=self._clock())
             return held.session
 
@@ -177,7 +183,8 @@ class Sessions:
             UsageError: There is no such session, or it sleeps.
         """
         with self._awake_here(key) as held:
-            return dict(held.context or {})
+            kept = held.context
+            return dict((foreign.context(kept.raw) if isinstance(kept, foreign.Kept) else kept) or {})
 
     def set_context(self, key: str, context: Mapping[str, Any]) -> None:
         """Set what is to be stored beside a session that is awake, when it sleeps.
@@ -185,9 +192,9 @@ class Sessions:
         Raises:
             UsageError: There is no such session, or it sleeps; or JSON cannot hold it.
         """
-        rows.as_json("context", context)
+        kept = foreign.context(rows.of_context(context).encode())  # as it is now, whatever becomes of it: it has to be stored later
         with self._awake_here(key) as held:
-            held.context, held.is_context_new = dict(context), True
+            held.context, held.is_context_new = kept, True
 
     @contextlib.contextmanager
     def _awake_here(self, key: str) -> Iterator[Held]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +23,7 @@ from sessionlab.parallel.places import LEASE_MS
 from sessionlab.settings import ParallelSessionsSettings
 from sessionlab.units import MS_PER_DAY
 from tests.parallel.clock import Clock
-from tests.parallel.managers import Make, heard, names
+from tests.parallel.managers import Make, either, heard, names
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "agent:main:parallel:a"
@@ -217,6 +217,69 @@ def test_context_is_of_a_session_that_is_awake_and_is_json(make: Make) -> None:
     found = manager.memory.load_session(KEY)
     assert found is not None
     assert found[1] == {"x": 1}
+
+
+@either
+def test_context_is_as_it_was_when_it_was_set(make: Make, *, disk: bool) -> None:
+    """Whatever becomes of it: what could not be stored would keep its place for ever, and with it everybody else from waking."""
+    manager = make(disk=disk, maxConcurrent=1)
+    manager.get_or_create_session("a")
+    mine: dict[str, Any] = {"list": [1], "deep": []}
+    for _ in range(500):
+        mine["deep"] = [mine["deep"]]
+    manager.set_context(KEY, mine)
+    mine["list"].append(object())
+    manager.context(KEY)["list"].append(2)
+    manager.get_or_create_session("b")
+    manager.get_or_create_session("a")
+    assert manager.context(KEY)["list"] == [1]
+
+
+_SPELLED = '{"x": 1, "y": 1.10}'
+
+
+def test_context_of_another_program_sleeps_byte_for_byte_unless_it_is_changed(make: Make) -> None:
+    manager = make()
+    manager.get_or_create_session("a")
+    manager.hibernate_session(KEY)
+    assert manager.memory is not None
+    with contextlib.closing(sqlite3.connect(manager.memory.path, isolation_level=None)) as other:
+        other.execute("UPDATE session_state SET context_json = ?", (_SPELLED,))
+        manager.get_or_create_session("a")
+        manager.hibernate_session(KEY)
+        assert other.execute("SELECT context_json FROM session_state").fetchone() == (_SPELLED,)
+        session, context = manager.memory.load_session(KEY) or (None, None)
+        assert session is not None
+        assert context is not None
+        manager.memory.save_session(session, context | {"x": 2})
+        context["x"] = True
+        manager.memory.save_session(session, context)
+        assert other.execute("SELECT context_json FROM session_state").fetchone() == ('{"x":true,"y":1.1}',)
+
+
+@either
+@pytest.mark.parametrize("asked", [{"chat_id": "\ud800"}, {"peer_id": "\0"}, {"chat_id": "x" * (1 << 21)}, {"chat_id": 7}, {"agent_id": 7}])
+def test_session_that_could_not_be_stored_is_not_made(make: Make, asked: dict[str, Any], *, disk: bool) -> None:
+    """It would be awake for ever, and nobody could have its place."""
+    manager = make(disk=disk, maxConcurrent=1)
+    with pytest.raises(UsageError, match=next(iter(asked))):
+        manager.get_or_create_session("a", **asked)
+    assert manager.get_or_create_session("b").is_new
+    with pytest.raises(UsageError, match="channel_id"):
+        manager.save_memory(KEY, "fact", "tea", channel_id=cast("str", 7))
+
+
+@pytest.mark.parametrize("number", [-1, 1.5, float("nan"), "x", 1 << 63])
+def test_messages_that_could_not_be_stored_are_not_counted(make: Make, number: Any) -> None:
+    manager = make(maxConcurrent=1)
+    manager.get_or_create_session("a")
+    manager.count_message(KEY)
+    with pytest.raises(UsageError, match="number"):
+        manager.count_message(KEY, number)
+    with pytest.raises(UsageError, match="message_count"):
+        manager.count_message(KEY, (1 << 63) - 1)
+    manager.get_or_create_session("b")
+    assert stored_messages(manager) == 1
 
 
 def test_deleted_session_is_new_even_if_it_was_awake(make: Make) -> None:
