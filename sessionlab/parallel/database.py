@@ -163,12 +163,12 @@ class Database:
                     connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     self._refuse_inherited(connection)
+                    self._commit(connection)
                 except BaseException as error:
                     _undo(connection)
                     if isinstance(error, sqlite3.Error):
                         raise self._refusal(connection, error, is_write=True) from error
                     raise
-                self._commit(connection)
             finally:
                 connection.let_go()
 
@@ -176,7 +176,6 @@ class Database:
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            _undo(connection)
             raise self._refusal(connection, error, is_write=True, is_commit=True) from error
         if self._identity != self._found() or not connection.has_kept_log():
             raise UncertainWriteError(self.path, "was replaced while it was written", advice="read it again before going on")

@@ -243,8 +243,8 @@ def latest(connection: sqlite3.Connection) -> int:
 
 def changes(connection: sqlite3.Connection, since: int, limit: int) -> list[Change] | None:
     """Return what was changed after a change, in order; `None` when deletions after it are forgotten."""
-    connection.execute("BEGIN")
     try:
+        connection.execute("BEGIN")
         forgotten = connection.execute("SELECT value FROM sessionlab_meta WHERE name = ?", (_FORGOTTEN,)).fetchone()
         if forgotten and since < forgotten[0] and since > 0:
             return None

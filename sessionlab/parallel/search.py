@@ -7,6 +7,7 @@ by Python, in the index as in the answers.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -117,9 +118,10 @@ def _is_writable(connection: sqlite3.Connection) -> bool:
 def _is_free(connection: sqlite3.Connection) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
-        connection.rollback()
     except sqlite3.OperationalError as error:
         return not _is_busy(error)  # whoever writes is told what it is
+    finally:
+        connection.rollback()  # also of what was interrupted: nobody could write any more
     return True
 
 
@@ -135,8 +137,9 @@ def _one_by_one(connection: sqlite3.Connection, sort: Sort, question: Question, 
     """Look at every record, in the order of answers."""
     query = f"SELECT {rows.fields(sort.table)} FROM {sort.table}{question.condition.text}{sort.order}"
     content = rows.place(sort.table, "content")
-    found = (row for row in connection.execute(query, question.condition.values) if _holds(row[content], question.text))
-    return list(itertools.islice(found, limit))
+    # Closed, also when this is interrupted: the state that it reads is the one that its connection sees as long as it is open.
+    with contextlib.closing(connection.execute(query, question.condition.values)) as found:
+        return list(itertools.islice((row for row in found if _holds(row[content], question.text)), limit))
 
 
 def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, limit: int) -> list[tuple[Any, ...]]:
@@ -146,13 +149,14 @@ def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, li
         return []
     found: list[tuple[Any, ...]] = []
     left, last = limit, text_index.NO_GROUP
-    for place, *row in text_index.candidates(connection, sort, question):
-        group = text_index.group(place)
-        if left <= 0 and group != last:
-            break
-        if _holds(row[content], question.text):
-            found.append(tuple(row))
-            left -= group != text_index.NO_GROUP
-        last = group
+    with contextlib.closing(text_index.candidates(connection, sort, question)) as candidates:
+        for place, *row in candidates:
+            group = text_index.group(place)
+            if left <= 0 and group != last:
+                break
+            if _holds(row[content], question.text):
+                found.append(tuple(row))
+                left -= group != text_index.NO_GROUP
+            last = group
     found.sort(key=lambda row: (rows.ranked(row[rank]), rows.ranked(row[time]), row[0]), reverse=True)
     return found[:limit]

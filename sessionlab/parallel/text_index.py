@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -158,7 +158,7 @@ class Question(NamedTuple):
         return found | {"instr(texts.text, ?)": self.text} if self.text and not places else found
 
 
-def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -> Iterator[tuple[Any, ...]]:
+def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -> Generator[tuple[Any, ...], None, None]:
     """Yield records that may hold a text, all that do among them, in the order of their places; see `group`.
 
     Each is the place, and what `rows.fields` names. The index has to be up to date.
@@ -171,7 +171,9 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
         ORDER BY texts.rowid
     """
     for first, last in ((_LEAST, NO_GROUP), (sort.first, sort.last)):
-        yield from connection.execute(query, (*asked.values(), first, last, part_of(sort.table), *question.condition.values))
+        values = (*asked.values(), first, last, part_of(sort.table), *question.condition.values)
+        with contextlib.closing(connection.execute(query, values)) as found:
+            yield from found
 
 
 def taken_in(connection: sqlite3.Connection) -> int:

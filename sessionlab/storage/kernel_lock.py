@@ -90,7 +90,7 @@ class KernelLock:
         try:
             self._give_up()
         finally:
-            self._right.append(True)
+            self._right[:] = [True]
 
     def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
         if getattr(self, "_descriptor", -1) >= 0 and not is_ending():  # then the system closes it, and our modules may be gone
@@ -133,12 +133,20 @@ class KernelLock:
 
     def _take(self, deadline: Deadline) -> None:
         """Get the kernel lock on the file that the path leads to now."""
-        self._reserve()
         try:
+            self._reserve()
             self._take_file(deadline)
         except BaseException:
-            self._right.append(True)
+            self._unlock()  # whoever is interrupted may have it already, and then nobody would free it
             raise
+
+    def _unlock(self) -> None:
+        """Free the kernel lock, had or not, and let others use the descriptor. Twice does no harm."""
+        try:
+            if self._descriptor >= 0 and self._process == os.getpid():
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._right[:] = [True]
 
     def _reserve(self) -> None:
         """Become the only one who uses the descriptor. It is this thread's turn: nobody else does, but for a moment who closes it."""
@@ -177,11 +185,10 @@ class KernelLock:
         if os.getpid() != process:
             return
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             if self._is_closed:
                 self._give_up()
         finally:
-            self._right.append(True)
+            self._unlock()
 
 
 class Held:
@@ -197,10 +204,10 @@ class Held:
 
     def __enter__(self) -> None:
         """Wait for the lock."""
+        self._process = os.getpid()
         self._turn.__enter__()
         try:
             self._take()
-            self._process = os.getpid()
         except BaseException:
             self._turn.__exit__(None, None, None)
             raise
@@ -209,6 +216,9 @@ class Held:
         """Free it."""
         try:
             self._free(self._process)
+        except BaseException:
+            self._free(self._process)  # whoever is interrupted here must not keep it for ever
+            raise
         finally:
             self._turn.__exit__(kind, error, trace)
 

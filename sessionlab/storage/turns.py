@@ -92,7 +92,11 @@ class turn:  # noqa: N801 - reads like a function, and is a class because a gene
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let the next one in."""
-        self._leave()
+        try:
+            self._leave()
+        except BaseException:
+            self._leave()  # whoever is interrupted here must not stay in the queue for ever
+            raise
 
     def _wait(self, waiter: _Waiter) -> None:
         with _queues_lock:

@@ -18,12 +18,14 @@ import pytest
 from sessionlab.errors import NoRoomError, UsageError
 from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.parallel.asynchronous import AsyncSessionManager
+from sessionlab.parallel.connections import Connection
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.places import LEASE_MS
 from sessionlab.settings import ParallelSessionsSettings
 from sessionlab.units import MS_PER_DAY
 from tests.parallel.clock import Clock
 from tests.parallel.managers import Make, either, heard, names
+from tests.parallel.samples import remembered
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "agent:main:parallel:a"
@@ -126,6 +128,66 @@ def test_sleep_that_was_interrupted_counts_nothing_twice(make: Make) -> None:
     manager.count_message(KEY)
     manager.hibernate_session(KEY)
     assert stored_messages(manager) == 8
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "BEGIN", "COMMIT"])
+@pytest.mark.parametrize("act", ["save", "search", "watch"])
+def test_nobody_is_kept_waiting_by_what_was_interrupted(make: Make, act: str, statement: str, is_after: bool) -> None:  # noqa: FBT001
+    """Whoever calls may go on, as a notebook does: no lock, and no state of the past, stays with it."""
+    manager, other = make(), make()
+    memory = manager.memory
+    assert memory is not None
+    other.save_memory("s", "fact", "tea", channel_id="a")
+    acts: dict[str, Callable[[], object]] = {
+        "save": lambda: memory.save_memory(remembered("tea")),
+        "search": lambda: memory.search("tea"),
+        "watch": lambda: list(memory.watch()),
+    }
+    execute = Connection.execute
+
+    def interrupting(connection: Connection, query: str, *values: Any) -> sqlite3.Cursor:
+        if query != statement:
+            return execute(connection, query, *values)
+        if is_after:
+            execute(connection, query, *values)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(Connection, "execute", interrupting)
+        acts[act]()
+    with contextlib.closing(sqlite3.connect(memory.path, isolation_level=None, timeout=0)) as another:
+        another.execute(
+            "INSERT INTO channel_memory (session_key, channel_id, memory_type, content, created_at) VALUES ('s', 'a', 'fact', 't', 1)"
+        )
+    assert "t" in {one.content for one in memory.memories()}
+    other.save_memory("s", "fact", "tea", channel_id="a")
+    for one in acts.values():
+        one()
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_search_that_was_interrupted_leaves_nobody_in_the_past(make: Make, monkeypatch: pytest.MonkeyPatch, *, is_indexed: bool) -> None:
+    """Though what was interrupted is looked at afterwards, and so still there."""
+    manager, other = make(), make()
+    memory = manager.memory
+    assert memory is not None
+    for _ in range(3):
+        other.save_memory("s", "fact", "tea", channel_id="a")
+    memory.search("tea")
+
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sessionlab.parallel.text_index.is_possible", lambda: is_indexed)
+    with monkeypatch.context() as patched:
+        patched.setattr("sessionlab.parallel.search._holds", interrupt)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            memory.search("tea")
+    other.save_memory("s", "fact", "new", channel_id="a", importance=10)
+    assert memory.memories(limit=1)[0].content == "new"
+    memory.save_memory(remembered("newer"))
+    assert kept.value is not None
 
 
 def test_day_without_a_heartbeat_takes_nothing_from_its_own_manager(tmp_path: Path, clock: Clock) -> None:

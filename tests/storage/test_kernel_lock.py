@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -130,6 +131,31 @@ def test_holder_in_another_process_is_waited_for(path: Path) -> None:
         threading.Timer(0.05, other.go_on).start()
         with KernelLock(path).held():
             assert other.says() == "free"
+
+
+@pytest.mark.parametrize("where", ["_reserve", "_is_in_place", "_unlock"])
+def test_who_is_interrupted_keeps_it_from_nobody(path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Neither while it is taken nor while it is freed: Ctrl-C comes at any time, and a notebook goes on after it."""
+    mine, other = KernelLock(path, 300), KernelLock(path, 300)
+    step = getattr(KernelLock, where)
+    is_first = [True]
+
+    def interrupted(lock: KernelLock) -> object:
+        if where != "_unlock":
+            step(lock)
+        if is_first:
+            is_first.clear()
+            raise KeyboardInterrupt
+        return step(lock)
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(KernelLock, where, interrupted)
+        with mine.held():
+            pass
+    assert not is_first
+    for lock in (other, mine):
+        with lock.held():
+            pass
 
 
 def test_holder_that_is_killed_frees_it_at_once(path: Path) -> None:
