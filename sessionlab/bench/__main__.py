@@ -12,7 +12,6 @@ import click
 
 from sessionlab.bench import maintenance, migrations, mirror, parallel, startup, stores, table
 from sessionlab.bench.content import make_content
-from sessionlab.bench.markdown import tables
 from sessionlab.bench.scope import Scope
 from sessionlab.bench.stores import Findings
 
@@ -21,8 +20,7 @@ from sessionlab.bench.stores import Findings
 @click.option("--quick", is_flag=True, help="A tenth of the size: to try the measurements, not to quote them.")
 @click.option("--large", is_flag=True, help="Stores of a million sessions, too: some minutes and 2 GB more.")
 @click.option("--json", "output", metavar="FILE", help="Write the figures to FILE, too.")
-@click.option("--markdown", metavar="FILE", help="Write the README's tables to FILE.")
-def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) -> None:
+def main(*, quick: bool, large: bool, output: str | None) -> None:
     """Measure speed and memory; takes about nine minutes and 2 GB below $TMPDIR.
 
     The stores alone: sessionlab bench stores; and so on: migrations, maintenance, parallel.
@@ -53,8 +51,6 @@ def main(*, quick: bool, large: bool, output: str | None, markdown: str | None) 
         (*findings.conditions, *moves.conditions),
     )
     _show(["", table.summary_line(found.rows, found.comparisons)])
-    if markdown is not None:
-        Path(markdown).write_text("\n".join(tables(findings, moves)) + "\n", encoding="utf-8")
     if output is not None:
         document = found.document()
         Path(output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

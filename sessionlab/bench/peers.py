@@ -1,12 +1,12 @@
 """The programs that our stores are compared with, and by how much ours are better.
 
-Their figures were measured with the real programs, 1,000 sessions of 42 KB, on a machine like the one of our README; ours come from
-wherever this runs. They are absolute times of two machines: good for orders of magnitude, not for percents.
+Their figures are those of the real programs with 1,000 sessions of 42 KB: what `data/benchmarks/` has (`bench.peers_recorded`), and here
+what was measured elsewhere only. They are absolute times of another run: good for orders of magnitude, not for percents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -15,8 +15,8 @@ from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import ENTRY_BYTES, QUOTED_SESSIONS
 
 CONDITIONS: Final = (
-    f"peers: measured with the real OpenClaw, {QUOTED_SESSIONS:,} sessions of {ENTRY_BYTES // 1000} KB unless said, on another machine "
-    "like ours: absolute times, for orders of magnitude"
+    f"peers: the real OpenClaw, {QUOTED_SESSIONS:,} sessions of {ENTRY_BYTES // 1000} KB unless said, as recorded in data/benchmarks or "
+    "measured elsewhere: absolute times of another run; its lists give entries, ours summaries"
 )
 FACTOR: Final = 10
 """How many times better than the best peer a store is to be."""
@@ -47,9 +47,10 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 PEERS: Final = (
     Peer(name="OpenClaw 2026.3.31, JSON", cold_list_ms=1542, update_ms=1314, is_synced=True, memory_mb=927),
-    Peer(name="OpenClaw 2026.7.1-2, JSON", cold_list_ms=285, update_ms=80, memory_mb=451),
-    Peer(name="OpenClaw 2026.9.6, SQLite", cold_list_ms=495, warm_list_ms=75, get_ms=0.62, update_ms=3.95, memory_mb=264),
+    Peer(name="OpenClaw 2026.7.1-2, JSON"),
+    Peer(name="OpenClaw 2026.9.6, SQLite"),
 )
+"""The versions that are compared, oldest first; the figures are those of another machine, where no record replaces them."""
 GOALS: Final = Peer(name="goals of openclaw#58550", cold_list_ms=15, warm_list_ms=20, update_ms=5, memory_mb=2)
 """What the proposal of a SQLite store wants of it: load, list, update, memory."""
 IMPORTS: Final = (
@@ -61,9 +62,7 @@ _ROWS: Final = {
     "list summaries, opened anew": "cold_list_ms",
     "list summaries": "warm_list_ms",
     "get one": "get_ms",
-    "get one, not decoded": "get_ms",
     "update one, a small field changed": "update_ms",
-    "list, get, update: the whole process": "memory_mb",
 }
 """Our operation -> what it is compared with."""
 _MOVES: Final = {"json to sqlite": "import_ms", "json to sqlite: the whole process": "import_memory_mb"}
@@ -96,15 +95,20 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.wanted is None else self.factor >= self.wanted
 
 
-def compare(rows: Iterable[Measurement]) -> list[Comparison]:
-    """Compare what has the size that the peers were measured with: SQLite and directory stores, and moves from JSON to SQLite."""
+def compare(rows: Iterable[Measurement], known: Sequence[Peer]) -> list[Comparison]:
+    """Compare what has the size that the peers were measured with: SQLite and directory stores, and moves from JSON to SQLite.
+
+    Args:
+        rows: Our figures.
+        known: What the peers need; see `peers_recorded`. Of their imports this module knows.
+    """
     found = []
     for row in rows:
         field = (_MOVES if row.store == "migration" else _ROWS if row.store in ("sqlite", "directory") else {}).get(row.operation, "")
-        alike = [peer for peer in (*PEERS, *IMPORTS) if peer.sessions == row.sessions]
-        known = [(value, peer.name) for peer in alike if (value := getattr(peer, field, None)) is not None]
-        if known:
-            found.append(_comparison(row, alike[0].sessions, field, *min(known)))
+        alike = [peer for peer in (*known, *IMPORTS) if peer.sessions == row.sessions]
+        theirs = [(value, peer.name) for peer in alike if (value := getattr(peer, field, None)) is not None]
+        if theirs:
+            found.append(_comparison(row, alike[0].sessions, field, *min(theirs)))
     return found
 
 

@@ -42,7 +42,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Took(msgspec.Struct, frozen=True, kw_only=True):
-    """What that took: times in ms, and by how many MB of 10**6 bytes the process grew at most after its imports.
+    """What that took: times in ms, by how many MB of 10**6 bytes the process grew at most after its imports, and its memory in all.
 
     `load_ms` is from nothing to the first list of all sessions, `list_ms` such a list after one was changed, `update_ms` the median update,
     `cpu_ms` what the processors did for one.
@@ -53,6 +53,7 @@ class Took(msgspec.Struct, frozen=True, kw_only=True):
     update_ms: float
     cpu_ms: float
     peak_mb: float
+    process_mb: float
 
 
 def go(task: Proposed) -> Took:
@@ -78,6 +79,7 @@ def go(task: Proposed) -> Took:
         update_ms=statistics.median(times),
         cpu_ms=cpu_ms,
         peak_mb=_peak_mb() - before,
+        process_mb=_peak_mb(),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from sessionlab.bench import readme_stores
 from sessionlab.bench.lock_story import PUBLISHED as LOCK_STORY
-from sessionlab.bench.peers_recorded import Beside, recorded_peers
+from sessionlab.bench.peers_recorded import PREFIX, Beside, recorded_peers
 from sessionlab.bench.recorded import Document, read
+from sessionlab.bench.rss import LOADING
 from sessionlab.bench.rss import PUBLISHED as STRESS
 from sessionlab.errors import UsageError
 
@@ -19,83 +21,126 @@ NEEDED: Final = ("proposal", "contention", "rss")
 PROGRAMS: Final = ("naive", "json", "sqlite", "directory")
 _HEADS: Final = {"naive": "naive file", "json": "JSON store", "sqlite": "SQLite store", "directory": "directory store"}
 _LARGE_KB: Final = 10
-_MISSING: Final = "?"
 _WIDTH: Final = 138
 _MOST_WRITERS: Final = 8
 
 Row = Mapping[str, Any]
 
 
+class Theirs(NamedTuple):
+    """The two kinds of OpenClaw that the table has, and what our stores took beside the newer one: operation -> store -> the figure."""
+
+    json: Beside
+    sqlite: Beside
+    ours: Mapping[str, Mapping[str, float]]
+
+
+def theirs_of(peers: Sequence[Beside], records: Iterable[Document]) -> Theirs:
+    """Return the newest OpenClaw of each kind.
+
+    Args:
+        peers: All that are known, oldest first.
+        records: Those of the peers, `peers-VERSION`.
+    """
+    newest = {kind: next(one for one in reversed(peers) if one.name.endswith(kind)) for kind in ("JSON", "SQLite")}
+    ours: dict[str, dict[str, float]] = {}
+    for record in records:
+        if record.name.removeprefix(PREFIX) in newest["SQLite"].name:
+            for row in record.tables["beside"]:
+                if row["durability"] != "process":
+                    ours.setdefault(row["operation"], {})[row["program"]] = row["ours"]
+    return Theirs(newest["JSON"], newest["SQLite"], ours)
+
+
 def refresh(readme: Path, folder: Path) -> bool:
-    """Write the README's table anew from the records in `folder`, and say whether that changed it.
+    """Write the README's tables anew from the records in `folder`, and say whether that changed it.
 
     Raises:
-        UsageError: A record is missing or foreign, or the README has no place for the table.
+        UsageError: A record is missing or foreign, or the README has no place for a table.
     """
     before = readme.read_text(encoding="utf-8")
-    after = with_table(before, {name: read(folder, name) for name in NEEDED}, recorded_peers(folder))
+    after = with_table(before, {name: read(folder, name) for name in NEEDED}, known(folder))
+    after = between(after, readme_stores.BEGIN, readme_stores.END, readme_stores.lines(read(folder, "stores")))
     if after != before:
         readme.write_text(after, encoding="utf-8", newline="\n")
     return after != before
 
 
-def with_table(text: str, records: Mapping[str, Document], peers: Sequence[Beside]) -> str:
+def known(folder: Path) -> Theirs:
+    """Return what the records in a folder know of OpenClaw."""
+    return theirs_of(recorded_peers(folder), [read(folder, path.stem) for path in sorted(folder.glob(f"{PREFIX}*.json"))])
+
+
+def with_table(text: str, records: Mapping[str, Document], theirs: Theirs) -> str:
     """Return a README whose table is that of the records.
 
     Raises:
         UsageError: It has not both marks, in their order.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"README.md: the marks of the table are missing; put {BEGIN} and {END} where it is to stand")
-    table = "\n".join(lines(records, peers))
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    return between(text, BEGIN, END, lines(records, theirs))
 
 
-def lines(records: Mapping[str, Document], peers: Sequence[Beside]) -> Iterator[str]:
+def between(text: str, begin: str, end: str, made: Iterable[str]) -> str:
+    """Return a text with these lines between two marks.
+
+    Raises:
+        UsageError: It has not both, in their order.
+    """
+    head, first, rest = text.partition(begin)
+    _, last, tail = rest.partition(end)
+    if not first or not last:
+        raise UsageError(f"README.md: the marks of the table are missing; put {begin} and {end} where it is to stand")
+    table = "\n".join(made)
+    return f"{head}{begin}\n\n{table}\n\n{end}{tail}"
+
+
+def lines(records: Mapping[str, Document], theirs: Theirs) -> Iterator[str]:
     """Yield the table and what its reader must know."""
-    heads = " | ".join(_HEADS[one] for one in PROGRAMS)
-    yield f"| | OpenClaw, recorded | {heads} |"
-    yield f"|---|{'--:|' * (len(PROGRAMS) + 1)}"
-    for what, theirs, ours in (*_of_sizes(records["proposal"], peers), *_of_writers(records["contention"]), *_of_cycles(records["rss"])):
-        yield f"| {what} | {theirs} | {' | '.join(ours.get(one, '') for one in PROGRAMS)} |"
+    heads = " | ".join((theirs.json.name, theirs.sqlite.name, *(_HEADS[one] for one in PROGRAMS)))
+    yield f"| | {heads} |"
+    yield f"|---|{'--:|' * (len(PROGRAMS) + 2)}"
+    for what, cells in (*_of_sizes(records["proposal"], theirs), *_of_writers(records["contention"]), *_of_cycles(records["rss"])):
+        yield f"| {what} | {' | '.join(cells.get(one, '') for one in ('OpenClaw, JSON', 'OpenClaw, SQLite', *PROGRAMS))} |"
     yield ""
-    yield from _notes(records, peers)
+    yield from _notes(records, theirs)
 
 
-Line = tuple[str, str, Mapping[str, str]]
-"""What, as OpenClaw had it, as each program has it."""
+Line = tuple[str, Mapping[str, str]]
+"""What, and what each program has."""
 
 
-def _of_sizes(document: Document, peers: Sequence[Beside]) -> Iterator[Line]:
-    """Yield load, list, update, memory and CPU at the largest number of large sessions."""
+def _of_sizes(document: Document, theirs: Theirs) -> Iterator[Line]:
+    """Yield lists, get, update, CPU and memory at the largest number of large sessions."""
     large = [row for row in document.tables["proposal"] if row["entry_kb"] > _LARGE_KB]
     most = max(row["sessions"] for row in large)
     rows = [row for row in large if row["sessions"] == most]
     found = {row["program"]: row for row in rows if row["program"] == "naive" or row["durability"] == "commit"}
     weaker = {row["program"]: row for row in rows if row["durability"] == "process"}
 
-    def cells(metric: str) -> dict[str, str]:
-        return {program: _number(row[metric]) for program, row in found.items()}
+    def cells(metric: str, field: str = "") -> dict[str, str]:
+        return _fields(theirs, field) | {program: _number(row[metric]) for program, row in found.items()}
 
-    def theirs(field: str) -> str:
-        values = [getattr(peer, field) for peer in peers]
-        return "; ".join(_MISSING if value is None else _number(value) for value in values)
+    def beside(operation: str) -> dict[str, str]:
+        return {program: _number(value) for program, value in theirs.ours.get(operation, {}).items()}
 
-    yield f"load {most:,} sessions of 42 KB, ms", theirs("cold_list_ms"), cells("load_ms")
-    yield "list them again, ms", theirs("warm_list_ms"), cells("list_ms")
-    synced = "; ".join(
-        _MISSING if one.update_ms is None else f"{_number(one.update_ms)}{' synced' if one.is_synced else ''}" for one in peers
-    )
-    updates = cells("update_ms")
-    for program in updates:
+    yield f"first list of {most:,} sessions of 42 KB, ms", cells("load_ms", "cold_list_ms")
+    yield "list again, after a change, ms", cells("list_ms", "warm_list_ms")
+    yield "the same with whole entries, ms", _fields(theirs, "warm_list_ms") | beside("list again (whole entries)")
+    yield "get one, ms", _fields(theirs, "get_ms") | beside("get one")
+    updates = cells("update_ms", "update_ms")
+    for program in found:
         updates[program] += "" if program == "naive" else " synced"
         if program != "naive" and program in weaker:
             updates[program] += f"; {_number(weaker[program]['update_ms'])}"
-    yield "update one, ms", synced, updates
-    yield "peak memory of that, MB", f"{theirs('memory_mb')} in all", cells("peak_mb")
-    yield "CPU with an update a second", "", {program: f"{_number(row['cpu_percent'])} %" for program, row in found.items()}
+    yield "update one, ms", updates
+    yield "processor time of an update, ms", cells("cpu_ms")
+    yield "memory of that process, MB", cells("process_mb", "memory_mb")
+
+
+def _fields(theirs: Theirs, field: str) -> dict[str, str]:
+    """Return what each OpenClaw has there."""
+    both = {"OpenClaw, JSON": theirs.json, "OpenClaw, SQLite": theirs.sqlite}
+    return {name: _number(value) for name, one in both.items() if field and (value := getattr(one, field)) is not None}
 
 
 def _of_writers(document: Document) -> Iterator[Line]:
@@ -103,46 +148,50 @@ def _of_writers(document: Document) -> Iterator[Line]:
     rows = document.tables["writers"]
     writers = max(row["writers"] for row in rows if row["writers"] <= _MOST_WRITERS)
     found = {row["store"]: row for row in rows if row["writers"] == writers and (row["store"] == "naive" or row["durability"] == "commit")}
-    timeouts, stuck = LOCK_STORY[0].count, LOCK_STORY[1]
-    yield f"{writers} writers, all they can: updates a second", "", _each(found, lambda row: _number(row["updates_per_s"]))
-    waits = _each(found, lambda row: f"{_number(row['p50_ms'])}; {_number(row['max_ms'])}")
-    yield "an update then waits, ms: median; longest", f"{_MISSING}; {_number((stuck.max_s or 0) * 1000)}", waits
-    counts = _each(found, lambda row: f"{row['timeouts']}; {row['stuck']}; {row['lost']}")
-    yield "timeouts; stuck over 1 s; lost", f"{timeouts}; {stuck.count}; {_MISSING}", counts
+    yield f"{writers} writers, all they can: updates a second", _each(found, lambda row: _number(row["updates_per_s"]))
+    yield "an update then takes, ms: median; longest", _each(found, lambda row: f"{_number(row['p50_ms'])}; {_number(row['max_ms'])}")
+    yield "timeouts; stuck; lost", _each(found, lambda row: f"{row['timeouts']}; {row['stuck']}; {row['lost']}")
 
 
 def _of_cycles(document: Document) -> Iterator[Line]:
-    """Yield peak memory and time of the stress test: of each store the worst and the best of its ways."""
+    """Yield peak memory and time of the stress test: of each store the best and the worst of its ways to load everything."""
     peaks: dict[str, dict[str, float]] = {}
     cycles: dict[str, list[float]] = {}
     for row in document.tables["samples"]:
-        peaks.setdefault(row["store"], {})[row["run"]] = row["peak_mb"]
+        if row["run"].startswith(LOADING):
+            peaks.setdefault(row["store"], {})[row["run"]] = row["peak_mb"]
     for row in document.rows:
-        if row["median_ms"] is not None:
+        if row["median_ms"] is not None and row["operation"].startswith(LOADING):
             cycles.setdefault(row["store"], []).append(row["median_ms"])
-    worst, best = (max(row.rss_mb for row in STRESS if row.run == run) for run in ("before", "after"))
+    published = [max(row.rss_mb for row in STRESS if row.run == run) for run in ("before", "after")]
+    published_ms = [_published_cycle_ms(run) for run in ("before", "after")]
     last = max(row["cycle"] for row in document.tables["samples"])
     kb = max(row["store_kb"] for row in document.tables["samples"] if row["store"] == "json")
-    what = f"load and update {last} times, {kb / 1024:.1f} MB: peak, MB"
-    yield what, f"{_number(worst)}; {_number(best)}", {store: _range(found.values()) for store, found in peaks.items()}
-    theirs = "; ".join(_number(_published_cycle_ms(run)) for run in ("before", "after"))
-    yield "a cycle of it, ms", theirs, {store: _range(found) for store, found in cycles.items()}
+    theirs = {"OpenClaw, JSON": "; ".join(map(_number, published))}
+    what = f"load all and update one, {last} times, {kb / 1024:.1f} MB: peak, MB"
+    yield what, theirs | {store: _range(found.values()) for store, found in peaks.items()}
+    theirs = {"OpenClaw, JSON": "; ".join(map(_number, published_ms))}
+    yield "a cycle of it, ms", theirs | {store: _range(found) for store, found in cycles.items()}
 
 
-def _notes(records: Mapping[str, Document], peers: Sequence[Beside]) -> Iterator[str]:
-    """Yield what a reader must know: when and where, what naive is, what the others' numbers are."""
-    proposal = records["proposal"]
-    dates = sorted({records[name].date for name in NEEDED})
+def _notes(records: Mapping[str, Document], theirs: Theirs) -> Iterator[str]:
+    """Yield what a reader must know: when and where, what is the same work and what not, what the others' numbers are."""
+    dates = sorted({records[name].date for name in NEEDED} | {one.date for one in (theirs.json, theirs.sqlite)} - {""})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    names = "; ".join(f"{one.name.removeprefix('OpenClaw ')} ({'beside ours' if one.date else 'on another machine'})" for one in peers)
+    where = "; ".join(dict.fromkeys(records[name].machine.in_words for name in NEEDED))
+    versions = dict.fromkeys(
+        f"Python {one.versions['python']}, SQLite {one.versions['sqlite']}" for one in map(records.__getitem__, NEEDED)
+    )
+    timeouts, stuck = LOCK_STORY[0].count, LOCK_STORY[1]
     said = (
-        f"Recorded {when} on {proposal.machine.in_words}; Python {proposal.versions['python']}, SQLite {proposal.versions['sqlite']}. "
-        "*Naive* is a `sessions.json` that the standard library reads and writes whole for every update, not synced; two numbers of an "
-        "update are with and without sync. Memory is what comes on top of the imports, in the rows with cycles the whole process; ranges "
-        "are over the ways to load. OpenClaw: "
-        f"{names}, in this order, the real programs with 1,000 sessions of 42 KB, memory of the whole process; writers: a report of three "
-        "hours under its users' load; cycles: as published, without and with reuse. All figures and conditions: `notebooks/07_benchmarks`; "
-        "the numbers: `data/benchmarks/`."
+        f"Recorded {when} on {where}; {'; '.join(versions)}. *Naive* is a `sessions.json` that the standard library reads and writes whole "
+        "for every update, not synced. Our lists are of summaries; OpenClaw and the naive file list entries, they have no other, so ours "
+        "of whole entries stand below. OpenClaw is the real program, with the same sessions, by turns with ours, from whose run our gets "
+        "and whole entries are; it syncs no update. Two numbers of ours: synced, and not. Memory: the whole process. *Stuck*: took a "
+        "second longer than without other writers. The report that this load follows, three hours of use, had "
+        f"{timeouts} timeouts and {stuck.count} sessions stuck for {_number(stuck.mean_s or 0)} s on average. Cycles: OpenClaw's as "
+        "openclaw#51567 published them, without and with reuse, all decoded; ours over the ways to load, decoding what is looked at. "
+        "All figures and conditions: `notebooks/07_benchmarks`; the numbers: `data/benchmarks/`."
     )
     if any(records[name].is_quick for name in NEEDED):
         said = f"**A quick run: no figures to quote.** {said}"

@@ -23,6 +23,8 @@ from sessionlab.stores.json_cache import LIMIT_VARIABLE, TTL_VARIABLE
 
 PEAK_MB: Final[dict[StoreKind, float]] = {"json": 64, "sqlite": 32, "directory": 32}
 """The most that a process may ever have, in MB of 2**20 bytes."""
+LOADING: Final = "load"
+"""How the name of a run begins that loads every session."""
 CYCLE_MS: Final[dict[StoreKind, float | None]] = {"json": 25, "sqlite": None, "directory": None}
 _AROUND_BYTES: Final = 150
 """What an entry takes in the file besides its payload, about."""

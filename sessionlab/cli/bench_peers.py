@@ -47,12 +47,18 @@ def peers(*, folder: Path | None, stores: tuple[str, ...], node: str, sessions: 
 
 
 def _show_recorded(*, as_json: bool) -> None:
-    from sessionlab.bench.peers import CONDITIONS, IMPORTS, PEERS
+    from sessionlab.bench.peers import CONDITIONS, IMPORTS
+    from sessionlab.bench.peers_recorded import recorded_peers
     from sessionlab.bench.results import Results
+    from sessionlab.resources import benchmarks_dir
 
     recorded = Results(
         "peers",
-        tables={"recorded": (*PEERS, *IMPORTS)},
-        conditions=[CONDITIONS, "nothing was measured now: --openclaw DIR measures an installed one"],
+        tables={"recorded": recorded_peers(benchmarks_dir()), "imports": IMPORTS},
+        conditions=[
+            CONDITIONS,
+            "date: of the record, whose conditions data/benchmarks/peers-VERSION.json has; without one it was measured on another machine",
+            "nothing was measured now: --openclaw DIR measures an installed one",
+        ],
     )
     show(lambda _place, _on_progress: recorded, as_json=as_json)

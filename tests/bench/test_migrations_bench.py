@@ -184,7 +184,8 @@ def test_imports_of_openclaw_stand_beside_moves_of_the_same_size() -> None:
             row("json to sqlite: the whole process", 10_000, peak_mb=180),
             row("json to sqlite", 20, median_ms=1),
             row("json to directory", 1000, median_ms=1),
-        ]
+        ],
+        (),
     )
     assert [(one.theirs, one.unit, one.factor, one.wanted, one.is_met) for one in found] == [
         (18_600, "ms", 10, None, None),

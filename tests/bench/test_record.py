@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
 
 from sessionlab import resources
-from sessionlab.bench import readme_table, record, rss
+from sessionlab.bench import readme_stores, readme_table, record, rss
 from sessionlab.bench.peers import PEERS
 from sessionlab.bench.peers_recorded import peers_of, recorded_peers
 from sessionlab.bench.recorded import Document, read
@@ -135,6 +135,9 @@ def records() -> dict[str, Document]:
     return {name: read(benchmarks_dir(), name) for name in readme_table.NEEDED}
 
 
+THEIRS: Final = readme_table.theirs_of(peers_of([]), [])
+
+
 def cells(text: str, what: str) -> list[str]:
     """Return the cells of the table's row that begins with these words."""
     (row,) = (line for line in text.splitlines() if line.startswith(f"| {what}"))
@@ -147,39 +150,43 @@ def as_number(cell: str) -> float:
 
 def test_the_readme_s_table_is_that_of_the_records(records: dict[str, Document]) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    again = readme_table.with_table(text, records, recorded_peers(benchmarks_dir()))
+    again = readme_table.with_table(text, records, readme_table.known(benchmarks_dir()))
     assert text == again, "python -m sessionlab.bench.record --readme"
-    assert max(len(line) for line in text.partition(readme_table.BEGIN)[2].partition(readme_table.END)[0].splitlines()) <= 140
+    again = readme_table.between(text, readme_stores.BEGIN, readme_stores.END, readme_stores.lines(read(benchmarks_dir(), "stores")))
+    assert text == again, "the same"
 
 
 def test_every_cell_of_the_table_is_the_number_that_was_recorded(records: dict[str, Document]) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme_table.BEGIN)[2].partition(readme_table.END)[0]
     large = [row for row in records["proposal"].tables["proposal"] if row["entry_kb"] > 10]
     most = max(row["sessions"] for row in large)
-    for position, program in enumerate(readme_table.PROGRAMS, start=1):
+    for position, program in enumerate(readme_table.PROGRAMS, start=2):
         wanted = "process" if program == "naive" else "commit"
         (row,) = (one for one in large if (one["program"], one["sessions"], one["durability"]) == (program, most, wanted))
-        for what, metric in (("load ", "load_ms"), ("list them", "list_ms"), ("update one", "update_ms"), ("peak memory", "peak_mb")):
-            shown = cells(text, f"load {most:,}" if what == "load " else what)[position]
-            assert as_number(shown) == pytest.approx(row[metric], rel=0.06), (program, metric)
-        assert as_number(cells(text, "CPU")[position]) == pytest.approx(row["cpu_percent"], rel=0.06)
+        for what, metric in (
+            (f"first list of {most:,}", "load_ms"),
+            ("list again", "list_ms"),
+            ("update one", "update_ms"),
+            ("processor time", "cpu_ms"),
+            ("memory of that process", "process_mb"),
+        ):
+            assert as_number(cells(text, what)[position]) == pytest.approx(row[metric], rel=0.06), (program, metric)
         writers = records["contention"].tables["writers"]
         (crowd,) = (one for one in writers if (one["store"], one["writers"], one["durability"]) == (program, 8, wanted))
         counts = f"{crowd['timeouts']}; {crowd['stuck']}; {crowd['lost']}"
         assert cells(text, "timeouts")[position] == counts
         assert as_number(cells(text, "8 writers")[position]) == pytest.approx(crowd["updates_per_s"], rel=0.06)
         if program != "naive":
-            peak = max(one["peak_mb"] for one in records["rss"].tables["samples"] if one["store"] == program)
-            (found,) = (line for line in text.splitlines() if line.startswith("| load and update"))
-            last = found.strip("|").split("|")[position + 1].strip().split(" to ")[-1]
-            assert float(last.replace(",", "")) == pytest.approx(peak, abs=0.51)
+            loading = [one for one in records["rss"].tables["samples"] if one["store"] == program and one["run"].startswith("load")]
+            last = cells(text, "load all and update one")[position].split(" to ")[-1]
+            assert float(last.replace(",", "")) == pytest.approx(max(one["peak_mb"] for one in loading), abs=0.51)
 
 
 def test_a_readme_without_a_place_for_the_table_is_refused(records: dict[str, Document]) -> None:
     for text in ("", readme_table.BEGIN, f"{readme_table.END}{readme_table.BEGIN}"):
         with pytest.raises(Exception, match="the marks of the table are missing"):
-            readme_table.with_table(text, records, ())
-    made = readme_table.with_table(f"a\n{readme_table.BEGIN}old{readme_table.END}\nz\n", records, peers_of([]))
+            readme_table.with_table(text, records, THEIRS)
+    made = readme_table.with_table(f"a\n{readme_table.BEGIN}old{readme_table.END}\nz\n", records, THEIRS)
     assert made.startswith(f"a\n{readme_table.BEGIN}\n\n| |")
     assert made.endswith(f"{readme_table.END}\nz\n")
     assert "old" not in made.partition(readme_table.END)[0].partition(readme_table.BEGIN)[2].split("|")[0]
@@ -188,5 +195,24 @@ def test_a_readme_without_a_place_for_the_table_is_refused(records: dict[str, Do
 def test_the_table_follows_the_records(records: dict[str, Document]) -> None:
     rows: list[dict[str, Any]] = [row | {"load_ms": 12_345.0} for row in records["proposal"].tables["proposal"]]
     changed = Document(**{name: getattr(records["proposal"], name) for name in Document.__struct_fields__} | {"tables": {"proposal": rows}})
-    lines = "\n".join(readme_table.lines(records | {"proposal": changed}, peers_of([])))
-    assert cells(lines, f"load {max(row['sessions'] for row in rows if row['entry_kb'] > 10):,}")[1:] == ["12,345"] * 4
+    lines = "\n".join(readme_table.lines(records | {"proposal": changed}, THEIRS))
+    assert cells(lines, f"first list of {max(row['sessions'] for row in rows if row['entry_kb'] > 10):,}")[2:] == ["12,345"] * 4
+
+
+def test_gets_and_whole_entries_are_those_measured_beside_the_newer_openclaw() -> None:
+    theirs = readme_table.known(benchmarks_dir())
+    record = read(benchmarks_dir(), f"peers-{theirs.sqlite.name.removeprefix('OpenClaw ').partition(',')[0]}")
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme_table.BEGIN)[2].partition(readme_table.END)[0]
+    for what, operation in (("get one", "get one"), ("the same with whole entries", "list again (whole entries)")):
+        found = {row["program"]: row for row in record.tables["beside"] if row["operation"] == operation}
+        assert [as_number(cell) for cell in cells(text, what)[1:2] + cells(text, what)[3:]] == [
+            pytest.approx(found["sqlite"]["theirs"], rel=0.06),
+            *(pytest.approx(found[program]["ours"], rel=0.06) for program in ("json", "sqlite", "directory")),
+        ]
+
+
+def test_the_stores_table_says_what_is_missed() -> None:
+    document = read(benchmarks_dir(), "stores")
+    lines = [line for line in readme_stores.lines(document) if line.startswith("| ") and not line.startswith("| store ")]
+    assert len(lines) == sum(row["bound"] is not None for row in document.rows)
+    assert sum("*missed*" in line for line in lines) == len(document.missed)

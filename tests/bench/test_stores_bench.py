@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessionlab import codec
-from sessionlab.bench import contention, markdown, peers, stores, table
+from sessionlab.bench import contention, peers, peers_recorded, stores, table
 from sessionlab.bench.content import Content, changing_entries, hot_fields, make_content, small_entries
 from sessionlab.bench.contention import Contention
 from sessionlab.bench.measure import Measurement
@@ -19,6 +19,7 @@ from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.bench.stores import Findings
 from sessionlab.bench.writer import Task, increment, open_writable, write
 from sessionlab.cli.bench import command
+from sessionlab.resources import benchmarks_dir
 from tests.cli.program import ROOT, one_line_error, printed_json, sessionlab
 
 KEYS = ["store", "operation", "sessions", "durability", "median_ms", "floor_ms", "ratio", "bound", "peak_mb"]
@@ -63,7 +64,8 @@ def test_json_has_every_row_in_the_form_of_the_issue(printed: dict[str, Any]) ->
 def test_json_carries_conditions_versions_and_other_programs(printed: dict[str, Any]) -> None:
     assert any("no figure to quote" in sentence for sentence in printed["conditions"])
     assert {"sessionlab", "python", "sqlite", "platform"} <= set(printed["versions"])
-    assert [peer["memory_mb"] for peer in printed["peers"]] == [927, 451, 264, 2]
+    known = [*peers_recorded.recorded_peers(benchmarks_dir()), peers.GOALS]
+    assert [peer["memory_mb"] for peer in printed["peers"]] == [one.memory_mb for one in known]
     assert printed["factors"] == []  # other programs were measured with 1,000 sessions
     missed = {
         f"{row['store']}: {row['operation']}" for row in printed["rows"] if row["ratio"] and row["bound"] and row["ratio"] > row["bound"]
@@ -170,16 +172,20 @@ def test_other_programs_are_compared_at_their_size_only_and_the_best_counts() ->
             row("list summaries, opened anew", median_ms=5.7),
             row("update one, a small field changed", median_ms=0.79, durability="commit"),
             row("update one, a small field changed", median_ms=0.79, durability="process"),
+            row("get one, not decoded", median_ms=0.01),
             row("list, get, update: the whole process", peak_mb=26.4, durability="commit"),
             row("list summaries", sessions=20, median_ms=1),
-        ]
+        ],
+        [
+            peers.Peer(name="old", cold_list_ms=285, update_ms=80),
+            peers.Peer(name="new", cold_list_ms=495, update_ms=3.95, get_ms=0.62, memory_mb=264),
+        ],
     )
     assert [(one.peer, one.theirs, round(one.factor, 6), one.wanted, one.is_met) for one in found] == [
-        ("OpenClaw 2026.7.1-2, JSON", 285, 50, 10, True),
-        ("OpenClaw 2026.9.6, SQLite", 3.95, 5, 6, False),
-        ("OpenClaw 2026.9.6, SQLite", 3.95, 5, 10, False),
-        ("OpenClaw 2026.9.6, SQLite", 264, 10, 10, True),
-    ]
+        ("old", 285, 50, 10, True),
+        ("new", 3.95, 5, 6, False),
+        ("new", 3.95, 5, 10, False),
+    ], "what is not decoded, and the memory that a whole process has besides, is compared with nothing"
 
 
 def test_table_shows_each_figure_beside_its_floor_and_its_bound() -> None:
@@ -195,18 +201,3 @@ def test_table_shows_each_figure_beside_its_floor_and_its_bound() -> None:
         "worst wait 2,945 ms at most 150 ms MISSED",
         "peak 1.700 MB above imports at most 8 MB ok",
     ]
-
-
-def test_readme_tables_show_what_has_a_bound_and_all_programs() -> None:
-    rows = (
-        Measurement(store="sqlite", operation="put", median_ms=2, floor_ms=1, floor="bare upsert", bound=1.3, sessions=1000),
-        Measurement(store="sqlite", operation="for scale", median_ms=2, floor_ms=1, floor="bare upsert", sessions=1000),
-        Measurement(store="sqlite", operation="get one", median_ms=0.062, sessions=1000),
-        Measurement(store="directory", operation="update one, a small field changed", median_ms=0.79, sessions=1000, durability="commit"),
-    )
-    lines = list(markdown.tables(Findings(rows, (), ())))
-    assert [line.count("|") for line in lines if line] == [8] * 3 + [8] * 7
-    assert lines[2] == "| sqlite | put | 1,000 | 2.000 ms | 2.00 x bare upsert (1.000 ms) | at most 1.3 x | missed |"
-    assert [line for line in lines if line.startswith("| get one")] == ["| get one, ms |  |  | 0.62 |  | 0.062 (10 x) |  |"]
-    (update,) = (line for line in lines if line.startswith("| update one"))
-    assert update == "| update one, ms | 1,314 (synced) | 80 | 3.95 | 5 |  | 0.790 synced (5 x) |"
