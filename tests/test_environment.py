@@ -64,6 +64,11 @@ def test_every_pin_is_exact_and_hashed() -> None:
     assert all([specifier.operator for specifier in pin.specifier] == ["=="] for pin in pins())
 
 
+def test_lock_leaves_out_what_only_makes_every_notebook_slower() -> None:
+    """Where it is installed, importing jsonschema takes a second, and several in a kernel. Nothing of ours asks for what it checks."""
+    assert not {canonicalize_name(pin.name) for pin in pins()} & {"rfc3987-syntax", "lark"}, "run ./run lock, which leaves them out"
+
+
 def test_no_file_names_a_registry() -> None:
     generated = {".git", ".venv", ".run", "out", "reports", "dist", "build"}
     folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in generated and not path.name.endswith("_cache")]
