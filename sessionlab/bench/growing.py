@@ -1,38 +1,40 @@
-"""What one operation costs in stores of growing size: more sessions, larger ones, more transcripts beside them."""
+"""What one operation costs in stores of growing size: more sessions or larger ones, one store after the other until one is too large."""
 
 from __future__ import annotations
 
 import itertools
 import random
 import shutil
+import statistics
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 from sessionlab.bench.content import changing_fields, sized_entries, small_entries, small_key
-from sessionlab.bench.measure import medians_ms, timed_ms
+from sessionlab.bench.measure import timed_ms
 from sessionlab.bench.scope import NAMES, NOW_MS
-from sessionlab.bench.writer import Kind, open_updatable
+from sessionlab.bench.writer import Kind, Updatable, open_updatable
 from sessionlab.stores.sqlite_opening import Durability
 
 Growth = Literal["sessions", "entry_bytes", "transcripts"]
 SMALL_BYTES: Final = 700
 """About what a session without big fields has."""
-SLOW_MS: Final = 2_000
-"""An operation that takes longer ends the growth of its backend."""
+SLOW_MS: Final = 5_000
+"""An operation that would take longer at the next size ends the growth of its backend; one that does is measured once."""
 
 _FILL: Final = (
     "import gc, logging, sys; gc.disable(); logging.disable(logging.WARNING); from sessionlab.bench.growing import fill; "
     "fill(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))"
 )
 _IN_PROCESS_BYTES: Final = 5_000_000
+_LEAST_ROUNDS: Final = 3
 _MOST_ROUNDS: Final = 9
+_WARM_MS: Final = 250
+"""A first call that takes longer is one of the rounds: there is no time for one that only makes ready, and a median bears one odd round."""
 _DRAWN: Final = 200
 
 
@@ -55,9 +57,12 @@ class Point(msgspec.Struct, frozen=True):
         entry_bytes: Of each, about.
         transcripts: Beside the store.
         made_s: How long making the store took, in seconds.
-        operation: "list", which opens the store anew; "list again", in a store that stays open and was changed; "get", "update", "put new".
-        median_ms: What it takes.
-        rounds: Of how many that is the median.
+        operation: "list", which opens the store anew; "list again", in a store that stays open and was changed; "get", "update", "put new";
+            where transcripts grow "find unreferenced", which lists the sessions and looks through the folder.
+        median_ms: What it takes, the median of the rounds; of one round, what it took.
+        rounds: How many there were.
+        least_ms: The shortest of them.
+        most_ms: The longest.
         note: Why this is the last size of its backend, where it was not to be.
     """
 
@@ -71,6 +76,8 @@ class Point(msgspec.Struct, frozen=True):
     operation: str
     median_ms: float
     rounds: int
+    least_ms: float
+    most_ms: float
     note: str | None = None
 
     @property
@@ -81,10 +88,22 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """For how long is measured: making a store at the most, and the rounds of its operations at each size."""
+    """For how long is measured.
+
+    Attributes:
+        making_s: Making a store, at the most.
+        rounds_ms: The rounds at each size, about; there are 3 at the least.
+    """
 
     making_s: float
     rounds_ms: float
+
+    def rounds(self, times: Mapping[str, float]) -> int:
+        """Return how many rounds there is time for, of operations that take so many milliseconds each."""
+        return max(_LEAST_ROUNDS, min(_MOST_ROUNDS, int(self.rounds_ms / sum(times.values()))))
+
+
+Operations = dict[str, Callable[[], Any]]
 
 
 def grow(folder: Path, kind: Kind, grows: Growth, sizes: Sequence[Size], patience: Patience) -> list[Point]:
@@ -95,13 +114,12 @@ def grow(folder: Path, kind: Kind, grows: Growth, sizes: Sequence[Size], patienc
         kind: The backend.
         grows: What grows.
         sizes: In that order.
-        patience: When a store takes too long to make. Whether the next one would is foretold from the last.
+        patience: When a store takes too long to make. Whether the next one would is foretold from the last, as if it grew with the size.
     """
     points: list[Point] = []
     for number, size in enumerate(sizes):
         place = folder / str(number)
-        place.mkdir()
-        points += (latest := list(_points(place, kind, grows, size, patience)))
+        points += (latest := _points(place, kind, grows, size, patience))
         shutil.rmtree(place)
         if number + 1 < len(sizes) and (reason := _reason_to_stop(latest, getattr(sizes[number + 1], grows), patience)):
             points[-len(latest) :] = [msgspec.structs.replace(point, note=reason) for point in latest]
@@ -118,41 +136,54 @@ def fill(kind: Kind, path: str, sessions: int, entry_bytes: int) -> None:
 def _reason_to_stop(points: Sequence[Point], next_size: int, patience: Patience) -> str | None:
     """Say why a backend does not grow any more, if it does not."""
     slowest = max(points, key=lambda point: point.median_ms)
-    if slowest.median_ms > SLOW_MS:
-        return f"the last: {slowest.operation} took {slowest.median_ms / 1000:.1f} s, more than {SLOW_MS / 1000:g}"
-    foretold_s = slowest.made_s * next_size / slowest.size
-    if foretold_s > patience.making_s:
-        return f"the last: making the next would take some {foretold_s:.0f} s, more than {patience.making_s:g}"
+    times = next_size / slowest.size
+    if slowest.median_ms * times > SLOW_MS:
+        return f"the last: at the next size {slowest.operation} would take some {slowest.median_ms * times / 1000:.1f} s"
+    if slowest.made_s * times > patience.making_s:
+        return f"the last: making the next would take some {slowest.made_s * times:.0f} s, more than {patience.making_s:g}"
     return None
 
 
-def _points(place: Path, kind: Kind, grows: Growth, size: Size, patience: Patience) -> Iterator[Point]:
-    path = place / ("sessions.json" if kind == "naive" else NAMES[kind])
-    made_s = timed_ms(lambda: _make(path, kind, size)) / 1000
-    with ExitStack() as stack:
-        operations = _operations(stack, path, kind, size.sessions)
-        times = {name: timed_ms(act) for name, act in operations.items()}
-        slow = [name for name, took in times.items() if took > SLOW_MS]
-        times |= {name: min(times[name], timed_ms(operations[name])) for name in slow}  # once may be chance
-        rounds = 1
-        if max(times.values()) <= SLOW_MS:  # else these are all that there is time for
-            rounds = max(1, min(_MOST_ROUNDS, int(patience.rounds_ms / sum(times.values()))))
-            times = medians_ms(operations, runs=rounds)
-    for operation, median_ms in times.items():
+def _points(place: Path, kind: Kind, grows: Growth, size: Size, patience: Patience) -> list[Point]:
+    """Measure one size: whatever takes less than `SLOW_MS` several times, in rounds that run each operation once."""
+    path = place_of(place, kind)
+    made_s = timed_ms(lambda: make(path, kind, size)) / 1000
+    with open_updatable(kind, path, "commit") as store:
+        operations = operations_on(store, path, kind, size.sessions)
+        first = {name: timed_ms(act) for name, act in operations.items()}
+        times = {name: [took] if took > min(_WARM_MS, SLOW_MS) else [] for name, took in first.items()}
+        for turn in range(patience.rounds(first)):
+            for name, act in operations.items():
+                if first[name] < SLOW_MS and not (turn == 0 and times[name]):
+                    times[name].append(timed_ms(act))
+    return list(told(kind, grows, size, made_s, times))
+
+
+def told(kind: Kind, grows: Growth, size: Size, made_s: float, times: Mapping[str, Sequence[float]]) -> Iterator[Point]:
+    """Yield the points of a size, from how many milliseconds each operation took in each round."""
+    for operation, took in times.items():
         yield Point(
             grows=grows,
             store=kind,
             durability="process" if kind == "naive" else "commit",
             made_s=round(made_s, 2),
             operation=operation,
-            median_ms=round(median_ms, 4),
-            rounds=rounds,
+            median_ms=round(statistics.median(took), 4),
+            rounds=len(took),
+            least_ms=round(min(took), 4),
+            most_ms=round(max(took), 4),
             **msgspec.structs.asdict(size),
         )
 
 
-def _make(path: Path, kind: Kind, size: Size) -> None:
-    """Make a store; a large one in a process of its own, whose memory is then free again."""
+def place_of(folder: Path, kind: Kind) -> Path:
+    """Return the path of a backend's store in a folder."""
+    return folder / ("sessions.json" if kind == "naive" else NAMES[kind])
+
+
+def make(path: Path, kind: Kind, size: Size) -> None:
+    """Make a store in its folder; a large one in a process of its own, whose memory is then free again."""
+    path.parent.mkdir(exist_ok=True)
     if size.sessions * size.entry_bytes < _IN_PROCESS_BYTES:
         fill(kind, str(path), size.sessions, size.entry_bytes)
     else:
@@ -161,17 +192,18 @@ def _make(path: Path, kind: Kind, size: Size) -> None:
         path.with_name(f"{number:08x}.jsonl").write_text('{"type":"session","version":3}\n' * 8, encoding="utf-8")
 
 
-def _operations(stack: ExitStack, path: Path, kind: Kind, sessions: int) -> dict[str, Callable[[], Any]]:
-    """Return what is measured, on a store that stays open, but for the listing; sessions are drawn at random."""
-    store = open_updatable(kind, path, "commit")
-    stack.enter_context(store)
+def operations_on(store: Updatable, path: Path, kind: Kind, sessions: int) -> Operations:
+    """Return what is measured on a store of so many sessions that stays open, but for the listing; sessions are drawn at random.
+
+    A listing returns how many sessions it lists, "get" and "update" the entry.
+    """
     turns = itertools.cycle(random.Random(1).sample(range(sessions), k=min(sessions, _DRAWN)))  # noqa: S311  # no secret
     change, new = changing_fields("run"), itertools.count(sessions)
     sample = store.get(small_key(sessions // 2)) or {}
 
-    def list_anew() -> None:
+    def list_anew() -> int:
         with open_updatable(kind, path, "commit") as opened:
-            deque(opened.summaries(), maxlen=0)
+            return sum(1 for _ in opened.summaries())
 
     def put_new() -> None:
         number = next(new)
@@ -179,7 +211,7 @@ def _operations(stack: ExitStack, path: Path, kind: Kind, sessions: int) -> dict
 
     return {
         "list": list_anew,
-        "list again": lambda: deque(store.summaries(), maxlen=0),
+        "list again": lambda: sum(1 for _ in store.summaries()),
         "get": lambda: store.get(small_key(next(turns))),
         "update": lambda: store.update(small_key(next(turns)), lambda _entry: next(change), now_ms=NOW_MS),
         "put new": put_new,

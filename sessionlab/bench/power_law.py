@@ -1,4 +1,8 @@
-"""How a cost grows: the exponent of `cost ~ size ** exponent`, and the size at which it passes a limit."""
+"""How a cost grows: the exponent of `cost ~ size ** exponent`, and the size at which it passes a limit.
+
+The exponent says how a cost grew between the sizes that were measured. It is not what is extrapolated with: most costs are a fixed part and
+a part for each session, and the fixed one, which matters at small sizes, makes the exponent of all sizes too small for the large ones.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import Final, Literal, NamedTuple
 
 Point = tuple[float, float]
 """(size, cost), both more than 0."""
-LINE_R2: Final = 0.8
-"""Points that a line explains so well are taken to lie on one; what chance does to a flat cost seldom is."""
+FURTHEST: Final = 10
+"""How many times beyond the largest measured size anything is said at all."""
 How = Literal["measured", "extrapolated", "at the smallest already", "far beyond the largest"]
 
 
@@ -46,15 +50,30 @@ def fit(points: Sequence[Point]) -> Fit:
     slope = math.fsum((size - middle) * (cost - level) for size, cost in zip(sizes, costs, strict=True)) / across
     total = math.fsum((cost - level) ** 2 for cost in costs)
     left = math.fsum((cost - level - slope * (size - middle)) ** 2 for size, cost in zip(sizes, costs, strict=True))
-    return Fit(slope, None if len(points) < 3 else 1 - left / total if total else 1.0)
+    return Fit(slope, None if len(points) < 3 else 1 - left / total if total else 0.0)
+
+
+def slope_beyond(points: Sequence[Point]) -> float:
+    """Return by how much a cost is taken to grow for each more of the size, beyond the largest; at least two points, by their sizes.
+
+    It is that of the best `fixed + slope * size`, or of the last two points, whichever is steeper: chance may bend the last two down, and
+    what grows faster than its size bends them up. Each point counts by how far the line is from it in proportion to its cost.
+    """
+    weights = [cost**-2 for _, cost in points]
+    whole = math.fsum(weights)
+    middle = math.fsum(weight * size for weight, (size, _) in zip(weights, points, strict=True)) / whole
+    level = math.fsum(weight * cost for weight, (_, cost) in zip(weights, points, strict=True)) / whole
+    across = math.fsum(weight * (size - middle) ** 2 for weight, (size, _) in zip(weights, points, strict=True))
+    along = math.fsum(weight * (size - middle) * (cost - level) for weight, (size, cost) in zip(weights, points, strict=True))
+    (size, cost), (larger, later) = points[-2:]
+    return max(along / across, (later - cost) / (larger - size))
 
 
 def passing(points: Sequence[Point], limit: float) -> Passing:
     """Return from which size on a cost is above a limit.
 
     Between the two measured sizes where that happens for good it is interpolated on the logarithms. Beyond the largest the cost is taken to
-    grow with the exponent of all points, or with that of the last three where it is larger and they lie on a line: a fixed cost at small
-    sizes makes the first too small.
+    grow as `slope_beyond` says, from the last point on, and nothing is said of sizes more than `FURTHEST` times as large.
 
     Args:
         points: In the order of their sizes.
@@ -69,16 +88,10 @@ def passing(points: Sequence[Point], limit: float) -> Passing:
         (size, cost), later = points[above - 1], points[above]
         return Passing(size * (limit / cost) ** (1 / _exponent((size, cost), later)), "measured")
     size, cost = points[-1]
-    exponent = _exponent_beyond(points) if len(points) > 1 else 0.0
-    if exponent <= 0 or math.log(limit / cost) > exponent * math.log(10):
+    slope = slope_beyond(points) if len(points) > 1 else 0.0
+    if slope <= 0 or cost + slope * (FURTHEST - 1) * size < limit:
         return Passing(None, "far beyond the largest")
-    return Passing(size * (limit / cost) ** (1 / exponent), "extrapolated")
-
-
-def _exponent_beyond(points: Sequence[Point]) -> float:
-    last = fit(points[-3:])
-    is_line = last.r2 is None or last.r2 >= LINE_R2
-    return max(fit(points).exponent, last.exponent if is_line else 0.0)
+    return Passing(size + (limit - cost) / slope, "extrapolated")
 
 
 def _exponent(one: Point, other: Point) -> float:

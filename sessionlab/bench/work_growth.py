@@ -16,15 +16,18 @@ from sessionlab.bench.lock_story import KINDS
 from sessionlab.bench.results import Results
 from sessionlab.bench.stores import Progress
 from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed
+from sessionlab.bench.transcripts_beside import UNREFERENCED, Difference, grow_by_turns
 from sessionlab.bench.writer import Kind
 
 LIMITS_MS: Final = {"list": 250.0, "list again": 250.0, "get": 50.0, "update": 50.0, "put new": 50.0}
 """What is comfortable: a listing that answers before somebody wonders, and the rest while a message is answered."""
 _BY_SIZE: Final[tuple[Growth, ...]] = ("sessions", "entry_bytes")
+_LINE_R2: Final = 0.9
+"""An exponent that explains less of the differences is told with how much it does."""
 
 
 class FitRow(msgspec.Struct, frozen=True):
-    """The exponent of one operation: its cost grows as size ** exponent between the sizes `least` and `most`."""
+    """The exponent of one operation: its cost grows as size ** exponent between the sizes `least` and `most`, as far as `r2` says."""
 
     grows: Growth
     store: Kind
@@ -69,14 +72,20 @@ class Asked:
         return Patience(making_s=120 if self.is_large else 20, rounds_ms=60 if self.is_quick else 600)
 
     @property
+    def rounds_by_turns(self) -> int:
+        """How often what does not grow by itself is measured beside more and more transcripts: enough to tell little from chance."""
+        return 5 if self.is_quick else 21
+
+    @property
     def sizes(self) -> dict[Growth, tuple[Size, ...]]:
         """What grows, and through which sizes."""
         fixed = 50 if self.is_quick else 1_000
         large = (300_000, 1_000_000) if self.is_large else ()
         counts = (100, 300, 1_000) if self.is_quick else (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, *large)
+        lengths = (1_000, 10_000) if self.is_quick else (1_000, 3_000, 10_000, 30_000, 100_000)
         return {
             "sessions": tuple(Size(count) for count in counts),
-            "entry_bytes": tuple(Size(fixed, entry_bytes=size) for size in (1_000, 10_000, *(() if self.is_quick else (100_000,)))),
+            "entry_bytes": tuple(Size(fixed, entry_bytes=size) for size in lengths),
             "transcripts": tuple(Size(fixed, transcripts=count) for count in ((10, 100) if self.is_quick else (100, 1_000, 10_000))),
         }
 
@@ -85,12 +94,13 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
     """Let each backend grow in each way.
 
     Args:
-        folder: Empty; one store at a time is made in it, some 100 MB; 1 GB for a million sessions.
+        folder: Empty; one store at a time is made in it, some 100 MB; 1 GB for a million sessions; three small ones with their transcripts.
         asked: How much.
         on_progress: Called with (what, done, total).
     """
     load = load_in_words()
     points: list[Point] = []
+    differences: list[Difference] = []
     ways = list(itertools.product(asked.sizes.items(), asked.kinds))
     with undisturbed():
         for number, ((grows, sizes), kind) in enumerate(ways):
@@ -98,27 +108,36 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
                 on_progress(f"{kind}: {grows.replace('_', ' ')}", number, len(ways))
             place = folder / str(number)
             place.mkdir()
-            points += grow(place, kind, grows, sizes, asked.patience)
+            if grows == "transcripts":
+                grown, compared = grow_by_turns(place, kind, sizes, rounds=asked.rounds_by_turns)
+                differences += compared
+            else:
+                grown = grow(place, kind, grows, sizes, asked.patience)
+            points += grown
             place.rmdir()
     fits, comforts = fits_of(points), comforts_of(points)
     limits = ", ".join(f"{operation} {limit:g} ms" for operation, limit in LIMITS_MS.items())
+    making_s, turns = asked.patience.making_s, asked.rounds_by_turns
     fixed, small = asked.sizes["entry_bytes"][0].sessions, f"{SMALL_BYTES / 1000:g} KB"
     return Results(
         "scale",
-        tables={"points": points, "fits": fits, "comfortable": comforts},
+        tables={"points": points, "fits": fits, "comfortable": comforts, "transcripts": differences},
         conditions=[
             *([QUICK] if asked.is_quick else []),
             f"sessions: of {small} each; entry_bytes: {fixed:,} sessions, the most of each one big field",
-            f"transcripts: small files beside {fixed:,} sessions of {small}",
+            f"transcripts: small files beside {fixed:,} sessions of {small}; {UNREFERENCED}: sessions are listed, then the folder",
+            f"medians of 3 to 9 rounds (where the table says 1, what that one took); transcripts: {turns} rounds, all sizes by turns",
+            "no difference beyond the noise: one round in ten, or more, has it the other way round (most against fewest transcripts)",
             "list opens the store anew; all others work on one that stays open, between changes, and on sessions drawn at random",
-            f"a backend grows until an operation takes more than {SLOW_MS / 1000:g} s, or making it {asked.patience.making_s:g} s",
-            "exponents: least squares on the logarithms of all sizes measured; r2 near 0 where nothing grows",
-            f"comfortable: {limits}; interpolated between two sizes; beyond the largest by the exponent of all, or of the last three",
+            f"a backend grows until an operation at the next size would take {SLOW_MS / 1000:g} s, or making it {making_s:g}",
+            "exponents: least squares on the logarithms of all sizes measured; r2: how much of the differences they explain, 0 is nothing",
+            f"comfortable: {limits}; interpolated between two sizes",
+            f"beyond the largest, to {power_law.FURTHEST} times it: by what one more costs over all sizes, or over the last two if more",
             "naive: standard library, the whole file for every operation, not synced; the others survive a power cut [commit]",
             load,
             sync_in_words(folder),
         ],
-        verdicts=list(_verdicts(points, fits, comforts)),
+        verdicts=[*_verdicts(fits, comforts), *_transcripts_in_words(differences)],
     )
 
 
@@ -155,26 +174,33 @@ def comforts_of(points: Sequence[Point]) -> list[Comfort]:
     return rows
 
 
-def _verdicts(points: Sequence[Point], fits: Sequence[FitRow], comforts: Sequence[Comfort]) -> Iterator[str]:
-    """Say where each backend stops being comfortable, and what transcripts do to it."""
+def _verdicts(fits: Sequence[FitRow], comforts: Sequence[Comfort]) -> Iterator[str]:
+    """Say where each backend stops being comfortable, and how it grew."""
     for grows in _BY_SIZE:
         for store, group in itertools.groupby((row for row in comforts if row.grows == grows), key=lambda row: row.store):
-            exponents = ", ".join(f"{row.operation} {row.exponent:.2f}" for row in fits if (row.grows, row.store) == (grows, store))
-            yield f"{store}, {_NAMES[grows]}: {_limit_in_words(list(group), _UNITS[grows])}; exponents: {exponents}"
-    for curves in _by_store(points, "transcripts"):
-        first = curves[0]
-        ratios = [curve[-1].median_ms / curve[0].median_ms for curve in curves]
-        yield (
-            f"{first[0].store}, transcripts: beside {first[-1].size:,} of them an operation takes {min(ratios):.2f} to {max(ratios):.2f} "
-            f"times what it takes beside {first[0].size:,}"
-        )
+            exponents = ", ".join(_exponent_in_words(row) for row in fits if (row.grows, row.store) == (grows, store))
+            told = f"; exponents: {exponents}" if exponents else ""
+            yield f"{store}, {_NAMES[grows]}: {_limit_in_words(list(group), _UNITS[grows])}{told}"
 
 
-def _by_store(points: Sequence[Point], grows: Growth) -> Iterator[list[list[Point]]]:
-    """Yield the curves of each backend that grew in one way."""
-    of_one = (curve for curve in _curves(points) if curve[0].grows == grows)
-    for _, curves in itertools.groupby(of_one, key=lambda curve: curve[0].store):
-        yield list(curves)
+def _exponent_in_words(row: FitRow) -> str:
+    is_line = row.r2 is None or row.r2 >= _LINE_R2
+    return f"{row.operation} {row.exponent:.2f}{'' if is_line else f' (r2 {row.r2:.2f})'}"
+
+
+def _transcripts_in_words(differences: Sequence[Difference]) -> Iterator[str]:
+    """Say which operations of each backend take longer, or shorter, beside more transcripts, and of which that cannot be said."""
+    for store, group in itertools.groupby(differences, key=lambda one: one.store):
+        rows = list(group)
+        told = [f"{one.operation} takes {_ms(one.most_ms)} instead of {_ms(one.least_ms)}" for one in rows if not one.is_noise]
+        same = [one.operation for one in rows if one.is_noise]
+        if same:
+            told.append(f"{', '.join(same)}: no difference beyond the noise")
+        yield f"{store}, transcripts: beside {rows[0].most:,} of them, not {rows[0].least:,}, {'; '.join(told)}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
 _NAMES: Final[dict[Growth, str]] = {"sessions": "more sessions", "entry_bytes": "larger sessions"}
@@ -185,7 +211,7 @@ def _limit_in_words(rows: Sequence[Comfort], unit: str) -> str:
     """Say where a backend stops being comfortable: with which operation, and from which size on."""
     ending = [row for row in rows if row.size is not None]
     if not ending:
-        return f"comfortable at {rows[0].most:,} {unit}, the most measured, and at ten times as many by its exponents"
+        return f"comfortable at {rows[0].most:,} {unit}, the most measured, and at {power_law.FURTHEST} times as many if it goes on so"
     first = min(ending, key=lambda row: row.size or 0)
     size = f"{first.size:,.0f} {unit}"
     if first.how == "at the smallest already":

@@ -62,7 +62,8 @@ def scale(*, stores: tuple[str, ...], quick: bool, large: bool, as_json: bool) -
 
     100 to 100,000 sessions; sessions of 1 to 100 KB; 100 to 10,000 transcripts beside them. List, get, update, put a new one; exponents
     fitted on the logarithms; and the size from which a listing takes more than 250 ms, or another operation more than 50, on this machine.
-    A backend that needs seconds for one operation grows no more. Two to three minutes, and 300 MB below $TMPDIR.
+    What transcripts do is told where it is more than the noise; finding those that no session refers to looks at each. A backend that
+    would need five seconds for one operation grows no more. Three to four minutes, and 300 MB below $TMPDIR.
     """
     from sessionlab.bench.lock_story import KINDS
     from sessionlab.bench.work_growth import Asked, measure
