@@ -83,6 +83,7 @@ class Database:
             make_folder(self._place.parent)
         elif not self._place.is_file():
             raise NoStoreError(self.path, "there is no shared memory", advice="name the file that it is in, or the state folder")
+        self._end_all()  # what a `close` that was interrupted has left open
         self._file, self._identity = Path(os.path.realpath(self._place)), None
         if create:
             self._make_file()

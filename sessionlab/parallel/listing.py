@@ -1,7 +1,8 @@
 """The list of changes: one line for each record that there is or was, its latest change, whose number is the record's version as well.
 
 Triggers keep it, whoever writes. They are gone when another program makes a table anew, or drops them; what was written without them is
-known by nothing, so that every record then counts as changed.
+known by nothing, so that every record then counts as changed. Whoever makes a table anew may make its triggers again, as SQLite advises:
+that is known by where the table begins in the file, which VACUUM changes as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ RECORDS: Final = ("channel_memory", "global_knowledge", "action_items", "person_
 TAKEN_IN: Final = "texts taken in"
 """In `sessionlab_meta`: the latest change that is in the index of texts; nothing while there is no index."""
 _TEXTS: Final = ("sessionlab_texts", "sessionlab_text_places")
+_BEGINS: Final = "first page of "
+"""In `sessionlab_meta`, before the name of each table of records: where it began when it was looked at last."""
 _TABLES: Final = ("sessionlab_changes", "sessionlab_replaced", "sessionlab_meta", "sessionlab_leases", "sessionlab_woken", *RECORDS)
 
 DEFINITION: Final = """
@@ -81,6 +84,8 @@ def is_whole(connection: sqlite3.Connection) -> bool:
     found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'trigger')"))
     if not set(_TABLES) <= found.keys() or _TRIGGERS.items() - found.items():
         return False
+    if _begins(connection) != _noted(connection) or _is_behind(connection):
+        return False
     return set(_TEXTS) <= found.keys() or not connection.execute("SELECT 1 FROM sessionlab_meta WHERE name = ?", (TAKEN_IN,)).fetchone()
 
 
@@ -100,13 +105,36 @@ def mend(connection: sqlite3.Connection, *, is_new: bool) -> None:
     for name in lost:
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
         connection.execute(_TRIGGERS[name])
-    if lost or is_new:
+    begins, noted = _begins(connection), _noted(connection)
+    is_other = any(noted.get(table, page) != page for table, page in begins.items())
+    if lost or is_new or is_other or _is_behind(connection):
         _list_anew(connection, at="0" if is_new else _NOW)
+    places = ((f"{_BEGINS}{table}", page) for table, page in begins.items() - noted.items())
+    connection.executemany("INSERT OR REPLACE INTO sessionlab_meta (name, value) VALUES (?, ?)", places)
+
+
+def _begins(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return where each table of records begins in the file."""
+    query = f"SELECT name, rootpage FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(RECORDS))})"
+    return dict(connection.execute(query, RECORDS))
+
+
+def _noted(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return where they began when they were looked at last."""
+    query = "SELECT substr(name, ?), value FROM sessionlab_meta WHERE substr(name, 1, ?) = ?"
+    return dict(connection.execute(query, (len(_BEGINS) + 1, len(_BEGINS), _BEGINS)))
+
+
+def _is_behind(connection: sqlite3.Connection) -> bool:
+    """Say whether the index has seen a change that is not made yet: the list was emptied, and its numbers begin anew."""
+    query = "SELECT 1 FROM sessionlab_meta WHERE name = ? AND value > ifnull((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)"
+    return connection.execute(query, (TAKEN_IN, "sessionlab_changes")).fetchone() is not None
 
 
 def _list_anew(connection: sqlite3.Connection, *, at: str) -> None:
     # Greater numbers than ever, also when the list itself was dropped: the index, and whoever watches, have seen those.
-    (last,) = connection.execute("SELECT ifnull(max(value), 0) FROM sessionlab_meta").fetchone()
+    query = "SELECT ifnull(max(value), 0) FROM sessionlab_meta WHERE substr(name, 1, ?) <> ?"
+    (last,) = connection.execute(query, (len(_BEGINS), _BEGINS)).fetchone()
     (now,) = connection.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'sessionlab_changes'").fetchone()
     if last > now:
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'sessionlab_changes'")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
-from sessionlab.errors import StoreLockedError, UsageError
+from sessionlab.errors import CorruptStoreError, StoreError, StoreLockedError, UsageError
 from sessionlab.parallel import asking, rows, text_index
 from sessionlab.parallel.database import Database
 from sessionlab.parallel.records import Knowledge, Memory
@@ -25,6 +25,8 @@ __all__ = ["SCOPES", "Found", "Scope", "Searching", "fold"]
 
 Scope = Literal["channel", "global", "all"]
 SCOPES: Final = frozenset({"channel", "global", "all"})
+_DAMAGES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
+"""What SQLite says of an index that is damaged, or that is something else."""
 _LOOKS, _LOOK_MS = 25, 10
 """How often, and how long each time, a search looks whether a lock comes free: in all as long as looking at some 100,000 rows takes."""
 
@@ -73,11 +75,30 @@ class Searching:
             condition.one_of(column, values)
         condition.unexpired(now_ms)
         text = fold(query)
-        look = _by_index if self._is_indexed(text) else _one_by_one
+        questions = []
+        if scope != "global":
+            questions.append((MEMORIES, Question(text, condition, asked)))
+        if scope != "channel":
+            questions.append((KNOWLEDGE, Question(text, asking.Where())))
+        found = self._by_index(questions, limit) if self._is_indexed(text) else None
+        if found is None:
+            with self._database.reading() as connection:
+                found = {sort: _one_by_one(connection, sort, question, limit) for sort, question in questions}
+        memories, knowledge = map(rows.memory, found.get(MEMORIES, ())), map(rows.knowledge, found.get(KNOWLEDGE, ()))
+        return Found(memories=tuple(memories), knowledge=tuple(knowledge))
+
+    def _by_index(self, questions: Sequence[tuple[Sort, Question]], limit: int) -> dict[Sort, list[tuple[Any, ...]]] | None:
+        """Ask the index; `None` when it is damaged: it is made anew by the next search, for all that it says is said by the records."""
         with self._database.reading() as connection:
-            memories = look(connection, MEMORIES, Question(text, condition, asked), limit) if scope != "global" else []
-            knowledge = look(connection, KNOWLEDGE, Question(text, asking.Where()), limit) if scope != "channel" else []
-        return Found(memories=tuple(map(rows.memory, memories)), knowledge=tuple(map(rows.knowledge, knowledge)))
+            try:
+                return {sort: _by_index(connection, sort, question, limit) for sort, question in questions}
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in _DAMAGES:
+                    raise
+        if self._may_write:
+            with contextlib.suppress(StoreError), self._database.writing() as connection:
+                text_index.forget(connection)
+        return None
 
     def _is_indexed(self, text: str) -> bool:
         """Say whether the index can be asked for a text; take everything in that was there when it was called, if so."""
@@ -92,7 +113,7 @@ class Searching:
                 with self._database.writing() as connection:
                     text_index.take_in(connection)
                     found = text_index.taken_in(connection)
-        except StoreLockedError:
+        except (StoreLockedError, CorruptStoreError):  # what is damaged besides the index is met by who looks at every row
             return False
         return True
 

@@ -43,6 +43,11 @@ _IS_TAKEN_IN: Final = """
     SELECT value FROM sessionlab_meta WHERE name = ?
     AND (SELECT count(*) FROM sqlite_master WHERE name IN ('sessionlab_texts', 'sessionlab_text_places')) = 2
 """
+_EXTENTS: Final = """
+    SELECT (SELECT min(id) FROM sessionlab_texts_docsize) IS (SELECT min(place) FROM sessionlab_text_places)
+        AND (SELECT max(id) FROM sessionlab_texts_docsize) IS (SELECT max(place) FROM sessionlab_text_places)
+"""
+"""Whether the index and its places are of one kind: another program may have emptied one of them, or made it anew."""
 _FILTERS: Final = ("channel_id", "session_key", "memory_type")
 _TIES, _SECONDS, _RANKS = 21, 33, 8
 """Bits of a place: for the record's id, for its time, and for how important or certain it is; one more says which sort of record it is."""
@@ -179,7 +184,22 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
 def taken_in(connection: sqlite3.Connection) -> int:
     """Return the number of the latest change that is in the index; -1 when there is none yet, or not any more."""
     found: tuple[Any, ...] | None = connection.execute(_IS_TAKEN_IN, (_TAKEN_IN,)).fetchone()
-    return int(found[0]) if found else -1
+    return int(found[0]) if found and _is_one(connection) else -1
+
+
+def _is_one(connection: sqlite3.Connection) -> bool:
+    try:
+        (found,) = connection.execute(_EXTENTS).fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return False  # under its name is something else
+    return bool(found)
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """Let the index be made anew when it is next wanted."""
+    connection.execute("DELETE FROM sessionlab_meta WHERE name = ?", (_TAKEN_IN,))
 
 
 def take_in(connection: sqlite3.Connection) -> None:
