@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN: Final = ("proposal", "rss", "cache", "contention", "scale")
-"""What notebook 07 shows; the floors are those of `stores`."""
-SMALL: Final = ("proposal",)
+"""What notebook 07 shows."""
+SMALL: Final = ("proposal", "rss", "contention")
 """What it measures by itself when that is not to take long."""
 SOURCE: Final = "recorded measurements"
 _FIGURES: Final = "figures"
@@ -147,12 +147,12 @@ def open_records(folder: str | Path = "") -> Records:
     return found
 
 
-def measure_here(*, measure: bool, full_size: bool = False, sessions: int = 50, writers: int = 4) -> Records:
+def measure_here(*, measure: bool, full_size: bool = False, sessions: int = 100, writers: int = 4) -> Records:
     """Measure on this machine what notebook 07 shows; nothing is recorded.
 
     Args:
         measure: Otherwise nothing is measured, and the records are none.
-        full_size: As it is recorded, a quarter of an hour; else only `SMALL`, in few rounds, and small by the other two.
+        full_size: As it is recorded, twenty minutes; else only `SMALL`, in few rounds, and small by the other two.
         sessions: The most sessions of 42 KB; of small ones a hundred times as many.
         writers: The most processes that write at once.
 

@@ -29,33 +29,19 @@ _SYMBOLS: Final = ("diamond", "square", "triangle-up", "pentagon")
 
 
 class Metric(NamedTuple):
-    """One column of the proposal's table: how it is called, its unit, what the others call it, and which floors stand beside it."""
+    """One column of the proposal's table: how it is called, its unit, what the others call it, and whether the proposal has a goal."""
 
     title: str
     unit: str
     peer: str
-    floors: Mapping[str, str]
+    has_goal: bool = True
 
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "load_ms": Metric(
-        "Load: from nothing to the first list",
-        "ms",
-        "cold_list_ms",
-        {"json": "list summaries", "sqlite": "list summaries, opened anew", "directory": "list summaries, opened anew"},
-    ),
-    "update_ms": Metric(
-        "Update of one session",
-        "ms",
-        "update_ms",
-        {
-            "json": "update one, warm (from a loaded snapshot)",
-            "sqlite": "update one, a small field changed",
-            "directory": "update one, a small field changed",
-        },
-    ),
-    "list_ms": Metric("List all sessions again", "ms", "warm_list_ms", {"sqlite": "list summaries"}),
-    "peak_mb": Metric("Peak memory of load, list and update", "MB", "memory_mb", {}),
+    "load_ms": Metric("Load: from nothing to the first list", "ms", "cold_list_ms"),
+    "update_ms": Metric("Update of one session", "ms", "update_ms"),
+    "list_ms": Metric("List all sessions after a change", "ms", "warm_list_ms"),
+    "process_mb": Metric("Memory of a process that does all that", "MB", "memory_mb", has_goal=False),
 }
 
 
@@ -68,20 +54,16 @@ def programs(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield key, own[own["durability"] == durability].sort_values("sessions")
 
 
-def by_sessions(record: Recorded, metric: str, *, peers: Sequence[Peer] = PEERS, floors: Recorded | None = None) -> go.Figure:
+def by_sessions(record: Recorded, metric: str, *, peers: Sequence[Peer] = PEERS) -> go.Figure:
     """Draw one column of the proposal's table by the number of sessions, both axes logarithmic, beside OpenClaw's recorded figures.
 
     Args:
         record: "proposal".
         metric: One of `METRICS`.
         peers: OpenClaw's figures.
-        floors: "stores", whose floors are drawn; `None` for none.
     """
     asked, rows = METRICS[metric], record.frame("proposal")
-    traces = [*_lines(rows, metric)]
-    if floors is not None:
-        traces += _floors(floors, asked)
-    traces += _others(asked, peers)
+    traces = [*_lines(rows, metric), *_floors(record, metric), *_others(asked, peers)]
     large = rows[rows["entry_kb"] > LARGE_KB]
     most = int(large["sessions"].max())
     at = large[(large["sessions"] == most) & ((large["program"] == "naive") | (large["durability"] == "commit"))]
@@ -93,8 +75,8 @@ def by_sessions(record: Recorded, metric: str, *, peers: Sequence[Peer] = PEERS,
         alt=f"At {most:,} sessions of 42 KB {least['program']} takes the least, {number(least[metric])} {unit}, and {worst['program']} the "
         f"most, {number(worst[metric])} {unit}.",
         caption="Filled points and lines: sessions of 42 KB; open points and dashes: sessions of 0.7 KB. Both axes are logarithmic."
-        + (" Flat marks: the least that the same thing can cost." if any(trace.name == "floor" for trace in traces) else "")
-        + (" OpenClaw's is the whole process, ours what comes on top of the imports." if unit == "MB" else ""),
+        " The dotted floor is a plain SQLite connection, measured by turns with them."
+        + (" OpenClaw lists entries, ours summaries." if metric in ("load_ms", "list_ms") and peers else ""),
         x_title="Sessions (logarithmic)",
         y_title=f"{'Milliseconds' if unit == 'ms' else 'MB'} (logarithmic)",
         xaxis=LOG,
@@ -128,32 +110,32 @@ def _lines(rows: pd.DataFrame, metric: str) -> Iterator[Any]:
                 )
 
 
-def _floors(record: Recorded, asked: Metric) -> Iterator[Any]:
-    """Yield a flat mark for each store that has a floor, in its colour; one of them in the legend."""
+def _floors(record: Recorded, metric: str) -> Iterator[Any]:
+    """Yield the floor that was measured by turns with the stores, synced, of large sessions and of small ones."""
     import plotly.graph_objects as go
 
-    is_first = True
-    for row in record.rows("figures"):
-        is_asked = asked.floors.get(row["store"]) == row["operation"] and row["durability"] in (None, "commit")
-        if is_asked and row["floor_ms"] is not None:
-            colour = COLOURS[row["store"]]
+    floors = record.frame("floors")
+    floors = floors[floors["durability"] == "commit"]
+    for is_large in (True, False):
+        part = floors[(floors["entry_kb"] > LARGE_KB) == is_large].sort_values("sessions")
+        if not part.empty:
             yield go.Scatter(
-                x=[row["sessions"]],
-                y=rounded([row["floor_ms"]]),
+                x=style.whole(part["sessions"]),
+                y=rounded(part[metric]),
                 name="floor",
                 legendgroup="floor",
-                showlegend=is_first,
-                mode="markers",
-                marker={"symbol": "line-ew-open", "size": 22, "color": colour, "line": {"width": 3, "color": colour}},
-                hovertemplate=f"%{{y:.3g}} ms: the least for {row['store']}<extra>floor</extra>",
+                showlegend=is_large,
+                mode="lines+markers",
+                line={"color": style.TEXT, "width": 1, "dash": "dot"},
+                marker={"symbol": "line-ew-open", "size": 14, "color": style.TEXT, "line": {"width": 2, "color": style.TEXT}},
+                hovertemplate=f"%{{y:.3g}} {METRICS[metric].unit}: a plain SQLite connection<extra>floor</extra>",
             )
-            is_first = False
 
 
 def _others(asked: Metric, peers: Sequence[Peer]) -> Iterator[Any]:
     import plotly.graph_objects as go
 
-    for position, peer in enumerate((*peers, GOALS)):
+    for position, peer in enumerate((*peers, GOALS) if asked.has_goal else peers):
         value = getattr(peer, asked.peer)
         if value is not None:
             is_goal = peer is GOALS
@@ -275,11 +257,6 @@ def live(records: Records) -> list[go.Figure]:
     """Draw what was measured just now by the number of sessions, and by cycles; nothing when nothing was."""
     drawn = [by_sessions(records["proposal"], metric) for metric in METRICS] if "proposal" in list(records) else []
     return [*drawn, memory_over_cycles(records["rss"])] if "rss" in list(records) else drawn
-
-
-def floors_of(records: Records) -> Recorded | None:
-    """Return the record whose floors can be drawn, if there is one."""
-    return records["stores"] if "stores" in list(records) else None
 
 
 def rounded(values: Any) -> list[float]:

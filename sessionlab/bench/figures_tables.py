@@ -150,8 +150,8 @@ def waits_table(record: Recorded) -> pd.DataFrame:
     published = {row["what"]: row for row in record.rows("published")}
     theirs = dict.fromkeys(found[0], "") | {"Store": "OpenClaw, published, three hours"}
     stuck = published["stuck sessions"]
-    theirs |= {"Timeouts": str(published["lock timeouts"]["count"]), "Stuck": str(stuck["count"])}
-    theirs["Longest, ms"] = f"{stuck['max_s'] * 1000:,.0f}"
+    theirs |= {"Timeouts": str(published["lock timeouts"]["count"])}
+    theirs["Stuck"] = f"{stuck['count']} sessions, {stuck['mean_s']:,.0f} s on average, at most {stuck['max_s']:,.0f}"
     return pd.DataFrame([*found, theirs])
 
 
@@ -197,7 +197,7 @@ def live_table(records: Records, live: Records) -> pd.DataFrame | None:
             {"Store": NAMES.get(row.program, row.program), "Sessions": f"{row.sessions:,}"}
             | {
                 f"{what}, {unit}": number(getattr(row, column)) + (f" (recorded: {number(known[column])})" if known is not None else "")
-                for what, unit, column in (("Load", "ms", "load_ms"), ("Update", "ms", "update_ms"), ("Peak", "MB", "peak_mb"))
+                for what, unit, column in (("Load", "ms", "load_ms"), ("Update", "ms", "update_ms"), ("Memory", "MB", "process_mb"))
             }
         )
     return pd.DataFrame(rows)

@@ -75,11 +75,12 @@ def sizes(record: Recorded, metric: str, peers: Sequence[Peer] = PEERS) -> str:
     ]
     if theirs and unit == "MB":
         value, peer = min(theirs)
-        said += f"; the whole process of OpenClaw, imports included, takes at least {number(value)} MB ({peer})"
+        said += f"; OpenClaw takes at least {number(value)} MB ({peer})"
     elif theirs:
         value, peer = min(theirs)
-        said += f", and {_than(value, float(ours[metric]))} the best OpenClaw recorded ({number(value)} {unit}, {peer})"
-    goal = getattr(GOALS, asked.peer)
+        work = ", which lists entries, not summaries" if metric in ("load_ms", "list_ms") else ""
+        said += f", and {_than(value, float(ours[metric]))} the best OpenClaw recorded ({number(value)} {unit}, {peer}{work})"
+    goal = getattr(GOALS, asked.peer) if asked.has_goal else None
     if goal is not None:
         said += f"; the proposal's goal of {goal:g} {unit} is {'met' if float(ours[metric]) <= goal else 'missed'}"
     return f"{said}.{_growth(record, metric)}"

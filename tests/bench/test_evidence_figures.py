@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,13 +18,13 @@ from sessionlab.bench import figures_load as load_figures
 from sessionlab.bench import figures_tables as tables
 from sessionlab.bench import sentences as findings
 from sessionlab.bench.evidence import Recorded, Records, open_records
-from sessionlab.bench.peers import PEERS
+from sessionlab.bench.peers import PEERS, Peer
 
 Draw = Callable[[Records], go.Figure]
 
 
 def sized(metric: str) -> Draw:
-    return lambda records: figures.by_sessions(records["proposal"], metric, peers=records.peers, floors=records["stores"])
+    return lambda records: figures.by_sessions(records["proposal"], metric, peers=records.peers)
 
 
 DRAWN: dict[str, Draw] = {
@@ -50,6 +51,10 @@ def changed(record: Recorded, table: str, change: Callable[[dict[str, Any]], dic
     return Recorded(msgspec.structs.replace(record.document, tables=rows))
 
 
+def _always(change: dict[str, Any], _row: dict[str, Any]) -> dict[str, Any]:
+    return change
+
+
 def traces(drawn: go.Figure, name: str) -> list[Any]:
     return [trace for trace in drawn.data if trace.name == name]
 
@@ -71,7 +76,7 @@ def test_figure_is_plain_the_same_twice_and_says_what_it_shows(name: str, record
 
 
 def test_costs_by_sessions_are_the_recorded_ones_with_openclaw_its_goal_and_the_floors(records: Records) -> None:
-    drawn = figures.by_sessions(records["proposal"], "update_ms", peers=records.peers, floors=records["stores"])
+    drawn = figures.by_sessions(records["proposal"], "update_ms", peers=records.peers)
     for program, name in (("naive", "naive file"), ("json", "json"), ("sqlite", "sqlite"), ("directory", "directory")):
         shown = {x: y for trace in traces(drawn, name) for x, y in zip(trace.x, trace.y, strict=True)}
         rows = [row for row in records["proposal"].rows("proposal") if row["program"] == program]
@@ -81,9 +86,9 @@ def test_costs_by_sessions_are_the_recorded_ones_with_openclaw_its_goal_and_the_
         (trace,) = traces(drawn, peer.name)
         assert (list(trace.x), list(trace.y)) == ([peer.sessions], [peer.update_ms])
     assert list(traces(drawn, "goal of the proposal")[0].y) == [5]
-    floors = {row["floor_ms"] for row in records["stores"].rows("figures")}
-    assert len(traces(drawn, "floor")) == 3
-    assert all(any(round(floor, 4) == trace.y[0] for floor in floors if floor) for trace in traces(drawn, "floor"))
+    floors = [row for row in records["proposal"].rows("floors") if row["durability"] == "commit"]
+    shown = {x: y for trace in traces(drawn, "floor") for x, y in zip(trace.x, trace.y, strict=True)}
+    assert shown == {row["sessions"]: round(row["update_ms"], 4) for row in floors}
     assert not traces(figures.by_sessions(records["proposal"], "load_ms"), "sqlite, not synced"), "it reads as the other does"
 
 
@@ -136,6 +141,26 @@ def test_sentences_follow_the_numbers_also_when_ours_is_slower(records: Records)
         assert "the best OpenClaw recorded" in said
 
 
+def test_the_best_openclaw_is_the_one_that_takes_least(records: Records) -> None:
+    most = max(row["sessions"] for row in records["proposal"].rows("proposal") if row["entry_kb"] > 10)
+    peers = [Peer(name=name, cold_list_ms=ms, sessions=most) for name, ms in (("slow", 900.0), ("fast", 300.0))]
+    said = findings.sizes(changed(records["proposal"], "proposal", lambda _row: {"load_ms": 3.0}), "load_ms", peers)
+    assert "100 times less than the best OpenClaw recorded (300 ms, fast, which lists entries, not summaries)" in said
+
+
+def test_the_answer_names_the_busiest_writers_and_the_laziest(records: Records) -> None:
+    rates = {"naive": 2.0, "json": 20.0, "sqlite": 800.0, "directory": 100.0}
+    made = changed(records["contention"], "writers", lambda row: {"updates_per_s": rates[row["store"]]})
+    said = findings.answer(Records(None, [made.document if name == "contention" else one.document for name, one in records.items()]))
+    assert "`sqlite` makes 800 updates a second, 400 times those of `naive`" in said
+
+
+def test_an_expectation_holds_only_where_the_number_is_kept(records: Records) -> None:
+    for ms, verdict in ((14.9, "holds"), (15.1, "does not hold")):
+        table = tables.proposal_table(changed(records["proposal"], "proposal", partial(_always, {"load_ms": ms})))
+        assert table.set_index("What").loc["Load, ms", "Expectation"] == verdict
+
+
 def test_bounds_that_are_missed_are_said(records: Records) -> None:
     def bounded(ms: float) -> Recorded:
         rows = [
@@ -168,7 +193,8 @@ def test_tables_name_every_program_and_the_published_trouble(records: Records) -
         "directory",
         "OpenClaw, published, three hours",
     ]
-    assert waits.iloc[-1][["Longest, ms", "Timeouts", "Stuck"]].tolist() == ["1,031,000", "25", "157"]
+    said = ["", "25", "157 sessions, 388 s on average, at most 1,031"]
+    assert waits.iloc[-1][["Longest, ms", "Timeouts", "Stuck"]].tolist() == said
     assert tables.proposal_table(records["proposal"])["Expectation"].isin(["holds", "does not hold"]).all()
     assert len(tables.comfort_table(records["scale"])) == len(records["scale"].rows("comfortable"))
     assert len(tables.records_table(records)) == len(records)

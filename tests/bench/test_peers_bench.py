@@ -225,8 +225,8 @@ def test_verdict_says_what_is_better_and_what_is_worse() -> None:
 
     rows = [row("first list", 12), row("get one", 0.25), row("memory", 1.02), row("update one", 3, "commit")]
     (said,) = verdicts("OpenClaw 2026.9.6", rows)
-    better = "times better: first list 12.0, update one [commit] 3.0"
-    assert said == f"json beside OpenClaw 2026.9.6: {better}; about the same: memory; times worse: get one 4.0"
+    better = "better: first list 12.0 times, update one [commit] 3.0 times"
+    assert said == f"json beside OpenClaw 2026.9.6: {better}; about the same: memory; worse: get one 4.0 times"
 
 
 @needs_node

@@ -101,7 +101,7 @@ def verdicts(program: str, rows: Sequence[Row]) -> Iterator[str]:
                 what = f"{row.operation}{f' [{row.durability}]' if row.durability else ''}"
                 by = max(row.factor, 1 / row.factor)
                 word = "about the same" if by < _ALIKE else "better" if row.factor > 1 else "worse"
-                found[word].append(what if by < _ALIKE else f"{what} {by:,.1f}")
-        said = [f"{'' if word == 'about the same' else 'times '}{word}: {', '.join(what)}" for word, what in found.items() if what]
+                found[word].append(what if by < _ALIKE else f"{what} {by:,.1f} times")
+        said = [f"{word}: {', '.join(what)}" for word, what in found.items() if what]
         if said:
             yield f"{store} beside {program}: {'; '.join(said)}"
