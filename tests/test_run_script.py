@@ -153,6 +153,18 @@ def test_moved_checkout_gets_a_new_environment(project: Path) -> None:
     assert "making .venv" in run(moved, "setup").stderr
 
 
+def test_environment_of_another_checkout_is_left_alone(project: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    stamp = other / ".sessionlab-ready"
+    stamp.write_text("1 2\n/elsewhere\n", encoding="utf-8")
+    (project / ".venv").symlink_to(other)
+    done = run(project, "info")
+    assert done.returncode == 2
+    assert done.stderr == f"run: .venv is a link to {other}, which was not made for this checkout; remove the link, then run this again\n"
+    assert stamp.is_file()
+
+
 def test_broken_setup_is_repeated_from_nothing(project: Path) -> None:
     install_python(project, "python3")
     done = run(project, "info", extra={"NO_NETWORK": "1"})
