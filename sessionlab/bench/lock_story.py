@@ -6,96 +6,38 @@ and every session has 42 KB. First for the naive `sessions.json` with a lock fil
 
 from __future__ import annotations
 
-import itertools
 import random
 import shutil
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from sessionlab.bench.content import make_content
 from sessionlab.bench.contention import run_together
+from sessionlab.bench.many_writers import PUBLISHED, STUCK_MS, Round, Row, median_alone_ms, row_of, verdicts
 from sessionlab.bench.results import Results
 from sessionlab.bench.scope import NAMES, STORES
 from sessionlab.bench.stores import Progress
 from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed
-from sessionlab.bench.writer import COUNTER, Kind, Outcome, Task, open_updatable
+from sessionlab.bench.writer import COUNTER, Kind, Task, open_updatable
 from sessionlab.stores.sqlite_opening import Durability
 
 KINDS: Final[tuple[Kind, ...]] = ("naive", *STORES)
 WRITERS: Final = (1, 2, 4, 8, 16)
 QUICK_WRITERS: Final = (1, 4)
 SESSIONS: Final = 1_159
-STUCK_MS: Final = 1_000
-"""An update that takes longer is counted as stuck: somebody waits for the reply behind it."""
 TIMEOUT_MS: Final = 10_000
 """How long every backend waits for a lock, which is the default of all of them."""
 
-_SECONDS: Final[dict[Kind, float]] = {"naive": 6.0, "json": 3.0, "sqlite": 2.5, "directory": 2.5}
+_SECONDS: Final[dict[Kind, float]] = {"naive": 1.0, "json": 0.8, "sqlite": 0.6, "directory": 0.6}
+"""For how long updates are begun in a round. One of the naive file takes longer than its second, and many of them until the timeout."""
 _QUICK_SECONDS: Final = 0.3
+_ROUNDS: Final = 3
+_SPREAD_S: Final = 0.2
+"""Over how long the writers of a round begin: users do not come in the same instant, which only a lock file's first moment is bad for."""
 _DRAWN: Final = 500
 _SKEW: Final = 1.0
-
-
-class Published(msgspec.Struct, frozen=True):
-    """A row of what was published: 1,159 sessions, 3 hours, a file lock. Times in seconds."""
-
-    what: str
-    count: int
-    max_s: float | None = None
-    mean_s: float | None = None
-
-
-PUBLISHED: Final = (
-    Published("lock timeouts", 25),
-    Published("stuck sessions", 157, 1_031, 388),
-    Published("slow listeners", 39, 265, 70),
-)
-
-
-class Row(msgspec.Struct, frozen=True):
-    """What so many writers saw of one backend.
-
-    Attributes:
-        store: "naive" for the baseline.
-        durability: What an acknowledged update survives.
-        writers: Processes.
-        seconds: From the first begin to the last end.
-        updates: How many were acknowledged.
-        updates_per_s: Of these.
-        p50_ms: The median time that an update took its caller, waiting included; so the other three.
-        p99_ms: All but one of a hundred took less.
-        max_ms: The longest.
-        timeouts: Updates refused since the lock was not had in time.
-        refused: Updates refused for another reason.
-        lost: Updates that were acknowledged and are not in the store.
-        stuck: Updates that took more than `STUCK_MS`, whatever came of them.
-        stuck_mean_ms: What these took.
-    """
-
-    store: Kind
-    durability: Durability
-    writers: int
-    seconds: float
-    updates: int
-    updates_per_s: float
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
-    timeouts: int
-    refused: int
-    lost: int
-    stuck: int
-    stuck_mean_ms: float | None
-
-    @property
-    def name(self) -> str:
-        """The backend, and how durable it is where there is a choice."""
-        return f"{self.store}, {self.durability}" if self.store == "sqlite" else self.store
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +47,7 @@ class Asked:
     Attributes:
         kinds: Which backends.
         sessions: Of 42 KB in each.
-        writers: How many at once, one round for each number.
+        writers: How many at once; each number has its rounds, by turns with the others.
         is_quick: Short rounds: shows that it works, gives no figure to quote.
     """
 
@@ -123,8 +65,13 @@ class Asked:
             if kind in ("naive", "sqlite"):
                 yield kind, "process"
 
+    @property
+    def rounds(self) -> int:
+        """How many for each number of writers."""
+        return 1 if self.is_quick else _ROUNDS
+
     def seconds(self, kind: Kind) -> float:
-        """Return for how long updates are begun."""
+        """Return for how long updates are begun in a round."""
         return _QUICK_SECONDS if self.is_quick else _SECONDS[kind]
 
 
@@ -147,14 +94,19 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
             path = place / (f"{kind}.json" if kind == "naive" else NAMES[kind])
             with open_updatable(kind, path, durability) as store:
                 store.save(content.entries)
+            # One alone is what all are held against.
+            found: dict[int, list[Round]] = {writers: [] for writers in (1, *asked.writers)}
+            turns = list(found) * asked.rounds
             before = 0
-            for step, writers in enumerate(asked.writers):
+            for turn, writers in enumerate(turns):
                 if on_progress is not None:
-                    on_progress(f"{kind}: {writers} writers", number * len(asked.writers) + step, len(backends) * len(asked.writers))
-                tasks = _tasks(kind, path, durability, list(content.entries), writers=writers, seconds=asked.seconds(kind))
+                    on_progress(f"{kind}: {writers} writers", number * len(turns) + turn, len(backends) * len(turns))
+                tasks = _tasks(kind, path, durability, list(content.entries), writers=writers, turn=turn, seconds=asked.seconds(kind))
                 outcomes, counted = run_together(tasks), _counted(kind, path, durability)
-                rows.append(row_of(kind, durability, outcomes, counted=counted - before))
+                found[writers].append(Round(outcomes, counted - before))
                 before = counted
+            lone = median_alone_ms(found[1])
+            rows += [row_of(kind, durability, found[writers], lone_ms=lone) for writers in asked.writers]
             shutil.rmtree(place)
     rounds = ", ".join(f"{kind} {asked.seconds(kind):g}" for kind in asked.kinds)
     return Results(
@@ -163,17 +115,22 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
         conditions=[
             *([QUICK] if asked.is_quick else []),
             f"{content.in_words}, {len(content.data) / 1e6:.0f} MB as sessions.json; every writer is a process of its own",
-            f"a writer begins its next update when the last one is done; begun for so many seconds: {rounds}; what is begun is finished",
+            f"rounds for each number of writers: {asked.rounds}, the numbers by turns; medians of the rounds, counts of all together",
+            f"writers begin within {_SPREAD_S:g} s, and each its next update when the last one is done; what is begun is finished",
+            f"updates are begun for so many seconds in a round: {rounds}",
             "the session is drawn at random (seeded), the n-th most used n times less often than the first (Zipf); an update counts in it",
-            f"times: whole updates, with the waiting; every lock is waited for {TIMEOUT_MS // 1000} s; stuck: more than {STUCK_MS:,} ms",
+            f"times: whole updates, with the waiting; every lock is waited for {TIMEOUT_MS // 1000} s",
+            "p99 of a round with fewer than a hundred updates is its longest",
+            f"stuck: an update that took over {STUCK_MS:,} ms longer than the median of a lone writer of the same store (lone_ms)",
+            "updates a second: acknowledged, and in the store in the end; what was lost does not count",
             "naive: standard library, the whole file for every update, a lock file asked for again and again as OpenClaw's was, no sync",
             "naive, too: who finds a lock file that is still empty takes it for left behind, as published; that is how updates get lost",
             "[commit]: what is acknowledged survives a power cut; [process]: the end of the process",
-            "published: one program under its users' load for three hours, another machine; here as hard as it goes, for seconds",
+            "published: one program under its users' load for three hours, another machine; its stuck are sessions, ours are updates",
             load,
             sync_in_words(folder),
         ],
-        verdicts=list(_verdicts(rows)),
+        verdicts=list(verdicts(rows)),
     )
 
 
@@ -189,71 +146,18 @@ def drawn(keys: Sequence[str], *, seed: int, count: int = _DRAWN) -> tuple[str, 
     return tuple(random.Random(seed).choices(keys, weights, k=count))  # noqa: S311  # no secret
 
 
-def _tasks(kind: Kind, path: Path, durability: Durability, keys: Sequence[str], *, writers: int, seconds: float) -> list[Task]:
-    """Return what each of so many writers is to do: as much as it can, on sessions that it draws on its own."""
-    seeds = range(writers * 1_000, writers * 1_000 + writers)
-    return [Task(kind, str(path), durability, drawn(keys, seed=seed), updates=1 << 30, seconds=seconds) for seed in seeds]
-
-
-def row_of(kind: Kind, durability: Durability, outcomes: Sequence[Outcome], *, counted: int) -> Row:
-    """Return what the writers of a round saw, of whose updates the store has `counted`."""
-    waits = sorted(wait for one in outcomes for wait in one.waits_ms)
-    elapsed_s = (max(one.end_ms for one in outcomes) - min(one.start_ms for one in outcomes)) / 1000
-    errors, timeouts = sum(one.errors for one in outcomes), sum(one.timeouts for one in outcomes)
-    updates = len(waits) - errors
-    stuck = [wait for wait in waits if wait > STUCK_MS]
-    return Row(
-        store=kind,
-        durability=durability,
-        writers=len(outcomes),
-        seconds=round(elapsed_s, 2),
-        updates=updates,
-        updates_per_s=round(updates / elapsed_s, 2),
-        p50_ms=round(statistics.median(waits), 2),
-        p99_ms=round(waits[min(len(waits) - 1, len(waits) * 99 // 100)], 2),
-        max_ms=round(waits[-1], 2),
-        timeouts=timeouts,
-        refused=errors - timeouts,
-        lost=updates - counted,
-        stuck=len(stuck),
-        stuck_mean_ms=round(statistics.fmean(stuck), 1) if stuck else None,
-    )
+def _tasks(kind: Kind, path: Path, durability: Durability, keys: Sequence[str], *, writers: int, turn: int, seconds: float) -> list[Task]:
+    """Return what each of so many writers is to do: as much as it can, on sessions that it draws on its own, a little after the last."""
+    tasks = []
+    for number in range(writers):
+        later_s = min(_SPREAD_S, seconds / 2) * number / writers
+        seed = (turn * 1_000 + writers) * 1_000 + number
+        sessions = drawn(keys, seed=seed)
+        tasks.append(Task(kind, str(path), durability, sessions, updates=1 << 30, seconds=seconds - later_s, later_s=later_s))
+    return tasks
 
 
 def _counted(kind: Kind, path: Path, durability: Durability) -> int:
     """Return how many updates are in a store."""
     with open_updatable(kind, path, durability) as store:
         return sum(entry.get(COUNTER, 0) for _, entry in store.items())
-
-
-def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
-    """Say what became of each backend from the fewest to the most writers, and of the published trouble."""
-    for name, group in itertools.groupby(rows, key=lambda row: row.name):
-        found = list(group)
-        first, last = found[0], found[-1]
-        lost, refused = sum(row.lost for row in found), sum(row.refused for row in found)
-        yield (
-            f"{name}: {first.updates_per_s:,.1f} updates a second by {_writers(first)}, {last.updates_per_s:,.1f} by {_writers(last)}; an "
-            f"update takes {_ms(first.p50_ms)} and {_ms(last.p50_ms)} (median), at most {_ms(max(row.max_ms for row in found))}; "
-            f"{sum(row.timeouts for row in found)} timeouts, {sum(row.stuck for row in found)} stuck, {lost} lost"
-            f"{f', {refused} refused' if refused else ''}"
-        )
-    of_most = [row for row in rows if row.writers == max(row.writers for row in rows)]
-    naive = [row for row in of_most if row.store == "naive"]
-    if naive and naive[0].updates and len(of_most) > 1:
-        others = ", ".join(f"{row.name} {row.updates_per_s / naive[0].updates_per_s:,.1f}" for row in of_most if row.store != "naive")
-        yield f"{_writers(naive[0])}, updates a second, times those of the naive file: {others}"
-    troubled = dict.fromkeys(row.name for row in rows if row.timeouts or row.stuck)
-    timeouts, stuck = PUBLISHED[0].count, PUBLISHED[1].count
-    yield (
-        f"timeouts or stuck updates, of which {timeouts} and {stuck} were published: "
-        f"{'; '.join(troubled) if troubled else 'nowhere in this run'}"
-    )
-
-
-def _writers(row: Row) -> str:
-    return f"{row.writers} writer{'s' if row.writers != 1 else ''}"
-
-
-def _ms(value: float) -> str:
-    return f"{value:,.0f} ms" if value >= 10 else f"{value:.2f} ms"

@@ -33,7 +33,7 @@ def contention(*, stores: tuple[str, ...], sessions: int | None, writers: tuple[
     """Measure many writers on one store: how many updates, and how long each waits.
 
     The report of 1,159 sessions behind a file lock, 25 timeouts and 157 stuck sessions in three hours, replayed as a load: sessions of 42
-    KB, a few of which get most updates. Two to three minutes, 150 MB below $TMPDIR and up to 16 processes at once. Timeouts are what is
+    KB, a few of which get most updates. Three rounds, four minutes, 150 MB below $TMPDIR, up to 16 processes at once. Timeouts are what is
     measured. An update that was acknowledged by one of our stores and then lost is an error (exit code 3), and so is one that was refused
     for another reason (1).
     """

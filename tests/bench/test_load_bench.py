@@ -21,6 +21,7 @@ from sessionlab.bench import growing, lock_story, power_law, transcripts_beside,
 from sessionlab.bench.content import sized_entries, small_entries, small_key
 from sessionlab.bench.contention import run_together
 from sessionlab.bench.growing import Patience, Point, Size
+from sessionlab.bench.many_writers import Round, Row, median_alone_ms, row_of, verdicts
 from sessionlab.bench.naive import NaiveLock, NaiveStore
 from sessionlab.bench.results import Results
 from sessionlab.bench.scope import NOW_MS
@@ -127,14 +128,85 @@ def test_keys_are_drawn_with_skew_and_equally_for_equal_seeds() -> None:
 def test_row_counts_what_the_writers_saw() -> None:
     fast = Outcome(0, 4_000, 0, 30, 0, tuple(map(float, range(1, 99))))
     slow = Outcome(500, 5_000, 3, 10_000, 2, (1_500.0, 10_000.0, 10_000.0, 5.0))
-    row = lock_story.row_of("json", "commit", [fast, slow], counted=97)
-    assert (row.writers, row.seconds, row.updates, row.updates_per_s) == (2, 5.0, 99, 19.8)
+    row = row_of("json", "commit", [Round([fast, slow], counted=97)], lone_ms=300)
+    assert (row.writers, row.seconds, row.updates, row.updates_per_s) == (2, 5.0, 99, 19.4), "what was lost is no update"
     assert (row.timeouts, row.refused, row.lost, row.stuck) == (2, 1, 2, 3)
     assert (row.p50_ms, row.max_ms, row.stuck_mean_ms) == (50.5, 10_000, 7_166.7)
-    assert row.p99_ms == 10_000
-    quiet = lock_story.row_of("naive", "process", [fast], counted=97)
+    assert (row.p99_ms, row.rounds, row.lone_ms) == (10_000, 1, 300)
+    quiet = row_of("naive", "process", [Round([fast], counted=97)], lone_ms=50)
     assert (quiet.stuck, quiet.stuck_mean_ms, quiet.lost) == (0, None, 1)
     assert lock_story.losses(Results("x", tables={"writers": [row, quiet]})) == (2, 1)
+
+
+def test_rounds_give_medians_and_sums() -> None:
+    def one(seconds: float, *waits: float, counted: int, timeouts: int = 0) -> Round:
+        return Round([Outcome(0, seconds * 1000, timeouts, max(waits), timeouts, waits)], counted)
+
+    rounds = [one(1, 10, 20, 60, counted=3), one(2, 30, 30, 30, 30, counted=3), one(1, 5, 5, 3_000, counted=2, timeouts=1)]
+    row = row_of("directory", "commit", rounds, lone_ms=10)
+    assert (row.rounds, row.seconds, row.updates, row.lost, row.timeouts, row.stuck) == (3, 4, 9, 1, 1, 1)
+    assert (row.updates_per_s, row.least_per_s, row.most_per_s) == (2, 1.5, 3)
+    assert (row.p50_ms, row.p99_ms, row.max_ms) == (20, 60, 3_000)
+    assert median_alone_ms(rounds) == 20
+
+
+def test_slow_store_alone_is_not_stuck() -> None:
+    alone = Round([Outcome(0, 9_000, 0, 1_900, 0, (1_700.0, 1_800.0, 1_900.0))], counted=3)
+    waited = Round([Outcome(0, 9_000, 0, 2_900, 0, (1_800.0, 2_790.0, 2_801.0))], counted=3)
+    lone = median_alone_ms([alone])
+    found = [row_of("naive", "process", [one], lone_ms=lone) for one in (alone, waited)]
+    assert [(row.stuck, row.stuck_mean_ms) for row in found] == [(0, None), (1, 2_801)]
+
+
+def _row(store: Any, writers: int, **values: Any) -> Row:
+    outcome = Outcome(0, 1_000, 0, 9, 0, (5.0,) * 4)
+    made = row_of(store, "process" if store == "naive" else "commit", [Round([outcome] * writers, counted=4 * writers)], lone_ms=5)
+    return msgspec.structs.replace(made, **values)
+
+
+def test_what_is_said_of_writers_follows_from_the_rows() -> None:
+    naive, crowd = _row("naive", 1), _row("naive", 16, updates_per_s=1.51, timeouts=7, stuck=22, lost=10)
+    json_alone, json_crowd = _row("json", 1), _row("json", 16, updates_per_s=6.2, stuck=21)
+    directory = _row("directory", 16, updates_per_s=1_707.9, refused=1)
+    first, second, third, times, published = verdicts([naive, crowd, json_alone, json_crowd, directory])
+    assert first == (
+        "naive: 4.0 updates a second by 1 writer, 1.5 by 16 writers; an update takes 5.00 ms and 5.00 ms (median), at most 5.00 ms; "
+        "7 timeouts, 22 stuck, 10 lost of 68 acknowledged"
+    )
+    assert second.startswith("json: 4.0 updates a second by 1 writer, 6.2 by 16 writers; ")
+    assert third == (
+        "directory: 1,707.9 updates a second by 16 writers; an update takes 5.00 ms (median), at most 5.00 ms; "
+        "0 timeouts, 0 stuck, 0 lost of 64 acknowledged, 1 refused"
+    )
+    assert times == "16 writers, updates a second, in round figures times those of the naive file: json 4.1, directory 1,100"
+    assert published == (
+        "published: 25 lock timeouts and 157 sessions reported as stuck, for 388 s in the mean, in three hours; here, in seconds: "
+        "timeouts: naive 7; updates that took over 1 s longer than a lone writer's: naive 22, json 21"
+    )
+    assert list(verdicts([json_alone]))[-1].endswith("timeouts: none; updates that took over 1 s longer than a lone writer's: none")
+    assert len(list(verdicts([_row("naive", 2, updates_per_s=0.0), _row("json", 2)]))) == 3, "no number of times nothing"
+
+
+def test_writers_are_let_go_by_turns_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[list[Task]] = []
+
+    def carried_out(tasks: list[Task]) -> list[Outcome]:
+        asked_for.append(tasks)
+        with open_updatable("json", Path(tasks[0].path), "commit") as store:
+            for task in tasks:
+                increment(store, task.keys[0], 1)
+        return [Outcome(0, 1_000, 0, 5, 0, (10.0 * len(tasks),)) for _ in tasks]
+
+    monkeypatch.setattr(lock_story, "run_together", carried_out)
+    found = lock_story.measure(tmp_path, lock_story.Asked(kinds=("json",), sessions=5, writers=(3,)))
+    assert [len(tasks) for tasks in asked_for] == [1, 3] * 3, "one writer alone is always measured, though only told of when asked for"
+    (row,) = found.document()["tables"]["writers"]
+    assert (row["writers"], row["rounds"], row["updates"], row["lost"], row["lone_ms"], row["p50_ms"]) == (3, 3, 9, 0, 10, 30)
+    latest = [task.later_s for task in asked_for[-1]]
+    assert latest == pytest.approx([0, latest[2] / 2, latest[2]])
+    assert 0.1 < latest[2] < 1
+    assert {round(task.later_s + (task.seconds or 0), 6) for task in asked_for[-1]} == {lock_story.Asked().seconds("json")}
+    assert len({task.keys for tasks in asked_for for task in tasks}) == 12, "every writer of every round draws sessions of its own"
 
 
 def test_every_backend_is_written_to_by_growing_numbers(tmp_path: Path) -> None:
@@ -157,7 +229,7 @@ def test_lost_updates_are_an_error_and_timeouts_are_not(
     call: Call, monkeypatch: pytest.MonkeyPatch, lost: int, refused: int, code: int
 ) -> None:
     outcome = Outcome(0, 10, 4 + refused, 9, 4, (1.0,) * 20)
-    row = lock_story.row_of("sqlite", "commit", [outcome], counted=20 - 4 - refused - lost)
+    row = row_of("sqlite", "commit", [Round([outcome], counted=20 - 4 - refused - lost)], lone_ms=1)
     monkeypatch.setattr(lock_story, "measure", lambda *_, **__: Results("contention", tables={"writers": [row]}))
     done = call("bench", "contention", "--json")
     assert done.returncode == code
@@ -204,7 +276,8 @@ def test_fixed_cost_does_not_make_the_extrapolated_size_too_large(fixed: float) 
     points = [(size, fixed + 0.001 * size) for size in (100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)]
     assert power_law.slope_beyond(points) == pytest.approx(0.001)
     beyond = power_law.passing(points, fixed + 25)
-    assert (beyond.size, beyond.how) == (pytest.approx(25_000), "extrapolated")
+    assert beyond.size == pytest.approx(25_000)
+    assert beyond.how == "extrapolated"
     assert power_law.passing(points, fixed + 101).size is None
     assert power_law.fit(points).exponent <= 1
 
