@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sessionlab.bench.peers import GOALS, PEERS, Peer
+from sessionlab.bench.rss import PEAK_MB
 from sessionlab.lab.figures import style
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def memory_over_cycles(record: Recorded) -> go.Figure:
             traces.append(
                 go.Scatter(
                     x=style.whole(own["cycle"]),
-                    y=rounded(own["rss_mb"]),
+                    y=rounded(own["peak_mb"]),
                     name=store,
                     legendgroup=store,
                     showlegend=position == 0,
@@ -188,13 +189,29 @@ def memory_over_cycles(record: Recorded) -> go.Figure:
                     hovertemplate=f"cycle %{{x}}: %{{y:,.1f}} MB<extra>{store}: {run}</extra>",
                 )
             )
-    most = samples.loc[samples["rss_mb"].idxmax()]
+    last = int(samples["cycle"].max())
+    for position, bound in enumerate(sorted(set(PEAK_MB.values()))):
+        stores = " and ".join(store for store, value in PEAK_MB.items() if value == bound)
+        traces.append(
+            go.Scatter(
+                x=[0, last],
+                y=[bound, bound],
+                name="our bounds",
+                legendgroup="our bounds",
+                showlegend=position == 0,
+                mode="lines",
+                line={"color": style.TEXT, "width": 1, "dash": "dot"},
+                hovertemplate=f"{bound:g} MB: the most of {stores}<extra>our bounds</extra>",
+            )
+        )
+    most = samples.loc[samples["peak_mb"].idxmax()]
     return style.figure(
         traces,
         title="Memory of a process that loads and updates",
-        alt=f"The most that a process of ours has is {number(most['rss_mb'])} MB, {most['store']}; the published runs end at "
+        alt=f"The most that a process of ours has is {number(most['peak_mb'])} MB, {most['store']}; the published runs end at "
         f"{' and '.join(number(published[published['run'] == run]['rss_mb'].max()) for run in ('before', 'after'))} MB.",
-        caption="Resident memory of the whole process; a line for each way to load. MB of 1024 x 1024 bytes; a logarithmic axis.",
+        caption="The whole process: what the published one had after each look, and the most that ours ever had until then; a line for each "
+        "way to load. MB of 1024 x 1024 bytes; a logarithmic axis.",
         x_title="Cycle: load, update one",
         y_title="MB (logarithmic)",
         yaxis=LOG,
