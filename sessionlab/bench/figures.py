@@ -210,7 +210,7 @@ def memory_over_cycles(record: Recorded) -> go.Figure:
         title="Memory of a process that loads and updates",
         alt=f"The most that a process of ours has is {number(most['peak_mb'])} MB, {most['store']}; the published runs end at "
         f"{' and '.join(number(published[published['run'] == run]['rss_mb'].max()) for run in ('before', 'after'))} MB.",
-        caption="The whole process: what the published one had after each look, and the most that ours ever had until then; a line for each "
+        caption="The whole process: what the published one had after each look, the most that ours ever had until then; a line for each "
         "way to load. MB of 1024 x 1024 bytes; a logarithmic axis.",
         x_title="Cycle: load, update one",
         y_title="MB (logarithmic)",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sessionlab.bench import readme_stores
-from sessionlab.bench.lock_story import PUBLISHED as LOCK_STORY
+from sessionlab.bench.many_writers import PUBLISHED as LOCK_STORY
 from sessionlab.bench.peers_recorded import PREFIX, Beside, recorded_peers
 from sessionlab.bench.recorded import Document, read
 from sessionlab.bench.rss import LOADING
