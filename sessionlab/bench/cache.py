@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from sessionlab.bench import children
 from sessionlab.bench.caching import MODES, Loaded, Loading, Mode
 from sessionlab.bench.cycling import KB, Cycling, make
 from sessionlab.bench.results import Results
 from sessionlab.bench.stores import Progress
-from sessionlab.bench.surroundings import load_in_words
+from sessionlab.bench.surroundings import QUICK, load_in_words, undisturbed
 
 COUNTS: Final = (100, 250, 500, 1_000, 2_000)
 PAYLOAD_BYTES: Final = 2_048
@@ -40,20 +39,25 @@ def measure(folder: Path, counts: Sequence[int] = COUNTS, *, on_progress: Progre
         folder: Empty; the files are made in it, 10 MB.
         counts: How many sessions each file holds.
         on_progress: Called with (what, done, total).
+
+    Raises:
+        SessionLabError: There is no room, or a process failed.
     """
     load = load_in_words()
     rows: list[Row] = []
-    for number, count in enumerate(counts):
-        if on_progress is not None:
-            on_progress(f"{count:,} sessions", number, len(counts))
-        path = folder / f"{count}.json"
-        task = Cycling(store="json", path=str(path), sessions=count, payload_bytes=PAYLOAD_BYTES, touches=1, cycles=0, sample_every=1)
-        make(task)
-        rows += _rows(path, count)
+    with undisturbed():
+        for number, count in enumerate(counts):
+            if on_progress is not None:
+                on_progress(f"{count:,} sessions", number, len(counts))
+            path = folder / f"{count}.json"
+            task = Cycling(store="json", path=str(path), sessions=count, payload_bytes=PAYLOAD_BYTES, touches=1, cycles=0, sample_every=1)
+            make(task)
+            rows += _rows(path, count)
     return Results(
         "cache",
         tables={"cache": rows},
         conditions=[
+            *([QUICK] if max(counts) < max(COUNTS) else []),
             f"median of {_SAMPLES} processes each; a text of {PAYLOAD_BYTES:,} bytes in each session",
             "full-cache: the store keeps the file's bytes and where each session lies in them; no decoded object is kept in any mode",
             "serialized-retained: no cache, but the caller keeps the snapshot it has loaded; no-cache: nobody keeps anything",
@@ -92,5 +96,4 @@ def _verdicts(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _run(task: Loading) -> Loaded:
-    command = [sys.executable, "-m", "sessionlab.bench.caching", msgspec.json.encode(task).decode()]
-    return msgspec.json.decode(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout, type=Loaded)
+    return children.answer("sessionlab.bench.caching", task, Loaded)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import subprocess
-import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from sessionlab.bench import children
 from sessionlab.bench.content import Content
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import NAMES, Scope, StoreKind
 from sessionlab.bench.writer import COUNTER, Outcome, Task, open_writable
-from sessionlab.errors import SessionLabError
 from sessionlab.stores.sqlite_opening import Durability
 
 _LONGEST_S: Final = 300
@@ -116,24 +117,47 @@ def run_together(tasks: Sequence[msgspec.Struct], *, program: str = "sessionlab.
         program: The module that is one such process: it says `ready`, waits for a line, and tells its outcome.
 
     Raises:
-        SessionLabError: One of them did not get ready.
+        ChildFailedError: One of them failed; the others are ended, and what they wrote is worth nothing.
     """
     with contextlib.ExitStack() as stack:
         processes = []
         for task in tasks:
-            command = [sys.executable, "-m", program, msgspec.json.encode(task).decode()]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            # What they say on stderr is kept for the error: sixteen processes that are interrupted would each print where they were.
+            process = subprocess.Popen(
+                children.command(program, task), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
             stack.enter_context(process)
             stack.callback(process.kill)  # only what is still there when something went wrong
             processes.append(process)
         for process in processes:
-            if process.stdout is None or process.stdout.readline() != "ready\n":
-                raise SessionLabError("a process that was to write did not get ready: see what it says above")
+            said = process.stdout.readline() if process.stdout is not None else b""
+            if said != b"ready\n":
+                raise _not_ready(process, program, said)
         for process in processes:
             if process.stdin is not None:
-                process.stdin.write("go\n")
-                process.stdin.flush()
-        return [msgspec.json.decode(process.communicate(timeout=_LONGEST_S)[0], type=Outcome) for process in processes]
+                with contextlib.suppress(BrokenPipeError):  # one that has ended since then says why, below
+                    os.write(process.stdin.fileno(), b"go\n")
+        end_s = time.monotonic() + _LONGEST_S
+        return [_outcome(process, program, end_s=end_s) for process in processes]
+
+
+def _not_ready(process: subprocess.Popen[bytes], program: str, said: bytes) -> children.ChildFailedError:
+    """Word why a process did not get ready: it says so as it ends, or it says something else."""
+    if said:
+        return children.nonsense(children.named(program), f"{said!r} instead of ready")
+    _, stderr = process.communicate()
+    return children.failure(children.named(program), process.returncode, stderr)
+
+
+def _outcome(process: subprocess.Popen[bytes], program: str, *, end_s: float) -> Outcome:
+    """Wait until a process ends, and return what it tells."""
+    try:
+        said, stderr = process.communicate(timeout=max(0.0, end_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise children.late(children.named(program), _LONGEST_S) from None
+    if process.returncode:
+        raise children.failure(children.named(program), process.returncode, stderr)
+    return children.only(program, children.told(program, said, Outcome))
 
 
 def _contention(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+from sessionlab.bench import children
 
 Unit = Literal["x", "ms", "MB"]
 """Of what a bound is: times the floor, milliseconds, MB of 10**6 bytes."""
@@ -111,20 +113,31 @@ def cost_of(setup: str, statement: str, *, arguments: Sequence[str]) -> Cost:
 
     Both are Python source; `arguments` are in `sys.argv[1:]`. Mapped files count, as they do for the operating system.
     Linux only: it reads `/proc`.
+
+    Raises:
+        ChildFailedError: It failed.
     """
     # Not getrusage: its peak begins with that of the process which started this one.
     peak = "int(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     timed = f"start = time.perf_counter()\n{statement}\ntook = time.perf_counter() - start"
     code = f"import sys, time\n{setup}\nbefore = {peak}\n{timed}\nprint({peak} - before, took)"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    grown, took = done.stdout.split()
-    return Cost(int(grown) * 1024 / 1e6, float(took) * 1000)
+    what = "a process whose memory is measured"
+    said = children.output_of([sys.executable, "-c", code, *arguments], what=what)
+    try:
+        grown, took = said.split()
+        return Cost(int(grown) * 1024 / 1e6, float(took) * 1000)
+    except ValueError as error:
+        raise children.nonsense(what, str(error)) from None
 
 
 def command_ms(commands: Mapping[str, Sequence[str]], *, runs: int) -> dict[str, float]:
-    """Return each command's median time in milliseconds, start of the process included, runs interleaved."""
+    """Return each command's median time in milliseconds, start of the process included, runs interleaved.
+
+    Raises:
+        ChildFailedError: One failed.
+    """
 
     def call(command: Sequence[str]) -> Callable[[], object]:
-        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return lambda: children.output_of(command, what=shlex.join(command), is_kept=False)
 
     return medians_ms({name: call(command) for name, command in commands.items()}, runs=runs)

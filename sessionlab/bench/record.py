@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -123,7 +124,7 @@ def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tup
         if folder is None and root is None:
             raise UsageError("give --folder DIR: the records that came with this installation stay as they are")
         target = folder or resources.benchmarks_dir()
-        target.mkdir(parents=True, exist_ok=True)
+        _make(target)
         for file in peers:
             click.echo(f"{write(target, adopt(file)).name}: recorded")
         for name in () if readme or peers else names or NAMES:
@@ -134,6 +135,19 @@ def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tup
     except SessionLabError as error:
         click.echo(error, err=True)
         sys.exit(error.exit_code)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of the records, and see that it can be written, before anything is measured for it.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # only trying tells
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another one with --folder") from error
 
 
 def record(name: str, sizes: Sizes = FULL) -> Document:

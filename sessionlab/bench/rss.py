@@ -5,20 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from sessionlab.bench import children
 from sessionlab.bench.cycling import KB, Cycling, Loop, Sample, make
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.results import Results
 from sessionlab.bench.scope import NAMES, STORES, StoreKind
 from sessionlab.bench.stores import Progress
-from sessionlab.bench.surroundings import load_in_words, sync_in_words
+from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed
 from sessionlab.stores.json_cache import LIMIT_VARIABLE, TTL_VARIABLE
 
 PEAK_MB: Final[dict[StoreKind, float]] = {"json": 64, "sqlite": 32, "directory": 32}
@@ -26,6 +25,10 @@ PEAK_MB: Final[dict[StoreKind, float]] = {"json": 64, "sqlite": 32, "directory":
 LOADING: Final = "load"
 """How the name of a run begins that loads every session."""
 CYCLE_MS: Final[dict[StoreKind, float | None]] = {"json": 25, "sqlite": None, "directory": None}
+QUOTED_KB: Final = 7_600
+QUOTED_BYTES: Final = 2_048
+"""The size that was published, and that the bounds are for: as sessions.json, and of each session's text."""
+QUOTED_CYCLES: Final = 50
 _AROUND_BYTES: Final = 150
 """What an entry takes in the file besides its payload, about."""
 _CACHED_BYTES: Final = 1 << 40
@@ -67,20 +70,32 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         target_kb: Size of the `sessions.json` that the sessions would make, in KB of 2**10 bytes; the other stores hold the same sessions.
         payload_size: Bytes of each session's text.
         cache_ttl_ms: For how long the object cache answers; its own default when `None`.
+        reuse_loaded_store: Only the runs that update from what was loaded.
     """
 
-    target_kb: int = 7_600
+    target_kb: int = QUOTED_KB
     cycles: int = 300
     sample_every: int = 25
-    payload_size: int = 2_048
+    payload_size: int = QUOTED_BYTES
     unique_touches: int = 400
     cache_ttl_ms: int | None = None
+    reuse_loaded_store: bool = False
     stores: tuple[StoreKind, ...] = STORES
 
     @property
     def sessions(self) -> int:
         """How many sessions make a file of that size, about."""
         return max(1, self.target_kb * KB // (self.payload_size + _AROUND_BYTES))
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether the stores have the size that the bounds are for."""
+        return (self.target_kb, self.payload_size) == (QUOTED_KB, QUOTED_BYTES)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is less than what was published."""
+        return self.target_kb < QUOTED_KB or self.cycles < QUOTED_CYCLES
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,17 +127,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """Return what it looked like, a row for each look, in the columns of the published table and ours."""
         return [{"store": self.task.store, "run": self.in_words, **msgspec.to_builtins(sample)} for sample in self.samples]
 
-    def figures(self) -> list[Measurement]:
-        """Return it as figures with their bounds."""
+    def figures(self, *, is_judged: bool) -> list[Measurement]:
+        """Return it as figures, with their bounds where it is to be judged by them."""
         same: dict[str, Any] = {"store": self.task.store, "sessions": self.task.sessions}
-        peak, whole = PEAK_MB[self.task.store], "all that is in the process; MB of 2**20 bytes"
+        peak, whole = PEAK_MB[self.task.store] if is_judged else None, "all that is in the process; MB of 2**20 bytes"
         mean = "mean of all cycles, each with a garbage collection of what it made"
         return [
             Measurement(operation=f"{self.in_words}: peak memory", peak_mb=self.peak_mb, bound=peak, floor=whole, **same),
             Measurement(
                 operation=f"{self.in_words}: a cycle",
                 median_ms=self.cycle_ms,
-                limit_ms=CYCLE_MS[self.task.store],
+                limit_ms=CYCLE_MS[self.task.store] if is_judged else None,
                 floor=mean,
                 durability="commit",
                 **same,
@@ -137,23 +152,30 @@ def measure(folder: Path, asked: Asked, *, on_progress: Progress | None = None) 
         folder: Empty; ten times `target_kb` at a time.
         asked: How much.
         on_progress: Called with (what, done, total).
+
+    Raises:
+        SessionLabError: There is no room, or a process failed.
     """
     load = load_in_words()
     runs = []
     tasks = list(_tasks(folder, asked))
-    for number, task in enumerate(tasks):
-        if on_progress is not None:
-            on_progress(f"{task.store}: {task.loop}", number, len(tasks))
-        place = Path(task.path).parent
-        place.mkdir()
-        make(task)
-        runs.append(Run(task=task, samples=tuple(_run(task, cache_ttl_ms=asked.cache_ttl_ms))))
-        shutil.rmtree(place)
+    with undisturbed():
+        for number, task in enumerate(tasks):
+            if on_progress is not None:
+                on_progress(f"{task.store}: {task.loop}", number, len(tasks))
+            place = Path(task.path).parent
+            place.mkdir()
+            make(task)
+            runs.append(Run(task=task, samples=tuple(_run(task, cache_ttl_ms=asked.cache_ttl_ms))))
+            shutil.rmtree(place)
     return Results(
         "rss",
-        figures=[figure for run in runs for figure in run.figures()],
+        figures=[figure for run in runs for figure in run.figures(is_judged=asked.is_quoted)],
         tables={"samples": [row for run in runs for row in run.rows()], "published": PUBLISHED},
         conditions=[
+            *([QUICK] if asked.is_quick else []),
+            *([] if asked.is_quoted else [f"no bound is judged: they are for {QUOTED_KB:,} KB, in texts of {QUOTED_BYTES:,} bytes"]),
+            *(["only what updates from what was loaded (--reuse-loaded-store)"] if asked.reuse_loaded_store else []),
             f"{asked.sessions:,} sessions with a text of {asked.payload_size:,} bytes each, some {asked.target_kb:,} KB as sessions.json",
             f"{asked.cycles} cycles; {min(asked.unique_touches, asked.sessions)} sessions are updated in turn; every update is synced",
             "heap: what is the process's own (RssAnon); external: mapped files (RssFile, RssShmem); peak: VmHWM",
@@ -186,6 +208,8 @@ def _tasks(folder: Path, asked: Asked) -> Iterator[Cycling]:
         ways: list[tuple[Loop, bool, bool]] = [("load", False, False), ("load", True, False)]
         ways += [("load", False, True), ("load", True, True)] if store == "json" else []
         for loop, is_reusing, is_cached in [*ways, ("summaries", False, False)]:
+            if asked.reuse_loaded_store and not is_reusing:
+                continue
             yield Cycling(
                 store=store,
                 path=str(folder / str(next(number)) / NAMES[store]),
@@ -204,6 +228,5 @@ def _run(task: Cycling, *, cache_ttl_ms: int | None) -> list[Sample]:
     around = {**os.environ, LIMIT_VARIABLE: str(_CACHED_BYTES if task.is_cached else 0)}
     if cache_ttl_ms is not None:
         around[TTL_VARIABLE] = str(cache_ttl_ms)
-    command = [sys.executable, "-m", "sessionlab.bench.cycling", msgspec.json.encode(task).decode()]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=around)
-    return [msgspec.json.decode(line, type=Sample) for line in done.stdout.splitlines()]
+    # Never ended for being long: how many cycles there are is for the caller to say.
+    return children.answers("sessionlab.bench.cycling", task, Sample, environment=around, timeout_s=None)

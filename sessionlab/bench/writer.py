@@ -19,7 +19,7 @@ import msgspec
 from sessionlab.bench.naive import NaiveStore
 from sessionlab.bench.scope import NOW_MS, StoreKind
 from sessionlab.entry import Entry
-from sessionlab.errors import SessionLabError, StoreLockedError
+from sessionlab.errors import SessionLabError, StoreLockedError, UnwritableError
 from sessionlab.stores.directory import DirectoryStore
 from sessionlab.stores.json_store import JSONStore
 from sessionlab.stores.sqlite import SQLiteStore
@@ -92,7 +92,11 @@ def increment(store: Updatable, key: str, turn: int) -> None:
 
 
 def write(task: Task, store: Updatable) -> Outcome:
-    """Do it."""
+    """Do it.
+
+    Raises:
+        UnwritableError: The store cannot be written at all.
+    """
     errors, timeouts = 0, 0
     waits_ms: list[float] = []
     start_ms = before_ms = time.perf_counter() * 1000
@@ -105,6 +109,8 @@ def write(task: Task, store: Updatable) -> Outcome:
         except StoreLockedError:
             errors += 1
             timeouts += 1
+        except UnwritableError:
+            raise  # a full disk: what comes after it measures nothing
         except SessionLabError:
             errors += 1
         now_ms = time.perf_counter() * 1000

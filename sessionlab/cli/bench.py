@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,6 @@ from sessionlab.cli.bench_long import cache, measure_proposal, proposal, rss
 from sessionlab.cli.bench_peers import peers
 from sessionlab.cli.output import echo_json, json_option, progress
 from sessionlab.errors import UsageError
-from sessionlab.scratch import make_folder
 
 if TYPE_CHECKING:
     from sessionlab.bench.results import Results
@@ -54,17 +52,14 @@ def stores(*, sessions: int, stores: tuple[str, ...], quick: bool, large: bool, 
     """
     from sessionlab.bench.scope import STORES, Scope
     from sessionlab.bench.stores import measure
+    from sessionlab.bench.workplace import workplace
 
     if quick and large:
         raise UsageError("give only one of --quick and --large")
     chosen = tuple(store for store in STORES if store in stores or not stores)
     scope = Scope(sessions=sessions, stores=chosen, is_quick=quick, is_large=large)
-    folder = make_folder("bench")
-    try:
-        with progress() as on_progress:
-            found = measure(folder, scope, on_progress=on_progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with workplace() as folder, progress() as on_progress:
+        found = measure(folder, scope, on_progress=on_progress)
     table = measure_proposal(quick=quick) if with_proposal else None
     _echo(found, as_json=as_json, besides=table)
     errors = sum(one.errors for one in found.contentions)
@@ -87,13 +82,10 @@ def migrations(*, sessions: int, quick: bool, as_json: bool) -> None:
     """
     from sessionlab.bench.migrations import measure
     from sessionlab.bench.scope import Scope
+    from sessionlab.bench.workplace import workplace
 
-    folder = make_folder("bench")
-    try:
-        with progress() as on_progress:
-            found = measure(folder, Scope(sessions=sessions, is_quick=quick), on_progress=on_progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with workplace() as folder, progress() as on_progress:
+        found = measure(folder, Scope(sessions=sessions, is_quick=quick), on_progress=on_progress)
     _echo(found, as_json=as_json)
 
 
@@ -109,13 +101,10 @@ def maintenance(*, quick: bool, large: bool, as_json: bool) -> None:
     """
     from sessionlab.bench.maintenance import measure
     from sessionlab.bench.scope import Scope
+    from sessionlab.bench.workplace import workplace
 
-    folder = make_folder("bench")
-    try:
-        with progress() as on_progress:
-            found = measure(folder, Scope(sessions=100 if quick else 1_000, is_quick=quick, is_large=large), on_progress=on_progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with workplace() as folder, progress() as on_progress:
+        found = measure(folder, Scope(sessions=100 if quick else 1_000, is_quick=quick, is_large=large), on_progress=on_progress)
     _echo(found, as_json=as_json)
 
 
@@ -131,13 +120,10 @@ def parallel(*, quick: bool, as_json: bool) -> None:
     """
     from sessionlab.bench.parallel import measure
     from sessionlab.bench.scope import Scope
+    from sessionlab.bench.workplace import workplace
 
-    folder = make_folder("bench")
-    try:
-        with progress() as on_progress:
-            found = measure(folder, Scope(is_quick=quick), on_progress=on_progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with workplace() as folder, progress() as on_progress:
+        found = measure(folder, Scope(is_quick=quick), on_progress=on_progress)
     _echo(found, as_json=as_json)
 
 

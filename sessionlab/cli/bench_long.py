@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sessionlab.cli.output import echo_json, json_option, progress
-from sessionlab.scratch import make_folder
 
 if TYPE_CHECKING:
     from sessionlab.bench.results import Results
@@ -35,6 +33,7 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--payload-size", type=click.IntRange(min=1), default=2_048, show_default=True, help="Bytes of text of each session.")
 @click.option("--unique-touches", type=click.IntRange(min=1), default=400, show_default=True, help="How many are updated, in turn.")
 @click.option("--cache-ttl-ms", type=click.IntRange(min=0), help="For how long the object cache answers; 0 for never.")
+@click.option("--reuse-loaded-store", is_flag=True, help="Only the runs that update from what was loaded, not those that read again.")
 @json_option
 def rss(*, stores: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Measure memory and time of a process that loads and updates one store for long.
@@ -92,12 +91,10 @@ def show(measure: Callable[[Path, Any], Results], *, as_json: bool) -> Results:
 
 
 def _measured(measure: Callable[[Path, Any], Results]) -> Results:
-    folder = make_folder("bench")
-    try:
-        with progress() as on_progress:
-            return measure(folder, on_progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    from sessionlab.bench.workplace import workplace
+
+    with workplace() as folder, progress() as on_progress:
+        return measure(folder, on_progress)
 
 
 def _print(found: Results, *, as_json: bool) -> None:

@@ -12,7 +12,8 @@ from sessionlab.bench import cache, cycling, proposal, rss, stores
 from sessionlab.bench.caching import MODES
 from sessionlab.bench.cycling import Cycling
 from sessionlab.bench.results import Results
-from sessionlab.bench.table import lines_of_results
+from sessionlab.bench.surroundings import QUICK
+from sessionlab.bench.table import lines_of_results, number
 from sessionlab.bench.writer import open_writable
 from tests.cli.in_process import Call, caller
 from tests.cli.program import printed_json
@@ -56,14 +57,17 @@ def test_every_store_is_measured_beside_the_published_table(tmp_path: Path) -> N
     runs = {(row["store"], row["run"]) for row in found.document()["tables"]["samples"]}
     assert len(runs) == 5 + 3
     assert {row["cycle"] for row in found.document()["tables"]["samples"]} == {0, 1, 2}
-    assert [one.bound for one in found.figures if one.peak_mb is not None] == [64] * 5 + [32] * 3
+    assert {one.most for one in found.figures} == {None}, "the bounds are for another size"
+    assert found.conditions[0] == QUICK
     assert [row["rss_mb"] for row in found.document()["tables"]["published"]][5] == 1236.6
     assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["json", "sqlite"]
     assert not list(tmp_path.glob("[0-9]*")), "the stores are gone"
 
 
 def test_cache_is_measured_in_each_mode(tmp_path: Path) -> None:
-    rows = cache.measure(tmp_path, (20,)).document()["tables"]["cache"]
+    found = cache.measure(tmp_path, (20,))
+    assert found.conditions[0] == QUICK
+    rows = found.document()["tables"]["cache"]
     assert [(row["mode"], row["entries"]) for row in rows] == [(mode, 20) for mode in MODES]
     full, retained, none = rows
     assert min(full["retained_heap_delta_kb"], retained["retained_heap_delta_kb"]) > full["file_kb"] * 0.9
@@ -85,8 +89,23 @@ def test_proposal_is_measured_for_each_program(tmp_path: Path) -> None:
             assert row[f"{metric}_ratio"] == pytest.approx(row[f"{metric}_ms"] / held[f"{metric}_ms"], abs=0.006)
     assert [verdict.partition(":")[0] for verdict in found.verdicts] == ["load", "update", "list", "memory", "CPU"]
     sqlite = next(row for row in rows if (row["program"], row["durability"]) == ("sqlite", "commit"))
-    assert found.verdicts[1].endswith("holds" if sqlite["update_ms"] <= 5 else "does not hold")
+    assert found.verdicts[1].startswith("update: expected 800 -> 5 ms; measured ")
+    assert f" -> {number(sqlite['update_ms'])} ms, " in found.verdicts[1]
+    assert all("not judged, for that was of 1,000 sessions, not 5" in verdict for verdict in found.verdicts)
+    assert found.conditions[0] == QUICK
     assert list(tmp_path.iterdir()) == [tmp_path / "synced"]
+
+
+def test_expectations_are_judged_at_the_size_that_they_are_of() -> None:
+    def row(program: str, value: float) -> proposal.Row:
+        names = ("load_ms", "list_ms", "update_ms", "cpu_ms", "cpu_percent", "peak_mb", "process_mb")
+        values: dict[str, Any] = {"sessions": 1_000, "entry_kb": 42.0, **dict.fromkeys(names, value)}
+        return proposal.Row(program=program, durability="process" if program == "naive" else "commit", **values)
+
+    said = list(proposal._verdicts([row("naive", 50), row("sqlite", 5)], sessions=1_000))
+    held = ["holds", "holds", "holds", "does not hold", "holds"]
+    assert [verdict.rpartition(": ")[2] for verdict in said] == held, "15, 5, 20 ms, 2 MB, 5 percent"
+    assert all("measured 50.0 -> 5.000 " in verdict and ", 10.0 times less: " in verdict for verdict in said)
 
 
 def test_results_are_told_as_text_and_as_json(call: Call) -> None:
@@ -94,6 +113,7 @@ def test_results_are_told_as_text_and_as_json(call: Call) -> None:
     lines = done.stdout.splitlines()
     assert lines[2].split()[-8:] == ["cycle", "rss_mb", "heap_mb", "external_mb", "peak_mb", "store_kb", "elapsed_ms", "cpu_ms"]
     assert any(line.startswith("  json: at most ") for line in lines)
+    assert done.stderr == ""
     found = printed_json(call("bench", "rss", "--store", "directory", "--target-kb", "5", "--cycles", "1", "--json"))
     assert (found["name"], len(found["tables"]["samples"]), len(found["rows"])) == ("rss", 6, 6)
 
