@@ -28,7 +28,7 @@ from sessionlab.bench.scope import NOW_MS
 from sessionlab.bench.transcripts_beside import UNREFERENCED, Difference, grow_by_turns
 from sessionlab.bench.writer import COUNTER, Outcome, Task, increment, open_updatable, write
 from sessionlab.cli import bench_load
-from sessionlab.errors import StoreLockedError
+from sessionlab.errors import SessionLabError, StoreLockedError
 from tests.cli.in_process import Call, caller
 from tests.cli.program import printed_json
 
@@ -313,6 +313,16 @@ def test_operations_do_what_they_are_called(tmp_path: Path, kind: Any) -> None:
     assert set(after) == {small_key(number) for number in range(5)}
     made = small_entries(4)
     assert len([key for key in made if after[key] != made[key]]) == 1
+
+
+def test_large_store_is_made_in_a_process_of_its_own_whose_failure_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "_IN_PROCESS_BYTES", 0)
+    growing.make(tmp_path / "made" / "sessions.json", "json", Size(3, 900))
+    with open_updatable("json", tmp_path / "made" / "sessions.json", None) as store:
+        assert dict(store.items()) == sized_entries(3, 900)
+    (tmp_path / "sessions.json").mkdir()
+    with pytest.raises(SessionLabError, match=r"^a process that makes a store ended with 1: [^\n]+$"):
+        growing.make(tmp_path / "sessions.json", "naive", Size(3))
 
 
 class Clock:
