@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,15 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
     return caller(capsys)
 
 
+@pytest.fixture
+def few_objects() -> Iterator[None]:
+    """Have the collections of garbage pass over what all these tests hold: a third of a second each time, and no matter here."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("few_objects")
 @pytest.mark.parametrize("store", ["json", "sqlite", "directory"])
 @pytest.mark.parametrize(("loop", "is_reusing", "is_cached"), [("load", False, True), ("load", True, False), ("summaries", False, False)])
 def test_loop_updates_sessions_in_turn(tmp_path: Path, store: Any, loop: Any, is_reusing: bool, is_cached: bool) -> None:  # noqa: FBT001

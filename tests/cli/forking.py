@@ -84,7 +84,9 @@ def forked(arguments: list[str], *, cwd: Path, environment: Mapping[str, str]) -
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         socket.send_fds(asking, [b"%8d" % len(asked)], [0, out.fileno(), err.fileno()])
         asking.sendall(asked)
-        code = int.from_bytes(asking.recv(4), "big", signed=True)
+        told = asking.recv(4)
+        assert told, "the process that forks has ended"
+        code = int.from_bytes(told, "big", signed=True)
         out.seek(0)
         err.seek(0)
         said = [file.read().decode().replace("\r\n", "\n") for file in (out, err)]

@@ -16,7 +16,7 @@ from tests.torture.races import race, read_while_written
 from tests.torture.recovery import kill_recovery
 from tests.torture.size import many_sessions
 
-SAMPLE = 8
+SAMPLE = 5
 
 backends = pytest.mark.parametrize("backend", available(), ids=lambda backend: backend.name)
 # What "durability" changes is the syncing of SQLite's log: here one of the two kinds is enough.
