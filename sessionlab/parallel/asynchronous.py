@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +19,11 @@ class AsyncSessionManager:
         self.manager = manager
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.manager.start)
+        try:
+            await _to_its_end(self.manager.start)
+        except asyncio.CancelledError:
+            await _to_its_end(self.manager.shutdown)  # nobody else would: it was not entered
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -42,6 +47,18 @@ class AsyncSessionManager:
         """Count messages of a session; see `SessionManager.count_message`."""
         return await asyncio.to_thread(self.manager.count_message, key, number)
 
+    async def context(self, key: str) -> dict[str, Any]:
+        """Return what is stored beside a session; see `SessionManager.context`."""
+        return await asyncio.to_thread(self.manager.context, key)
+
+    async def set_context(self, key: str, context: Mapping[str, Any]) -> None:
+        """Set what is to be stored beside a session; see `SessionManager.set_context`."""
+        await asyncio.to_thread(self.manager.set_context, key, context)
+
+    async def active_sessions(self) -> list[Session]:
+        """Return the sessions that are active; see `SessionManager.active_sessions`."""
+        return await asyncio.to_thread(self.manager.active_sessions)
+
     async def save_memory(self, key: str, memory_type: MemoryType, content: str, **more: Any) -> Memory | None:
         """Remember something; see `SessionManager.save_memory`."""
         return await asyncio.to_thread(self.manager.save_memory, key, memory_type, content, **more)
@@ -64,13 +81,18 @@ class AsyncSessionManager:
 
     async def shutdown(self) -> None:
         """Put all that are awake to sleep; see `SessionManager.shutdown`. A task that is cancelled waits for its end first."""
-        done = asyncio.ensure_future(asyncio.to_thread(self.manager.shutdown))
-        cancelled = False
-        while not done.done():
-            try:
-                await asyncio.wait([done])
-            except asyncio.CancelledError:
-                cancelled = True
-        done.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await _to_its_end(self.manager.shutdown)
+
+
+async def _to_its_end(act: Callable[[], None]) -> None:
+    """Do something in a thread. A task that is cancelled meanwhile waits for its end first."""
+    done = asyncio.ensure_future(asyncio.to_thread(act))
+    cancelled = False
+    while not done.done():
+        try:
+            await asyncio.wait([done])
+        except asyncio.CancelledError:
+            cancelled = True
+    done.result()
+    if cancelled:
+        raise asyncio.CancelledError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+from sessionlab.parallel.forks import step_lock
 from sessionlab.parallel.records import Knowledge, Memory, Session
 
 EventName = Literal[
@@ -38,24 +38,25 @@ class Listeners:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._all: tuple[Listener, ...] = ()
-        self._lock = threading.Lock()
+        self._all: tuple[tuple[Listener], ...] = ()
+        self._lock = step_lock()
 
     def add(self, listener: Listener) -> Callable[[], None]:
         """Tell somebody of everything from now on, in the order in which it happens in a thread; return how to stop that."""
+        added = (listener,)  # one of its own, though somebody may be told twice
         with self._lock:
-            self._all = (*self._all, listener)
+            self._all = (*self._all, added)
 
         def remove() -> None:
             with self._lock:
-                self._all = tuple(one for one in self._all if one is not listener)
+                self._all = tuple(one for one in self._all if one is not added)
 
         return remove
 
     def tell(self, *events: Event) -> None:
         """Tell everybody. What they do is not part of what happened: it is done, and stays so."""
         for event in events:
-            for listener in self._all:
+            for (listener,) in self._all:
                 try:
                     listener(event)
                 except Exception:

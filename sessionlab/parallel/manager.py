@@ -155,10 +155,12 @@ class SessionManager:
         return self._sessions.renew()
 
     def count_message(self, key: str, number: int = 1) -> Session:
-        """Count messages of a session that is awake, and return it; it counts as used now.
+        """Count messages of a session that is awake, and return it; it counts as used now, and one that was idle is active again (A.16).
 
         Raises:
-            UsageError: There is no such session, or it sleeps.
+            UsageError: There is no such session, or it sleeps; or the number is negative.
+            NoRoomError: As `get_or_create_session`, for a session that was idle.
+            StoreError: As above.
         """
         return self._sessions.count_message(key, number)
 

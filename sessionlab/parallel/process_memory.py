@@ -8,10 +8,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-import threading
 from collections.abc import Callable, Collection
 from typing import Final, Generic, TypeVar
 
+from sessionlab.parallel.forks import step_lock
 from sessionlab.parallel.records import Knowledge, Memory, MemoryType, checked_knowledge, checked_memory
 from sessionlab.parallel.search import Found, fold
 
@@ -62,7 +62,7 @@ class ProcessMemory:
         self._memories: _Bounded[Memory] = _Bounded(MOST_MEMORIES)
         self._knowledge: _Bounded[Knowledge] = _Bounded(MOST_KNOWLEDGE)
         self._first_over_ms: float = math.inf
-        self._lock = threading.Lock()
+        self._lock = step_lock()
 
     def remember(self, memory: Memory, *, now_ms: int) -> None:
         """Keep a memory."""

@@ -169,8 +169,11 @@ class Sessions:
         return found
 
     def count_message(self, key: str, number: int) -> Session:
-        """Count messages of a session that is awake, and return it; it counts as used now. Raises as `context`."""
+        """Count messages of a session that is awake, and return it; it counts as used now, as with `open`. Raises as that and `context`."""
         checked_number("number", number, 0)
+        known = self.get(key)
+        if known is not None and known.status == "idle":  # used again, it is active again, and needs a place (A.16)
+            self.open(key, known.channel_id, chat_id=known.chat_id, peer_id=known.peer_id)
         with self._awake_here(key) as held:
             counted = checked_number("message_count", held.session.message_count + number)
             held.session = msgspec.structs.replace(held.session, message_count=counted, last_activity_ms=self._clock())

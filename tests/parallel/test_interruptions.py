@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from sessionlab.parallel import SessionManager, SharedMemory
 from sessionlab.parallel.asynchronous import AsyncSessionManager
 from sessionlab.parallel.connections import Connection
 from sessionlab.parallel.database import Database
+from sessionlab.parallel.forks import step_lock
 from sessionlab.parallel.places import LEASE_MS
 from sessionlab.settings import ParallelSessionsSettings
 from sessionlab.units import MS_PER_DAY
@@ -438,6 +440,57 @@ def test_child_has_no_session_of_its_parent(tmp_path: Path) -> None:
     assert done.stdout == "the session manager was made in another process; make one in this one\nTrue 7\n"
 
 
+def test_fork_catches_no_step_half_done() -> None:
+    """A child would wait for ever for a lock of a thread that it does not have."""
+    lock, is_had, may_go = step_lock(), threading.Event(), threading.Event()
+
+    def step() -> None:
+        with lock:
+            is_had.set()
+            may_go.wait(10)
+
+    worker = threading.Thread(target=step)
+    worker.start()
+    is_had.wait(10)
+    threading.Timer(0.1, may_go.set).start()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(timeout=5) else 1)
+    worker.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert lock.acquire(timeout=5)
+
+
+_SAVE_AND_FORK = """
+import os, signal, sys, threading, time
+from sessionlab.parallel import SessionManager
+sys.setswitchinterval(1e-5)
+manager = SessionManager()
+
+def save():
+    while True:
+        manager.save_memory("s", "fact", "tea", channel_id="a", importance=9)
+        manager.on_event(len)()
+
+for _ in range(3):
+    threading.Thread(target=save, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        manager.save_memory("s", "fact", "tea", channel_id="a")
+        manager.on_event(len)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("a child stood still")
+os._exit(0)
+"""
+
+
+def test_child_of_a_process_whose_threads_save_can_save() -> None:
+    subprocess.run([sys.executable, "-c", _SAVE_AND_FORK], cwd=ROOT, check=True)
+
+
 def test_heart_beats_from_start_to_shutdown(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sessionlab.parallel.manager.LEASE_MS", 30)  # which the heartbeat has a third of
     manager, other = sharing(tmp_path, clock), sharing(tmp_path, clock)
@@ -491,3 +544,42 @@ def test_task_that_is_cancelled_while_it_shuts_down_stores_all(tmp_path: Path, m
     asyncio.run(cancelled())
     assert len(memory.sessions()) == 5
     memory.close()
+
+
+def test_task_that_is_cancelled_while_it_starts_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = SharedMemory(tmp_path / "m.db")
+    plain = SessionManager(memory=memory, scope="database")
+    start = plain.start
+
+    def slowly() -> None:
+        time.sleep(0.1)
+        start()
+
+    async def run() -> None:
+        async with AsyncSessionManager(plain):
+            pytest.fail("it was cancelled before")
+
+    async def cancelled() -> None:
+        monkeypatch.setattr(plain, "start", slowly)
+        task = asyncio.ensure_future(run())
+        await asyncio.sleep(0.03)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert not [thread for thread in threading.enumerate() if thread.name == "sessionlab timer"]
+    memory.close()
+    with pytest.raises(UsageError, match="not initialized"):
+        memory.stats()
+
+
+def test_context_can_be_awaited(make: Make) -> None:
+    async def run() -> None:
+        async with AsyncSessionManager(make()) as manager:
+            await manager.get_or_create_session("a")
+            await manager.set_context(KEY, {"draft": 1})
+            assert await manager.context(KEY) == {"draft": 1}
+            assert [one.session_key for one in await manager.active_sessions()] == [KEY]
+
+    asyncio.run(run())

@@ -189,6 +189,31 @@ def test_idle_session_that_is_used_is_active_again_and_needs_room(make: Make, cl
     assert names(events)[-1] == "session:hibernated"
 
 
+@either
+def test_idle_session_whose_messages_are_counted_is_active_again_and_needs_room(make: Make, clock: Clock, *, disk: bool) -> None:
+    """A.16."""
+    manager = make(disk=disk, maxConcurrent=1, idleTimeoutMs=60_000)
+    key = manager.get_or_create_session("a").session_key
+    clock.now_ms += 60_001
+    manager.check_idle()
+    manager.get_or_create_session("b")
+    assert [one.channel_id for one in manager.active_sessions()] == ["b"]
+    counted = manager.count_message(key, 3)
+    assert (counted.status, counted.message_count, counted.last_activity_ms) == ("active", 3, clock.now_ms)
+    assert [one.channel_id for one in manager.active_sessions()] == ["a"]
+
+
+def test_listener_that_is_added_twice_is_told_twice_and_removed_once(make: Make) -> None:
+    manager = make(disk=False)
+    events: list[Event] = []
+    remove, _ = manager.on_event(events.append), manager.on_event(events.append)
+    manager.get_or_create_session("a")
+    remove()
+    remove()
+    manager.get_or_create_session("b")
+    assert names(events) == ["session:created"] * 3
+
+
 def test_timer_looks_for_idle_sessions_whatever_a_listener_raises(make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A.23, A.24."""
     monkeypatch.setattr("sessionlab.parallel.manager.CHECK_IDLE_EVERY_MS", 10)
