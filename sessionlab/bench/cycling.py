@@ -22,7 +22,7 @@ from sessionlab.bench.writer import open_writable
 from sessionlab.stores.snapshot import Snapshot
 from sessionlab.stores.writing import WritableStore
 
-Loop = Literal["load", "summaries"]
+Loop = Literal["load", "decode", "summaries"]
 KB: Final = 1024
 MB: Final = 1024**2
 
@@ -37,7 +37,7 @@ class Cycling(msgspec.Struct, frozen=True, kw_only=True):
         touches: How many of them are updated, in turn.
         cycles: How often.
         sample_every: After how many cycles memory is looked at; it is before the first, and after the last.
-        loop: Whether a cycle loads every session, or goes through their summaries.
+        loop: Whether a cycle loads every session, which decodes none yet; loads and decodes them; or goes through their summaries.
         is_reusing: Whether an update of what was loaded starts from that (`baseStore`), or reads again.
         is_cached: Whether loads may be answered by the object cache; else each opens the store anew (`skipCache`).
     """
@@ -118,12 +118,14 @@ def _load_and_update(store: WritableStore, task: Cycling, key: str, patch: dict[
     def change(draft: Snapshot) -> None:
         draft[key].update(patch)
 
-    if task.loop == "load":
-        loaded = store.load()
-        store.transform(change, base=loaded if task.is_reusing else None)
-    else:
+    if task.loop == "summaries":
         collections.deque(store.summaries(), maxlen=0)
         store.update(key, lambda _entry: patch, now_ms=patch["updatedAt"])
+        return
+    loaded = store.load()
+    if task.loop == "decode":
+        collections.deque(loaded.values(), maxlen=0)
+    store.transform(change, base=loaded if task.is_reusing else None)
 
 
 def _seen(task: Cycling, cycle: int, start: float) -> Sample:

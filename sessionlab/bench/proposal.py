@@ -28,10 +28,8 @@ from sessionlab.stores.sqlite_opening import Durability
 
 LARGE: Final = (100, 1_000)
 """Numbers of sessions of 42 KB."""
-SMALL: Final = (10_000, 100_000)
+SMALL: Final = (100, 1_000, 10_000, 100_000)
 """Numbers of sessions of 0.7 KB."""
-_MOST_IN_FOLDER: Final = 10_000
-"""A directory of 100,000 files takes a minute to make."""
 REST_S: Final = SETTLED_NS / 1e9
 """A directory store takes no file for known that is younger; in use hardly one is."""
 _UPDATES: Final[Mapping[str, int]] = {"naive": 3, "json": 5, "sqlite": 50, "directory": 50, "bare": 50}
@@ -130,7 +128,8 @@ def measure(
         tables={"proposal": rows, "floors": floors, "expected": EXPECTED},
         conditions=[
             *([QUICK] if rounds < _ROUNDS or max(large) < QUOTED_SESSIONS else []),
-            f"medians of {rounds} fresh processes each, the programs by turns; sessions of 42 KB, from {min(small):,} on of 0.7 KB",
+            f"medians of {rounds} fresh processes each, the programs by turns",
+            f"sessions of 42 KB (as indented JSON) up to {max(large):,}, of 0.7 KB up to {max(small):,}",
             "load: from nothing to the first list of all sessions; list: such a list after a change",
             "memory: the peak above the imports, MB of 10**6 bytes",
             "floor: a plain SQLite connection to tables like ours, which lists the same columns and upserts what was encoded before",
@@ -185,8 +184,7 @@ def _measured(place: Path, entries: Mapping[str, Entry], *, rounds: int, rest_s:
 def _tasks(place: Path, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Proposed]]:
     step = max(1, len(keys) // 50)
     kinds: list[tuple[Program, Durability]] = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process")]
-    kinds += [("directory", "commit")] if len(keys) <= _MOST_IN_FOLDER else []
-    for program, durability in (*kinds, ("bare", "commit"), ("bare", "process")):
+    for program, durability in (*kinds, ("directory", "commit"), ("bare", "commit"), ("bare", "process")):
         path = place / program / ("sessions.json" if program == "naive" else NAMES["sqlite" if program == "bare" else program])
         yield (
             (program, durability),

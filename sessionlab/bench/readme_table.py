@@ -11,7 +11,7 @@ from sessionlab.bench import readme_stores
 from sessionlab.bench.many_writers import PUBLISHED as LOCK_STORY
 from sessionlab.bench.peers_recorded import PREFIX, Beside, recorded_peers
 from sessionlab.bench.recorded import Document, read
-from sessionlab.bench.rss import LOADING
+from sessionlab.bench.rss import LOADING, cycle_ms
 from sessionlab.bench.rss import PUBLISHED as STRESS
 from sessionlab.errors import UsageError
 
@@ -164,7 +164,7 @@ def _of_cycles(document: Document) -> Iterator[Line]:
         if row["median_ms"] is not None and row["operation"].startswith(LOADING):
             cycles.setdefault(row["store"], []).append(row["median_ms"])
     published = [max(row.rss_mb for row in STRESS if row.run == run) for run in ("before", "after")]
-    published_ms = [_published_cycle_ms(run) for run in ("before", "after")]
+    published_ms = [cycle_ms(run) for run in ("before", "after")]
     last = max(row["cycle"] for row in document.tables["samples"])
     kb = max(row["store_kb"] for row in document.tables["samples"] if row["store"] == "json")
     theirs = {"OpenClaw, JSON": "; ".join(map(_number, published))}
@@ -190,7 +190,7 @@ def _notes(records: Mapping[str, Document], theirs: Theirs) -> Iterator[str]:
         "and whole entries are; it syncs no update. Two numbers of ours: synced, and not. Memory: the whole process. *Stuck*: took a "
         "second longer than without other writers. The report that this load follows, three hours of use, had "
         f"{timeouts} timeouts and {stuck.count} sessions stuck for {_number(stuck.mean_s or 0)} s on average. Cycles: OpenClaw's as "
-        "openclaw#51567 published them, without and with reuse, all decoded; ours over the ways to load, decoding what is looked at. "
+        "openclaw#51567 published them, without and with reuse, all decoded; ours over the ways to load, the most decoding all. "
         "All figures and conditions: `notebooks/07_benchmarks`; the numbers: `data/benchmarks/`."
     )
     if any(records[name].is_quick for name in NEEDED):
@@ -200,11 +200,6 @@ def _notes(records: Mapping[str, Document], theirs: Theirs) -> Iterator[str]:
 
 def _each(rows: Mapping[str, Row], cell: Callable[[Row], str]) -> dict[str, str]:
     return {program: cell(row) for program, row in rows.items()}
-
-
-def _published_cycle_ms(run: str) -> float:
-    found = [row for row in STRESS if row.run == run]
-    return (found[-1].elapsed_ms - found[0].elapsed_ms) / (found[-1].cycle - found[0].cycle)
 
 
 def _range(values: Iterable[float]) -> str:

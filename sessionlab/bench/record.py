@@ -7,8 +7,10 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,9 @@ _CYCLES: Final = 50
 _LOOK_EVERY: Final = 10
 _PUBLISHED_KB: Final = 7_600
 _QUOTED: Final = 1_000
+_QUIET: Final = 0.5
+"""Processes at work, on average of a minute, below which a machine counts as quiet."""
+_MOST_WAITING_S: Final = 180
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +63,11 @@ Measure = Callable[[Path, Sizes, Progress | None], Results | Findings]
 
 
 def _proposal(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
-    large, small = (sizes.sessions // 10, sizes.sessions), (10 * sizes.sessions, 100 * sizes.sessions)
-    return proposal.measure(folder, large, small, rounds=1 if sizes.is_quick else 3, on_progress=on_progress)
+    most = sizes.sessions
+    large, many = (most // 10, most), (10 * most, 100 * most)
+    return proposal.measure(
+        folder, large, many if sizes.is_quick else (*large, *many), rounds=1 if sizes.is_quick else 3, on_progress=on_progress
+    )
 
 
 def _rss(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
@@ -112,7 +120,7 @@ MEASUREMENTS: Final[Mapping[str, Measure]] = dict(
 def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tuple[Path, ...], readme: bool) -> None:
     """Run measurements (all, or the NAMEs) and record them; each file is replaced whole, when its measurement is done.
 
-    About fifteen minutes, 1 GB below $TMPDIR, on a machine that does nothing else. In a checkout the README's table follows.
+    About twenty-five minutes, 2 GB below $TMPDIR, on a machine that does nothing else. In a checkout the README's tables follow.
     """
     try:
         unknown = [name for name in names if name not in MEASUREMENTS]
@@ -128,6 +136,8 @@ def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tup
         for file in peers:
             click.echo(f"{write(target, adopt(file)).name}: recorded")
         for name in () if readme or peers else names or NAMES:
+            if not quick:
+                _wait_for_quiet()
             click.echo(f"{write(target, record(name, QUICK if quick else FULL)).name}: recorded")
         if folder is None and root is not None:
             is_changed = readme_table.refresh(root / "README.md", target)
@@ -135,6 +145,13 @@ def main(*, names: tuple[str, ...], quick: bool, folder: Path | None, peers: tup
     except SessionLabError as error:
         click.echo(error, err=True)
         sys.exit(error.exit_code)
+
+
+def _wait_for_quiet() -> None:
+    """Wait until the last measurement, or whatever was at work, has left the machine alone; not for ever: its load is in the record."""
+    end_s = time.monotonic() + _MOST_WAITING_S
+    while os.getloadavg()[0] > _QUIET and time.monotonic() < end_s:
+        time.sleep(1)
 
 
 def _make(folder: Path) -> None:
@@ -190,13 +207,24 @@ def _document(name: str, made: Mapping[str, Any], folder: Path, *, is_quick: boo
         date=date,
         is_quick=is_quick,
         machine=machine(folder),
-        versions=made["versions"],
+        versions=made["versions"] | commit(),
         conditions=made["conditions"],
         verdicts=made.get("verdicts", []),
         missed=made["missed"],
         rows=made["rows"],
         tables=tables,
     )
+
+
+def commit() -> dict[str, str]:
+    """Return which commit of a checkout is measured, `{"commit": ...}`, with a plus when files differ from it; of no checkout nothing."""
+    root = resources.project_root()
+    git = shutil.which("git")
+    if root is None or git is None or not (root / ".git").exists():
+        return {}
+    words = [git, "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return {"commit": done.stdout.strip()} if done.returncode == 0 else {}
 
 
 def write(folder: Path, document: Document) -> Path:

@@ -10,14 +10,13 @@ import itertools
 import random
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from sessionlab.bench import memory
+from sessionlab.bench import children, memory
 from sessionlab.bench.content import changing_fields, small_entries
 from sessionlab.bench.measure import Measurement, medians_ms
 from sessionlab.bench.scope import NOW_MS, Scope
@@ -109,7 +108,7 @@ def _updating(store: WritableStore, count: int) -> Callable[[], object]:
 def _made(kind: str, path: Path, count: int) -> Path:
     """Make a store in a process of its own, whose memory is then free again; what is there already is used again."""
     if not path.exists():
-        subprocess.run([sys.executable, "-c", _FILL, kind, str(path), str(count)], check=True)
+        children.output_of([sys.executable, "-c", _FILL, kind, str(path), str(count)], what="the process that makes a large store")
     return path
 
 

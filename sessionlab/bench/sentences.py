@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sessionlab.bench.figures import LARGE_KB, METRICS, number
 from sessionlab.bench.peers import GOALS, PEERS, Peer
 from sessionlab.bench.peers_recorded import PREFIX
-from sessionlab.bench.rss import CYCLE_MS, PEAK_MB
 from sessionlab.lab.findings.words import listing, plain
 
 if TYPE_CHECKING:
@@ -117,9 +116,8 @@ def cycles(record: Recorded) -> str:
     """Say how the stress test's worst runs stand beside the published ones and their bounds."""
     missed = []
     for row in record.rows("figures"):
-        most = PEAK_MB.get(row["store"]) if row["peak_mb"] is not None else CYCLE_MS.get(row["store"])
         value = row["peak_mb"] if row["peak_mb"] is not None else row["median_ms"]
-        if most is not None and value > most:
+        if row["bound"] is not None and value > row["bound"]:
             missed.append(f"`{row['store']}`")
     bounds = f"**{len(missed)} figures are beyond their bounds**, of {listing(sorted(set(missed)))}: see the table."
     return f"{_list(record)}\n\n{bounds if missed else 'Every run keeps its bounds.'}"

@@ -69,8 +69,8 @@ def cache(*, quick: bool, as_json: bool) -> None:
 def proposal(*, quick: bool, as_json: bool) -> None:
     """Measure the table of the proposal of a SQLite store (openclaw#58550), which held expectations.
 
-    Load, single update, list, memory and CPU of a naive sessions.json and of our stores, 100 to 100,000 sessions. About two minutes, and
-    0.8 GB below $TMPDIR.
+    Load, single update, list, memory and CPU of a naive sessions.json and of our stores, 100 to 100,000 sessions. About six minutes, and
+    1.2 GB below $TMPDIR.
     """
     _print(measure_proposal(quick=quick), as_json=as_json)
 

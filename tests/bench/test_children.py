@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import resource
 import signal
@@ -18,9 +19,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from sessionlab.bench import children, contention, measure, record, workplace
+from sessionlab.bench import cache, children, contention, measure, record, rss, workplace
+from sessionlab.bench.caching import Loaded
 from sessionlab.bench.children import ChildFailedError
 from sessionlab.bench.content import small_entries, small_key
+from sessionlab.bench.cycling import Cycling, Sample
 from sessionlab.bench.writer import Kind, Outcome, Task, open_updatable
 from sessionlab.errors import CorruptStoreError, StoreLockedError, UnwritableError, UsageError
 from tests.cli.in_process import Call, caller
@@ -207,6 +210,33 @@ def test_interrupted_writers_are_one_line(temporary: Path) -> None:
         out, err = program.communicate()
     assert (program.returncode, out, err.strip()) == (130, "", "sessionlab: interrupted")
     assert not list(temporary.iterdir())
+
+
+# What the stores say while they are made
+
+
+def test_stores_that_are_large_on_purpose_are_not_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[str] = []
+
+    def make(task: Cycling) -> None:
+        made.append(task.path)
+        Path(task.path).touch()
+        logging.getLogger("sessions/store").warning("session object cache disabled for large store")
+
+    look = Sample(cycle=0, rss_mb=1, heap_mb=1, external_mb=1, peak_mb=1, store_kb=1, elapsed_ms=1, cpu_ms=1)
+    monkeypatch.setattr(children, "answers", lambda *_, **__: [look])
+    monkeypatch.setattr(children, "answer", lambda *_: Loaded(1, 1, 1))
+    for module in (rss, cache):
+        monkeypatch.setattr(module, "make", make)
+    (tmp_path / "rss").mkdir()
+    rss.measure(tmp_path / "rss", rss.Asked(stores=("sqlite",)))
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(cache, "_verdicts", lambda _rows: ())
+    cache.measure(tmp_path / "cache", (100,))
+    assert {Path(path).name for path in made} == {"sessions.sqlite", "100.json"}
+    assert caplog.records == []
 
 
 # Full disks where the stores are made

@@ -66,7 +66,7 @@ def test_every_store_is_measured_beside_the_published_table(tmp_path: Path) -> N
     found = rss.measure(tmp_path, asked)
     assert asked.sessions == 20 * 1024 // 650
     runs = {(row["store"], row["run"]) for row in found.document()["tables"]["samples"]}
-    assert len(runs) == 5 + 3
+    assert len(runs) == 6 + 4
     assert {row["cycle"] for row in found.document()["tables"]["samples"]} == {0, 1, 2}
     assert {one.most for one in found.figures} == {None}, "the bounds are for another size"
     assert found.conditions[0] == QUICK
@@ -126,7 +126,7 @@ def test_results_are_told_as_text_and_as_json(call: Call) -> None:
     assert any(line.startswith("  json: at most ") for line in lines)
     assert done.stderr == ""
     found = printed_json(call("bench", "rss", "--store", "directory", "--target-kb", "5", "--cycles", "1", "--json"))
-    assert (found["name"], len(found["tables"]["samples"]), len(found["rows"])) == ("rss", 6, 6)
+    assert (found["name"], len(found["tables"]["samples"]), len(found["rows"])) == ("rss", 8, 8)
 
 
 def test_stores_are_measured_with_the_table_of_the_proposal(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from sessionlab.bench import children, cycling, measure, proposing, rss
-from sessionlab.bench.cycling import Cycling, Sample
+from sessionlab.bench.cycling import Cycling, Loop, Sample
 from sessionlab.bench.peers_openclaw import ours
 from sessionlab.bench.proposing import Proposed
 from sessionlab.bench.surroundings import QUICK
 from sessionlab.bench.writer import open_writable
+from sessionlab.entry import Entry
 from sessionlab.stores.json_cache import LIMIT_VARIABLE, TTL_VARIABLE
+from sessionlab.stores.snapshot import Snapshot
 from tests.cli.in_process import Call, caller
 from tests.cli.program import printed_json
 
@@ -106,6 +109,25 @@ def test_cycle_reuses_what_it_loaded_and_keeps_its_store_as_it_was_told(
     assert len(opened) == (1 if is_cached else 1 + 4), "without the cache each cycle opens the store anew"
 
 
+def test_everything_is_decoded_where_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    before = Snapshot.__getitem__
+
+    def watched(self: Snapshot, key: str) -> Entry:
+        decoded.append(key)
+        return before(self, key)
+
+    monkeypatch.setattr(Snapshot, "__getitem__", watched)
+    sizes: dict[str, Any] = {"sessions": 7, "payload_bytes": 50, "touches": 3, "cycles": 1, "sample_every": 9}
+    ways: tuple[tuple[Loop, int], ...] = (("load", 1), ("decode", 7 + 1))
+    for loop, looks in ways:
+        task = Cycling(store="json", path=str(tmp_path / loop), loop=loop, **sizes)
+        cycling.make(task)
+        decoded.clear()
+        list(cycling.samples(task))
+        assert len(decoded) == looks
+
+
 # rss: what the processes are told, and what is said of them
 
 LOOKS = ((0, 20.0, 1_000), (25, 25.0, 2_000), (50, 30.0, 3_500))
@@ -144,6 +166,7 @@ def test_processes_of_rss_are_told_how_to_cache(tmp_path: Path, told: list[tuple
         ("load", True, False),
         ("load", False, True),
         ("load", True, True),
+        ("decode", True, False),
         ("summaries", False, False),
     ]
     for task, environment in told:
@@ -158,8 +181,11 @@ def test_flags_of_the_published_script_reach_the_processes(call: Call, told: lis
     assert [(task.store, task.loop, task.is_reusing, task.is_cached) for task, _ in told] == [
         ("json", "load", True, False),
         ("json", "load", True, True),
+        ("json", "decode", True, False),
         ("sqlite", "load", True, False),
+        ("sqlite", "decode", True, False),
         ("directory", "load", True, False),
+        ("directory", "decode", True, False),
     ]
     for task, environment in told:
         assert (task.sessions, task.cycles, task.sample_every, task.payload_bytes, task.touches) == (100, 7, 3, 300, 5)
@@ -167,6 +193,7 @@ def test_flags_of_the_published_script_reach_the_processes(call: Call, told: lis
     assert {row["run"] for row in found["tables"]["samples"]} == {
         "load, update one from what was loaded",
         "load, update one from what was loaded, object cache",
+        "load and decode all, update one from what was loaded",
     }
     assert any("--reuse-loaded-store" in sentence for sentence in found["conditions"])
     assert "--reuse-loaded-store" in call("bench", "rss", "--help").stdout
@@ -176,18 +203,22 @@ def test_cycle_is_what_lies_between_the_looks_and_is_held_against_the_published_
     tmp_path: Path, told: list[tuple[Cycling, Any]]
 ) -> None:
     found = rss.measure(tmp_path, rss.Asked(stores=("json", "sqlite")))
-    assert len(told) == 5 + 3
+    assert len(told) == 6 + 4
     peaks = [(one.store, one.peak_mb, one.most, one.is_met) for one in found.figures if one.peak_mb is not None]
     cached = [("json", 45, 64, True)] * 2
-    assert peaks == [*[("json", 30, 64, True)] * 2, *cached, ("json", 30, 64, True), *[("sqlite", 30, 32, True)] * 3]
+    decoding = [(store, 30, None, None) for store in ("json", "sqlite")]
+    ways = [("json", 30, 64, True)] * 2, cached, decoding[:1], [("json", 30, 64, True)]
+    assert peaks == [*itertools.chain(*ways), *[("sqlite", 30, 32, True)] * 2, decoding[1], ("sqlite", 30, 32, True)]
     cycles = [(one.store, one.median_ms, one.most, one.is_met) for one in found.figures if one.median_ms is not None]
-    assert cycles == [*[("json", 50, 25, False)] * 5, *[("sqlite", 50, None, None)] * 3]
+    assert cycles == [*[("json", 50, 25, False)] * 4, ("json", 50, None, None), ("json", 50, 25, False), *[("sqlite", 50, None, None)] * 4]
     json, sqlite = found.verdicts
     assert json.startswith("json: at most 45 MB where 1,237 and 890 MB were published, 27 and 20 times less; ")
     assert sqlite.startswith("sqlite: at most 30 MB where 1,237 and 890 MB were published, 41 and 30 times less; ")
-    assert json.count(" 50 ms (") == 5
+    assert json.count(" 50 ms (") == 6
+    assert "; from cycle 25 on it grew by 5.0 MB (359 and 150 published, from cycle 10); " in json
+    assert json.endswith(", where 56 and 44 ms were published")
     assert QUICK not in found.conditions
-    assert not [sentence for sentence in found.conditions if "no bound" in sentence]
+    assert not [sentence for sentence in found.conditions if sentence.startswith("no bound")]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -15,7 +17,9 @@ from sessionlab.bench import readme_stores, readme_table, record, rss
 from sessionlab.bench.peers import PEERS
 from sessionlab.bench.peers_recorded import peers_of, recorded_peers
 from sessionlab.bench.recorded import Document, read
+from sessionlab.errors import UsageError
 from sessionlab.resources import benchmarks_dir
+from tests.conftest import system_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +90,34 @@ def test_tables_and_verdicts_of_a_measurement_are_recorded_as_it_left_them(tmp_p
     assert found == document
     assert (found.tables, found.rows) == (told["tables"], told["rows"])
     assert (found.verdicts, found.conditions, found.date) == (told["verdicts"], told["conditions"], told["date"])
+
+
+def test_a_record_says_which_commit_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "project_root", lambda: tmp_path)
+    assert record.commit() == {}, "no checkout"
+    program = str(system_program(("git",), package="git"))
+    git = [program, "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    name = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout[:10]
+    assert record.commit() == {"commit": name}
+    (tmp_path / "new").touch()
+    subprocess.run([*git, "add", "new"], check=True)
+    assert record.commit() == {"commit": f"{name}+"}
+
+
+def test_a_measurement_waits_for_a_quiet_machine_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    loads = iter((2.0, 0.6, 0.4))
+    clock = SimpleNamespace(monotonic=lambda: float(len(slept)), sleep=slept.append)
+    monkeypatch.setattr(record, "time", clock)
+    monkeypatch.setattr(record, "os", SimpleNamespace(getloadavg=lambda: (next(loads), 9, 9)))
+    monkeypatch.setattr(record, "record", lambda *_: (_ for _ in ()).throw(UsageError("measured")))
+    assert run("cache", "--folder", tmp_path).output == "measured\n"
+    assert slept == [1, 1]
+    monkeypatch.setattr(record, "os", SimpleNamespace(getloadavg=lambda: (2.0, 9, 9)))
+    assert run("cache", "--folder", tmp_path).output == "measured\n"
+    assert 150 < len(slept) < 200
 
 
 def test_what_bench_peers_printed_is_recorded_and_becomes_a_peer(tmp_path: Path) -> None:
