@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from sessionlab.errors import UsageError
@@ -146,13 +146,25 @@ TITLES = "[...document.querySelectorAll('.widget-vbox .gtitle')].map(e => e.text
 LEGEND = "[...document.querySelector('.widget-vbox .js-plotly-plot').querySelectorAll('.legendtext')].map(e => e.textContent)"
 
 
+def its_cells(notebook: Path, folder: Path) -> Path:
+    """Copy a notebook with what its explorer needs: all up to the first heading, where the lab is opened, and the cells of the explorer.
+
+    All other figures are drawn in a browser by the tests of the report (test_real_notebooks.py).
+    """
+    node = nbformat.read(notebook, as_version=4)
+    first = next(number for number, cell in enumerate(node.cells) if cell.source.startswith("## "))
+    node.cells = [*node.cells[:first], *(cell for cell in node.cells[first:] if "widget" in cell.metadata.get("tags", []))]
+    nbformat.write(node, folder / notebook.name)
+    return folder / notebook.name
+
+
 def test_in_jupyterlab_the_keyboard_drives_figures_and_numbers(chromium: Path, tmp_path: Path) -> None:
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    shutil.copy(GROWTH, folder)
+    notebook = its_cells(GROWTH, folder)
     with jupyterlab(folder) as address, chromium_page(str(chromium)) as page:
         page.view(1400, 1000)
-        run_all(page, address, GROWTH)
+        run_all(page, address, notebook)
         page.wait_for("!!document.querySelector('p[role=status]') && document.querySelectorAll('.widget-vbox .js-plotly-plot').length == 2")
         page.eval("document.querySelector('p[role=status]').scrollIntoView()")
         # JupyterLab moves the focus as long as cells are running.

@@ -13,6 +13,7 @@ from sessionlab.lab.session import open_lab
 from sessionlab.reports.growth import GrowthReport, growth_report
 from sessionlab.reports.record import read_record
 from sessionlab.reports.runner import run_notebook
+from tests.browser import chromium_page
 from tests.fixture_states import STATES, photo, shared_state
 
 NOTEBOOKS = resources.notebooks_dir()
@@ -53,6 +54,18 @@ def test_the_report_of_every_store_is_one_small_page_with_its_figures(reports: d
     # The explorer needs a kernel, and a record is for machines.
     assert "Growth explorer" not in page
     assert "Recorded results" not in page
+
+
+def test_every_figure_of_the_report_is_drawn_in_a_browser_and_asks_for_nothing(reports: dict[str, GrowthReport], chromium: Path) -> None:
+    made = reports["sample"].html
+    drawn = "[...document.querySelectorAll('.chart')].map(e => e.querySelectorAll('.main-svg path').length)"
+    with chromium_page(str(chromium)) as page:
+        page.view(1300)
+        page.open(made.path)
+        assert len(page.eval(drawn)) == made.figures
+        assert all(page.eval(drawn))
+        assert page.complaints == []
+        assert [url for url in page.requests if not url.startswith(("data:", "blob:"))] == [made.path.as_uri()]
 
 
 def test_three_formats_of_one_state_agree_and_the_import_is_explained(reports: dict[str, GrowthReport]) -> None:
