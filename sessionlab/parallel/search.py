@@ -88,13 +88,17 @@ class Searching:
         return Found(memories=tuple(memories), knowledge=tuple(knowledge))
 
     def _by_index(self, questions: Sequence[tuple[Sort, Question]], limit: int) -> dict[Sort, list[tuple[Any, ...]]] | None:
-        """Ask the index; `None` when it is damaged: it is made anew by the next search, for all that it says is said by the records."""
+        """Ask the index, all of one state; `None` when it is gone, or damaged: then it is made anew by the next search."""
         with self._database.reading() as connection:
             try:
-                return {sort: _by_index(connection, sort, question, limit) for sort, question in questions}
+                connection.execute("BEGIN")
+                since = text_index.taken_in(connection)
+                return {sort: _by_index(connection, sort, question, limit, since) for sort, question in questions} if since >= 0 else None
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in _DAMAGES:
                     raise
+            finally:
+                connection.rollback()
         if self._may_write:
             with contextlib.suppress(StoreError), self._database.writing() as connection:
                 text_index.forget(connection)
@@ -163,19 +167,27 @@ def _one_by_one(connection: sqlite3.Connection, sort: Sort, question: Question, 
         return list(itertools.islice((row for row in found if _holds(row[content], question.text)), limit))
 
 
-def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, limit: int) -> list[tuple[Any, ...]]:
-    """Look at the records that the index names, until there are enough, and at those that its order cannot tell from the last."""
+def _by_index(connection: sqlite3.Connection, sort: Sort, question: Question, limit: int, since: int) -> list[tuple[Any, ...]]:
+    """Look at the records that the index names, until there are enough, and at those that its order cannot tell from the last.
+
+    It knows the changes up to `since`; records that somebody has changed meanwhile are looked at without it.
+    """
     content, rank, time = (rows.place(sort.table, name) for name in ("content", sort.rank, sort.time))
     if not limit or not all(question.asked.values()):
         return []
-    found: list[tuple[Any, ...]] = []
+    later = text_index.changed(connection, sort, since)
+    found = (
+        [row for row in text_index.changed_records(connection, sort, question, since) if _holds(row[content], question.text)]
+        if later
+        else []
+    )
     left, last = limit, text_index.NO_GROUP
     with contextlib.closing(text_index.candidates(connection, sort, question)) as candidates:
         for place, *row in candidates:
             group = text_index.group(place)
             if left <= 0 and group != last:
                 break
-            if _holds(row[content], question.text):
+            if row[0] not in later and _holds(row[content], question.text):
                 found.append(tuple(row))
                 left -= group != text_index.NO_GROUP
             last = group

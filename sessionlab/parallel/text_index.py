@@ -181,6 +181,21 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
             yield from found
 
 
+def changed(connection: sqlite3.Connection, sort: Sort, since: int) -> frozenset[int]:
+    """Return the ids of records that were changed after a change, those that are gone as well."""
+    query = "SELECT row FROM sessionlab_changes WHERE seq > ? AND part = ?"
+    return frozenset(row for (row,) in connection.execute(query, (since, part_of(sort.table))).fetchall())
+
+
+def changed_records(connection: sqlite3.Connection, sort: Sort, question: Question, since: int) -> list[tuple[Any, ...]]:
+    """Return the records that were changed after a change and fulfil the condition, as `rows.fields` names them."""
+    query = f"""
+        SELECT {rows.fields(sort.table)} FROM {sort.table}
+        WHERE id IN (SELECT row FROM sessionlab_changes WHERE seq > ? AND part = ?){question.condition.more}
+    """
+    return connection.execute(query, (since, part_of(sort.table), *question.condition.values)).fetchall()
+
+
 def taken_in(connection: sqlite3.Connection) -> int:
     """Return the number of the latest change that is in the index; -1 when there is none yet, or not any more."""
     found: tuple[Any, ...] | None = connection.execute(_IS_TAKEN_IN, (_TAKEN_IN,)).fetchone()

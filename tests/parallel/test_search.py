@@ -310,3 +310,32 @@ def test_index_that_somebody_dropped_is_made_anew(memory: SharedMemory, gone: li
     assert memory.search("violet") == found
     memory.save_memory(remembered("violet, too"))
     assert len(memory.search("violet").memories) == 2
+
+
+def test_what_others_change_while_somebody_searches_is_in_the_answer_once(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is brought up to date, then asked: it does not know what comes between."""
+    for number in range(1, 5):
+        memory.save_memory(remembered(f"alpha {number}", importance=number))
+    memory.save_memory(remembered("beta"))
+    memory.search("alpha")
+    is_indexed = Searching._is_indexed
+
+    def then_changed(searching: Searching, text: str) -> bool:
+        found = is_indexed(searching, text)
+        with bare(memory) as other:
+            other.execute("UPDATE channel_memory SET importance = 10 WHERE content = 'alpha 1'")
+            other.execute("UPDATE channel_memory SET content = 'gamma' WHERE content = 'alpha 3'")
+            other.execute("UPDATE channel_memory SET content = 'alpha 5', importance = 9 WHERE content = 'beta'")
+            other.execute("DELETE FROM channel_memory WHERE content = 'alpha 4'")
+        return found
+
+    for limit in (1, 2, 3, 10):
+        with monkeypatch.context() as patched:
+            patched.setattr(Searching, "_is_indexed", then_changed)
+            found = [one.content for one in memory.search("alpha", limit=limit).memories]
+        assert found == ["alpha 1", "alpha 5", "alpha 2"][:limit]
+        with bare(memory) as other:
+            other.execute("UPDATE channel_memory SET content = 'alpha 3' WHERE content = 'gamma'")
+            other.execute("UPDATE channel_memory SET content = 'beta', importance = 5 WHERE content = 'alpha 5'")
+            other.execute("UPDATE channel_memory SET importance = 1 WHERE content = 'alpha 1'")
+        memory.save_memory(remembered("alpha 4", importance=4))
