@@ -23,7 +23,7 @@ case "$1 ${2:-}" in
     "-c import sys, pip"*) : ;;
     "-m venv")
         mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$SESSIONLAB" "$3/bin/sessionlab" ;;
-    "-m pytest") echo "home $HOME" ;;
+    "-m pytest") echo "home $HOME"; case "$*" in *"${FAILING:-nothing}"*) exit 1 ;; esac ;;
     "-m sessionlab.bench") shift 2; echo "all measurements $*" ;;
     "-m pip") case "$*" in *uv.lock.txt*) exit 1 ;; *) [ -z "${NO_NETWORK:-}" ] ;; esac ;;
 esac
@@ -183,6 +183,19 @@ def test_unknown_command_goes_to_sessionlab_as_it_is(project: Path, tmp_path: Pa
 def test_no_command_at_all_goes_to_sessionlab_too(project: Path) -> None:
     install_python(project, "python3")
     assert run(project).stdout.startswith("/|UTC|")
+
+
+@pytest.mark.parametrize(("failing", "code"), [("nothing", 0), ("pytest tests/stores", 1), ("pytest tests --ignore", 1), ("--nbval", 1)])
+def test_every_test_and_notebook_is_run_once_whatever_fails_before_it(project: Path, failing: str, code: int) -> None:
+    install_python(project, "python3")
+    done = run(project, "test", extra={"FAILING": failing})
+    assert (done.returncode, done.stdout.count("home ")) == (code, 3)
+    steps = [line.removeprefix("-m ") for line in asked(project).splitlines() if line.startswith(("-m ruff", "-m mypy", "-m pytest"))]
+    assert steps[:3] == ["ruff check .", "ruff format --check .", "mypy"]
+    (half,), (rest,) = ([step.split()[1:] for step in steps if step.startswith(f"pytest {word}")] for word in ("tests/", "tests "))
+    assert rest == ["tests", *(f"--ignore={folder}" for folder in half)]
+    assert all((ROOT / folder).is_dir() for folder in half)
+    assert [step for step in steps if "--nbval" in step] == ["pytest --nbval --nbval-current-env notebooks"]
 
 
 @pytest.mark.parametrize("home", ["", "/nonexistent"])
