@@ -22,7 +22,7 @@ from sessionlab.errors import SettingsError, UsageError
 from sessionlab.parallel.events import Event, Listener, Listeners
 from sessionlab.parallel.isolation import normal_channel, session_key
 from sessionlab.parallel.places import LEASE_MS, Places
-from sessionlab.parallel.records import Memory, MemoryType, Session
+from sessionlab.parallel.records import Memory, MemoryType, Session, shortened
 from sessionlab.parallel.remembering import Remembering
 from sessionlab.parallel.sessions import Sessions
 from sessionlab.parallel.shared_memory import SharedMemory, wall_clock_ms
@@ -225,7 +225,7 @@ class SessionManager:
         session = self._sessions.get(key)
         channel = normal_channel(channel_id) if channel_id is not None else session.channel_id if session is not None else None
         if channel is None:
-            raise UsageError(f"session {key!r}: is not known here; name the channel of the memory")
+            raise UsageError(f"session {shortened(key)}: is not known here; name the channel of the memory")
         memory, knowledge = self._remembering.save(
             Memory(
                 session_key=key,

@@ -11,8 +11,9 @@ import math
 from collections.abc import Callable, Collection
 from typing import Final, Generic, TypeVar
 
+from sessionlab.parallel.asking import checked_types
 from sessionlab.parallel.forks import step_lock
-from sessionlab.parallel.records import Knowledge, Memory, MemoryType, checked_knowledge, checked_memory
+from sessionlab.parallel.records import Knowledge, Memory, MemoryType, checked_knowledge, checked_memory, checked_number, checked_text
 from sessionlab.parallel.search import Found, fold
 
 MOST_MEMORIES: Final = 500
@@ -110,8 +111,13 @@ class ProcessMemory:
         types: Collection[MemoryType] | None = None,
         limit: int = 10,
     ) -> Found:
-        """Return what holds a text, whatever its case; see `Searching.search`."""
-        text = fold(query)
+        """Return what holds a text, whatever its case; see `Searching.search`. Raises `UsageError` for what cannot be asked for."""
+        text = fold(checked_text("query", query))
+        checked_number("limit", limit, 0)
+        types = checked_types(types)
+        for name, value in (("session_key", session_key), ("channel_id", channel_id)):
+            if value is not None:
+                checked_text(name, value)
         memories = [
             one
             for one in self.memories(now_ms=now_ms)

@@ -21,6 +21,7 @@ Act = Literal["written", "deleted"]
 MEMORY_TYPES: Final = frozenset({"decision", "preference", "summary", "fact", "action"})
 ACTION_STATUSES: Final = frozenset({"open", "in_progress", "completed", "cancelled"})
 _MOST_BYTES: Final = 1 << 20
+_MOST_SHOWN: Final = 60
 _MOST: Final = (1 << 63) - 1
 """The greatest whole number of SQLite."""
 
@@ -155,7 +156,7 @@ def checked_knowledge(one: Knowledge) -> Knowledge:
     _numbers_if_any(one, "id")
     confidence: object = one.confidence
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
-        raise UsageError(f"confidence={confidence!r}: must be a number from 0 to 1")
+        raise UsageError(f"confidence={_shown(confidence)}: must be a number from 0 to 1")
     return one
 
 
@@ -189,7 +190,7 @@ def checked_person(one: Person) -> Person:
 
 def checked_session(one: Session) -> Session:
     """Return a session that may be stored; raises as `checked_memory`."""
-    _texts(one, "session_key", "channel_id")
+    _texts(one, "session_key", "channel_id", "status")
     _texts_if_any(one, "chat_id", "peer_id")
     _times(one, "created_ms", "last_activity_ms", "message_count")
     return one
@@ -216,6 +217,13 @@ def is_storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def shortened(value: object) -> str:
+    """Return what was given as an error shows it: a text up to 60 characters, of anything else its type."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    return repr(value) if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]!r}..."
 
 
 def _shown(value: object) -> str:
@@ -273,4 +281,4 @@ def _whole(one: msgspec.Struct, name: str, least: int, most: int) -> None:
 def _choice(one: msgspec.Struct, name: str, known: frozenset[str]) -> None:
     value = getattr(one, name)
     if not isinstance(value, str) or value not in known:
-        raise UsageError(f"{name}={value!r}: must be one of {', '.join(sorted(known))}")
+        raise UsageError(f"{name}={shortened(value)}: must be one of {', '.join(sorted(known))}")

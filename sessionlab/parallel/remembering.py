@@ -44,13 +44,13 @@ class Remembering:
         Returns:
             Both as they are stored; `None` for what is not.
         """
+        checked_memory(memory)
         switch = _AUTOMATIC.get(memory.memory_type)
         if is_automatic and switch is not None and not getattr(self._settings.auto_save, switch):
             return None, None
-        checked_memory(memory)
         ttl_ms = self._settings.memory.default_ttl_ms
         if memory.expires_ms is None and ttl_ms:
-            memory = msgspec.structs.replace(memory, expires_ms=memory.created_ms + ttl_ms)
+            memory = checked_memory(msgspec.structs.replace(memory, expires_ms=memory.created_ms + ttl_ms))
         knowledge = None
         if memory.importance >= self._settings.memory.auto_promote_threshold:
             memory, knowledge = self._promoted(msgspec.structs.replace(memory, promoted=True))

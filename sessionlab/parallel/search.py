@@ -18,7 +18,7 @@ import msgspec
 from sessionlab.errors import CorruptStoreError, StoreError, StoreLockedError, UsageError
 from sessionlab.parallel import asking, rows, text_index
 from sessionlab.parallel.database import Database
-from sessionlab.parallel.records import Knowledge, Memory
+from sessionlab.parallel.records import Knowledge, Memory, shortened
 from sessionlab.parallel.text_index import KNOWLEDGE, MEMORIES, Question, Sort, fold
 
 __all__ = ["SCOPES", "Found", "Scope", "Searching", "fold"]
@@ -65,8 +65,8 @@ class Searching:
             limit: How many at most.
             now_ms: The clock, epoch ms.
         """
-        if scope not in SCOPES:
-            raise UsageError(f"scope={scope!r}: must be one of {', '.join(sorted(SCOPES))}")
+        if scope not in tuple(SCOPES):  # which need not be a text
+            raise UsageError(f"scope={shortened(scope)}: must be one of {', '.join(sorted(SCOPES))}")
         asked: dict[str, Collection[str]] = {column: [value] for column, value in where.items() if value is not None}
         if types is not None:
             asked["memory_type"] = types

@@ -18,7 +18,7 @@ from sessionlab.errors import SessionLabError, UsageError
 from sessionlab.parallel import foreign, rows
 from sessionlab.parallel.events import Event, Listeners
 from sessionlab.parallel.places import Held, Places
-from sessionlab.parallel.records import Session, checked_number
+from sessionlab.parallel.records import Session, checked_number, checked_text, shortened
 
 
 class Sessions:
@@ -36,7 +36,8 @@ class Sessions:
         self._is_over = False
 
     def get(self, key: str) -> Session | None:
-        """Return a session that is known."""
+        """Return a session that is known; raises `UsageError` for a key that is no text."""
+        checked_text("session_key", key)
         held = self._awake.get(key)
         return held.session if held is not None else self._asleep.get(key)
 
@@ -138,6 +139,7 @@ class Sessions:
         failure: SessionLabError | None = None
         with self._own():
             for key in keys:
+                checked_text("session_key", key)
                 held = self._awake.get(key)
                 if held is None:
                     continue
@@ -201,12 +203,12 @@ class Sessions:
 
     @contextlib.contextmanager
     def _awake_here(self, key: str) -> Iterator[Held]:
-        if not self._places.is_certain(key):
+        if not self._places.is_certain(checked_text("session_key", key)):
             self.renew()
         with self._own():
             held = self._awake.get(key)
             if held is None:
-                raise UsageError(f"session {key!r}: is not awake; get it first")
+                raise UsageError(f"session {shortened(key)}: is not awake; get it first")
             yield held
 
     @contextlib.contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from sessionlab.errors import UsageError
-from sessionlab.parallel import ActionItem, Person, Session, SharedMemory
+from sessionlab.parallel import ActionItem, Person, Session, SessionManager, SharedMemory
+from tests.parallel.managers import Make, either
 from tests.parallel.samples import known, remembered
 
 _HALF = "\ud800"
@@ -144,3 +145,42 @@ def test_types_may_be_any_collection(memory: SharedMemory) -> None:
     for types in collections:
         assert len(memory.memories(types=types)) == len(memory.search_memories("abc", types=types)) == 1
     assert memory.memories(types=set()) == memory.search_memories("abc", types=set()) == []
+
+
+_MANAGER: dict[str, Callable[[SessionManager, Any], object]] = {
+    "session_key to look at": lambda manager, value: manager.session(value),
+    "session_key to count": lambda manager, value: manager.count_message(value),
+    "session_key to put to sleep": lambda manager, value: manager.hibernate_session(value),
+    "session_key of a memory": lambda manager, value: manager.save_memory(value, "fact", "tea", channel_id="a"),
+    "memory_type": lambda manager, value: manager.save_memory("s", value, "tea", channel_id="a", is_automatic=True),
+    "query": lambda manager, value: manager.search_memory(value),
+    "limit": lambda manager, value: manager.search_memory("tea", limit=value),
+    "types": lambda manager, value: manager.search_memory("tea", types=value),
+    "channel_id": lambda manager, value: manager.search_memory("tea", channel_id=value),
+}
+
+
+@either
+@pytest.mark.parametrize("what", _MANAGER)
+def test_manager_refuses_what_it_cannot_be_asked_whatever_it_remembers_in(make: Make, what: str, *, disk: bool) -> None:
+    manager = make(disk=disk)
+    for value in ([["x"]], 1.5):
+        with pytest.raises(UsageError, match=what.split(maxsplit=1)[0]):
+            _MANAGER[what](manager, value)
+    assert manager.stats().total_memories == 0
+
+
+def test_error_shows_no_more_than_the_beginning_of_what_was_given(memory: SharedMemory) -> None:
+    long: Any = "x" * 10_000
+    half: Any = _HALF
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: memory.save_memory(remembered(memory_type=long)),
+        lambda: memory.save_knowledge(known(confidence=long)),
+        lambda: memory.search("tea", scope=long),
+        lambda: memory.search("tea", scope=cast("Any", [])),
+        lambda: memory.save_session(Session(session_key="s", channel_id="c", status=half)),
+    )
+    for act in acts:
+        with pytest.raises(UsageError) as refused:
+            act()
+        assert len(str(refused.value)) < 200
