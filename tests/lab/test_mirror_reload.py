@@ -143,7 +143,7 @@ def test_any_history_of_changes_ends_like_a_mirror_made_from_scratch(seed: int, 
     dice = random.Random(seed)
     target = tmp_path / "m.duckdb"
     loaded(state, target)
-    for number in range(10):
+    for number in range(7):
         for turn in range(dice.randrange(1, 4)):
             random_edit(state, dice, number * 10 + turn)
         settle(state, only_new=True)
