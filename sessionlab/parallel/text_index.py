@@ -183,7 +183,8 @@ def candidates(connection: sqlite3.Connection, sort: Sort, question: Question) -
 
 def changed(connection: sqlite3.Connection, sort: Sort, since: int) -> frozenset[int]:
     """Return the ids of records that were changed after a change, those that are gone as well."""
-    query = "SELECT row FROM sessionlab_changes WHERE seq > ? AND part = ?"
+    # "+": by the number of the change, of which there are few, not by the table, of which there may be 100,000.
+    query = "SELECT row FROM sessionlab_changes WHERE seq > ? AND +part = ?"
     return frozenset(row for (row,) in connection.execute(query, (since, part_of(sort.table))).fetchall())
 
 
@@ -191,7 +192,7 @@ def changed_records(connection: sqlite3.Connection, sort: Sort, question: Questi
     """Return the records that were changed after a change and fulfil the condition, as `rows.fields` names them."""
     query = f"""
         SELECT {rows.fields(sort.table)} FROM {sort.table}
-        WHERE id IN (SELECT row FROM sessionlab_changes WHERE seq > ? AND part = ?){question.condition.more}
+        WHERE id IN (SELECT row FROM sessionlab_changes WHERE seq > ? AND +part = ?){question.condition.more}
     """
     return connection.execute(query, (since, part_of(sort.table), *question.condition.values)).fetchall()
 
