@@ -52,6 +52,7 @@ class Recording:
         (seen,) = connection.execute("PRAGMA schema_version").fetchone()
         if seen == self._schema_seen:
             return True
+        schema.refuse_others(connection, self._database.path)  # a newer program may have made it its own meanwhile
         if listing.is_whole(connection):
             self._schema_seen = seen
             return True

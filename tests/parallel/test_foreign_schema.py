@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sessionlab.errors import UnwritableError, VersionConflictError
+from sessionlab.errors import UnsupportedSchemaError, UnwritableError, VersionConflictError
 from sessionlab.parallel import ActionItem, Knowledge, Memory, Person, SharedMemory
 from tests.parallel.samples import bare, known, remembered
 
@@ -271,3 +271,19 @@ def test_search_is_right_while_what_is_missing_cannot_be_made(tmp_path: Path) ->
         other.execute("ROLLBACK")
     assert contents(memory, "beta") == {"beta two"}
     memory.close()
+
+
+def test_database_that_a_newer_program_has_made_its_own_meanwhile_is_left_alone(memory: SharedMemory) -> None:
+    memory.save_memory(remembered("alpha"))
+    with bare(memory) as connection:
+        connection.execute("ALTER TABLE channel_memory ADD COLUMN tags TEXT")
+        connection.execute("UPDATE schema_version SET version = 2")
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: memory.save_memory(remembered("beta")),
+        lambda: memory.search("alpha"),
+        lambda: list(memory.watch()),
+    )
+    for act in acts:
+        with pytest.raises(UnsupportedSchemaError):
+            act()
+    assert [one.content for one in memory.memories()] == ["alpha"]
