@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sessionlab.bench import maintenance, migrations, mirror, parallel, startup,
 from sessionlab.bench.content import make_content
 from sessionlab.bench.scope import Scope
 from sessionlab.bench.stores import Findings
+from sessionlab.bench.workplace import workplace
 
 
 @click.command()
@@ -27,8 +27,7 @@ def main(*, quick: bool, large: bool, output: str | None) -> None:
     """
     part = 10 if quick else 1
     scope = Scope(sessions=1000 // part, is_quick=quick, is_large=large)
-    with tempfile.TemporaryDirectory(prefix="sessionlab-bench-") as place:
-        folder = Path(place)
+    with workplace() as folder:
         for name in ("content", "out", "stores", "migrations", "maintenance", "parallel", "mirror"):
             (folder / name).mkdir()
         content = make_content(folder / "content", sessions=scope.sessions)

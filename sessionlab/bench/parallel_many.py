@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sessionlab.bench.contention import run_together
+from sessionlab.bench.crowd import run_together
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.parallel_content import BareMemory
 from sessionlab.bench.parallel_writer import Task, Way

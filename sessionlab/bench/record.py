@@ -19,7 +19,7 @@ import click
 import msgspec
 
 from sessionlab import resources
-from sessionlab.bench import cache, lock_story, parallel, proposal, readme_table, rss, stores, work_growth
+from sessionlab.bench import cache, contention, parallel, proposal, readme_table, rss, scale, stores
 from sessionlab.bench.peers_recorded import PREFIX, version_of
 from sessionlab.bench.recorded import FORM, NAMES, Document, Machine, file_of
 from sessionlab.bench.results import Results
@@ -27,8 +27,8 @@ from sessionlab.bench.scope import Scope
 from sessionlab.bench.stores import Findings, Progress
 from sessionlab.bench.surroundings import QUICK as QUICK_RUN
 from sessionlab.bench.surroundings import undisturbed
+from sessionlab.bench.workplace import workplace
 from sessionlab.errors import SessionLabError, UsageError
-from sessionlab.scratch import make_folder
 from sessionlab.storage.files import replace_file
 
 _CYCLES: Final = 50
@@ -81,15 +81,15 @@ def _cache(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
 
 
 def _contention(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
-    sessions = lock_story.SESSIONS * sizes.sessions // _QUOTED
-    between = () if sizes.is_few else (writers for writers in lock_story.WRITERS if writers < sizes.writers)
+    sessions = contention.SESSIONS * sizes.sessions // _QUOTED
+    between = () if sizes.is_few else (writers for writers in contention.WRITERS if writers < sizes.writers)
     writers = tuple(sorted({1, *between, sizes.writers}))
-    asked = lock_story.Asked(sessions=sessions, writers=writers, is_quick=sizes.is_quick)
-    return lock_story.measure(folder, asked, on_progress=on_progress)
+    asked = contention.Asked(sessions=sessions, writers=writers, is_quick=sizes.is_quick)
+    return contention.measure(folder, asked, on_progress=on_progress)
 
 
 def _scale(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Results:
-    return work_growth.measure(folder, work_growth.Asked(is_quick=sizes.is_quick, is_large=not sizes.is_quick), on_progress=on_progress)
+    return scale.measure(folder, scale.Asked(is_quick=sizes.is_quick, is_large=not sizes.is_quick), on_progress=on_progress)
 
 
 def _stores(folder: Path, sizes: Sizes, on_progress: Progress | None) -> Findings:
@@ -169,13 +169,8 @@ def _make(folder: Path) -> None:
 
 def record(name: str, sizes: Sizes = FULL) -> Document:
     """Run a measurement and return what is to be recorded of it."""
-    folder = make_folder("bench")
-    try:
-        with undisturbed():
-            found = MEASUREMENTS[name](folder, sizes, None)
-        return document_of(name, found, folder, is_quick=sizes.is_quick)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with workplace() as folder, undisturbed():
+        return document_of(name, MEASUREMENTS[name](folder, sizes, None), folder, is_quick=sizes.is_quick)
 
 
 def adopt(file: Path) -> Document:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from sessionlab.bench import contention, directory_store, json_store, peers, scale, sqlite_store
+from sessionlab.bench import crowd, directory_store, json_store, large_stores, peers, sqlite_store
 from sessionlab.bench.content import Content, make_content
-from sessionlab.bench.contention import Contention
+from sessionlab.bench.crowd import Contention
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import Comparison
 from sessionlab.bench.peers_recorded import recorded_peers
@@ -114,9 +114,9 @@ def _steps(folder: Path, content: Content, scope: Scope) -> Iterator[tuple[str, 
         yield "JSON store", lambda: (json_store.measure(place("json"), content, scope), [])
     if "sqlite" in scope.stores:
         yield "SQLite store", lambda: (sqlite_store.measure(place("sqlite"), content, scope), [])
-        yield "large SQLite stores", lambda: (scale.measure_sqlite(place("large-sqlite"), scope), [])
+        yield "large SQLite stores", lambda: (large_stores.measure_sqlite(place("large-sqlite"), scope), [])
     if "directory" in scope.stores:
         yield "directory store", lambda: (directory_store.measure(place("directory"), content, scope), [])
-        yield "large directory stores", lambda: (scale.measure_directory(place("large-directory"), scope), [])
+        yield "large directory stores", lambda: (large_stores.measure_directory(place("large-directory"), scope), [])
     for store in scope.stores:
-        yield f"many writers: {store}", lambda store=store: contention.measure(place(f"many-{store}"), content, scope, store)  # type: ignore[misc]
+        yield f"many writers: {store}", lambda store=store: crowd.measure(place(f"many-{store}"), content, scope, store)  # type: ignore[misc]

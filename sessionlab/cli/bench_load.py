@@ -37,7 +37,7 @@ def contention(*, stores: tuple[str, ...], sessions: int | None, writers: tuple[
     measured. An update that was acknowledged by one of our stores and then lost is an error (exit code 3), and so is one that was refused
     for another reason (1).
     """
-    from sessionlab.bench.lock_story import KINDS, QUICK_WRITERS, SESSIONS, WRITERS, Asked, losses, measure
+    from sessionlab.bench.contention import KINDS, QUICK_WRITERS, SESSIONS, WRITERS, Asked, losses, measure
 
     asked = Asked(
         kinds=tuple(kind for kind in KINDS if kind in stores or not stores),
@@ -65,8 +65,8 @@ def scale(*, stores: tuple[str, ...], quick: bool, large: bool, as_json: bool) -
     What transcripts do is told where it is more than the noise; finding those that no session refers to looks at each. A backend that
     would need five seconds for one operation grows no more. Three to four minutes, and 300 MB below $TMPDIR.
     """
-    from sessionlab.bench.lock_story import KINDS
-    from sessionlab.bench.work_growth import Asked, measure
+    from sessionlab.bench.contention import KINDS
+    from sessionlab.bench.scale import Asked, measure
 
     if quick and large:
         raise UsageError("give only one of --quick and --large")

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from sessionlab.bench import cache, children, contention, measure, record, rss, workplace
+from sessionlab.bench import cache, children, crowd, measure, record, rss, workplace
 from sessionlab.bench.caching import Loaded
 from sessionlab.bench.children import ChildFailedError
 from sessionlab.bench.content import small_entries, small_key
@@ -143,7 +143,7 @@ def _tasks(kind: Kind, path: Path) -> list[Task]:
 def test_full_disk_ends_the_writers_and_is_not_counted(tmp_path: Path, kind: Kind, capfd: pytest.CaptureFixture[str]) -> None:
     tasks = _tasks(kind, tmp_path / "sessions.json")
     with files_of_at_most(8_192), pytest.raises(ChildFailedError) as raised:
-        contention.run_together(tasks)
+        crowd.run_together(tasks)
     assert os.strerror(errno.EFBIG) in str(raised.value)
     assert "TMPDIR" in str(raised.value)
     assert raised.value.exit_code == 10
@@ -173,7 +173,7 @@ def test_writer_that_tells_nonsense_or_dies_or_hangs_is_an_error(tmp_path: Path,
     good = Wanted("ready", msgspec.json.encode(Outcome(1, 2, 0, 3)).decode())
 
     def together(*tasks: Wanted) -> list[Outcome]:
-        return contention.run_together(tasks, program="told_writer")
+        return crowd.run_together(tasks, program="told_writer")
 
     assert together(good, good) == [Outcome(1, 2, 0, 3)] * 2
     for bad, why in (
@@ -184,11 +184,11 @@ def test_writer_that_tells_nonsense_or_dies_or_hangs_is_an_error(tmp_path: Path,
     ):
         with pytest.raises(ChildFailedError, match=why):
             together(good, bad)
-    monkeypatch.setattr(contention, "_LONGEST_S", 0.0)
+    monkeypatch.setattr(crowd, "_LONGEST_S", 0.0)
     with pytest.raises(ChildFailedError, match="was still running after 0 s"):
         together(good)
     with pytest.raises(ChildFailedError, match=r"ended with 1: .*No module named no_writer"):
-        contention.run_together([good], program="no_writer")
+        crowd.run_together([good], program="no_writer")
 
 
 def _children(parent: int) -> int:

@@ -17,9 +17,9 @@ import msgspec
 import pytest
 
 from sessionlab import codec
-from sessionlab.bench import growing, lock_story, power_law, transcripts_beside, work_growth
+from sessionlab.bench import contention, growing, power_law, scale, transcripts_beside
 from sessionlab.bench.content import sized_entries, small_entries, small_key
-from sessionlab.bench.contention import run_together
+from sessionlab.bench.crowd import run_together
 from sessionlab.bench.growing import Patience, Point, Size
 from sessionlab.bench.many_writers import Round, Row, median_alone_ms, row_of, verdicts
 from sessionlab.bench.naive import NaiveLock, NaiveStore
@@ -117,8 +117,8 @@ def test_writers_begin_one_after_the_other(tmp_path: Path) -> None:
 
 def test_keys_are_drawn_with_skew_and_equally_for_equal_seeds() -> None:
     keys = [f"key {number}" for number in range(100)]
-    drawn = lock_story.drawn(keys, seed=1, count=4_000)
-    assert drawn == lock_story.drawn(keys, seed=1, count=4_000) != lock_story.drawn(keys, seed=2, count=4_000)
+    drawn = contention.drawn(keys, seed=1, count=4_000)
+    assert drawn == contention.drawn(keys, seed=1, count=4_000) != contention.drawn(keys, seed=2, count=4_000)
     often = Counter(drawn)
     harmonic = sum(1 / rank for rank in range(1, 101))
     assert often[keys[0]] == pytest.approx(4_000 / harmonic, rel=0.15)
@@ -135,7 +135,7 @@ def test_row_counts_what_the_writers_saw() -> None:
     assert (row.p99_ms, row.rounds, row.lone_ms) == (10_000, 1, 300)
     quiet = row_of("naive", "process", [Round([fast], counted=97)], lone_ms=50)
     assert (quiet.stuck, quiet.stuck_mean_ms, quiet.lost) == (0, None, 1)
-    assert lock_story.losses(Results("x", tables={"writers": [row, quiet]})) == (2, 1)
+    assert contention.losses(Results("x", tables={"writers": [row, quiet]})) == (2, 1)
 
 
 def test_rounds_give_medians_and_sums() -> None:
@@ -197,31 +197,31 @@ def test_writers_are_let_go_by_turns_and_apart(tmp_path: Path, monkeypatch: pyte
                 increment(store, task.keys[0], 1)
         return [Outcome(0, 1_000, 0, 5, 0, (10.0 * len(tasks),)) for _ in tasks]
 
-    monkeypatch.setattr(lock_story, "run_together", carried_out)
-    found = lock_story.measure(tmp_path, lock_story.Asked(kinds=("json",), sessions=5, writers=(3,)))
+    monkeypatch.setattr(contention, "run_together", carried_out)
+    found = contention.measure(tmp_path, contention.Asked(kinds=("json",), sessions=5, writers=(3,)))
     assert [len(tasks) for tasks in asked_for] == [1, 3] * 3, "one writer alone is always measured, though only told of when asked for"
     (row,) = found.document()["tables"]["writers"]
     assert (row["writers"], row["rounds"], row["updates"], row["lost"], row["lone_ms"], row["p50_ms"]) == (3, 3, 9, 0, 10, 30)
     latest = [task.later_s for task in asked_for[-1]]
     assert latest == pytest.approx([0, latest[2] / 2, latest[2]])
     assert 0.1 < latest[2] < 1
-    assert {round(task.later_s + (task.seconds or 0), 6) for task in asked_for[-1]} == {lock_story.Asked().seconds("json")}
+    assert {round(task.later_s + (task.seconds or 0), 6) for task in asked_for[-1]} == {contention.Asked().seconds("json")}
     assert len({task.keys for tasks in asked_for for task in tasks}) == 12, "every writer of every round draws sessions of its own"
 
 
 def test_every_backend_is_written_to_by_growing_numbers(tmp_path: Path) -> None:
-    asked = lock_story.Asked(kinds=("naive", "directory"), sessions=20, writers=(1, 2), is_quick=True)
-    found = lock_story.measure(tmp_path, asked)
+    asked = contention.Asked(kinds=("naive", "directory"), sessions=20, writers=(1, 2), is_quick=True)
+    found = contention.measure(tmp_path, asked)
     rows = found.document()["tables"]["writers"]
     backends = [("naive", "process"), ("directory", "commit")]
     assert [(row["store"], row["durability"], row["writers"]) for row in rows] == [(*one, n) for one in backends for n in (1, 2)]
     assert all(row["updates"] + row["timeouts"] >= row["writers"] for row in rows)
-    assert lock_story.losses(found) == (0, 0)
+    assert contention.losses(found) == (0, 0)
     assert [row["count"] for row in found.document()["tables"]["published"]] == [25, 157, 39]
     assert [verdict.partition(":")[0] for verdict in found.verdicts[:2]] == ["naive", "directory"]
     assert not list(tmp_path.glob("*-*")), "the stores are gone"
     every = [("naive", "process"), ("json", "commit"), ("sqlite", "commit"), ("sqlite", "process"), ("directory", "commit")]
-    assert list(lock_story.Asked().backends) == every
+    assert list(contention.Asked().backends) == every
 
 
 @pytest.mark.parametrize(("lost", "refused", "code"), [(0, 0, 0), (0, 2, 1), (1, 2, 3)])
@@ -230,7 +230,7 @@ def test_lost_updates_are_an_error_and_timeouts_are_not(
 ) -> None:
     outcome = Outcome(0, 10, 4 + refused, 9, 4, (1.0,) * 20)
     row = row_of("sqlite", "commit", [Round([outcome], counted=20 - 4 - refused - lost)], lone_ms=1)
-    monkeypatch.setattr(lock_story, "measure", lambda *_, **__: Results("contention", tables={"writers": [row]}))
+    monkeypatch.setattr(contention, "measure", lambda *_, **__: Results("contention", tables={"writers": [row]}))
     done = call("bench", "contention", "--json")
     assert done.returncode == code
     assert len(done.stderr.splitlines()) == (code != 0)
@@ -297,7 +297,7 @@ def test_operations_do_what_they_are_called(tmp_path: Path, kind: Any) -> None:
     with open_updatable(kind, path, "commit") as store:
         operations = transcripts_beside._operations(store, path, kind, 4)
         names = list(operations)
-        assert [name for name in names if name != UNREFERENCED] == list(work_growth.LIMITS_MS)
+        assert [name for name in names if name != UNREFERENCED] == list(scale.LIMITS_MS)
         for listing in ("list", "list again", UNREFERENCED):
             assert names[names.index(listing) - 1] in ("put new", "list", "update"), (
                 "a listing comes after a change, or after one of its own"
@@ -393,7 +393,7 @@ def test_machine_that_gets_slower_is_no_effect_of_transcripts(tmp_path: Path, mo
 
 
 def test_transcripts_grow_beside_each_backend(tmp_path: Path) -> None:
-    for kind in lock_story.KINDS:
+    for kind in contention.KINDS:
         points, differences = grow_by_turns(tmp_path, kind, [Size(3, transcripts=1), Size(3, transcripts=4)], rounds=2)
         names = ["list", "list again", "get", "update", UNREFERENCED, "put new"]
         assert [(point.size, point.operation) for point in points] == [(size, name) for size in (1, 4) for name in names]
@@ -441,8 +441,8 @@ def test_what_is_said_follows_from_the_points() -> None:
     flat = (1.0, 1.0, 1.0)
     sizes = (100, 1_000, 10_000)
     points = _points("sessions", "json", sizes, {"list": (1, 10, 100), "get": (1, 10, 100), "update": (1, 10, 100), "put new": flat})
-    points += _points("sessions", "sqlite", sizes, dict.fromkeys(work_growth.LIMITS_MS, flat))
-    fits, comforts = work_growth.fits_of(points), work_growth.comforts_of(points)
+    points += _points("sessions", "sqlite", sizes, dict.fromkeys(scale.LIMITS_MS, flat))
+    fits, comforts = scale.fits_of(points), scale.comforts_of(points)
     assert len(fits) == 9
     assert (fits[0].exponent, fits[0].r2, fits[0].least, fits[0].most, fits[0].points) == (1.0, 1.0, 100, 10_000, 3)
     assert [(row.operation, row.size, row.how) for row in comforts if row.store == "json"] == [
@@ -452,13 +452,13 @@ def test_what_is_said_follows_from_the_points() -> None:
         ("put new", None, "far beyond the largest"),
     ]
     assert {row.grows for row in comforts} == {"sessions"}
-    limited, unlimited = work_growth._verdicts(fits, comforts)
+    limited, unlimited = scale._verdicts(fits, comforts)
     assert limited == (
         "json, more sessions: comfortable up to some 5,000 sessions, where get takes 50 ms; exponents: list 1.00, get 1.00, update 1.00, "
         "put new 0.00 (r2 0.00)"
     )
     assert unlimited.startswith("sqlite, more sessions: comfortable at 10,000 sessions, the most measured, and at 10 times as many if it")
-    assert unlimited.endswith(f"; exponents: {', '.join(f'{name} 0.00 (r2 0.00)' for name in work_growth.LIMITS_MS)}")
+    assert unlimited.endswith(f"; exponents: {', '.join(f'{name} 0.00 (r2 0.00)' for name in scale.LIMITS_MS)}")
 
 
 def test_transcripts_are_said_to_cost_something_only_beyond_the_noise() -> None:
@@ -472,7 +472,7 @@ def test_transcripts_are_said_to_cost_something_only_beyond_the_noise() -> None:
     assert [one.is_noise for one in noisy] == [True, True, False, True]
     clear = [msgspec.structs.replace(one, store="json", low=1.05) for one in noisy if one.operation in ("list", "get")]
     beside = "beside 1,000 of them, not 10"
-    assert list(work_growth._transcripts_in_words([*noisy, *clear])) == [
+    assert list(scale._transcripts_in_words([*noisy, *clear])) == [
         f"sqlite, transcripts: {beside}, update takes 3 ms instead of 1 ms; list, get, put new: no difference beyond the noise",
         f"json, transcripts: {beside}, list takes 2 ms instead of 1 ms; get takes 120 ms instead of 1 ms",
     ]
@@ -484,7 +484,7 @@ def test_scale_grows_in_each_way_and_is_printed(call: Call, monkeypatch: pytest.
         "entry_bytes": (Size(3, 1_000), Size(3, 2_000)),
         "transcripts": (Size(3, transcripts=1), Size(3, transcripts=2)),
     }
-    monkeypatch.setattr(work_growth.Asked, "sizes", property(lambda _: ways))
+    monkeypatch.setattr(scale.Asked, "sizes", property(lambda _: ways))
     found = printed_json(call("bench", "scale", "--store", "sqlite", "--store", "naive", "--quick", "--json"))
     assert found["name"] == "scale"
     assert [(row["grows"], row["store"]) for row in found["tables"]["points"] if row["operation"] == "list"][::2] == [
@@ -497,8 +497,8 @@ def test_scale_grows_in_each_way_and_is_printed(call: Call, monkeypatch: pytest.
 
 
 def test_sizes_are_those_of_the_issue() -> None:
-    counts = [size.sessions for size in work_growth.Asked(is_large=True).sizes["sessions"]]
-    assert (counts[0], counts[-1], work_growth.Asked().sizes["sessions"][-1].sessions) == (100, 1_000_000, 100_000)
-    assert [size.entry_bytes for size in work_growth.Asked().sizes["entry_bytes"]] == [1_000, 3_000, 10_000, 30_000, 100_000]
-    assert (lock_story.SESSIONS, lock_story.WRITERS) == (1_159, (1, 2, 4, 8, 16))
+    counts = [size.sessions for size in scale.Asked(is_large=True).sizes["sessions"]]
+    assert (counts[0], counts[-1], scale.Asked().sizes["sessions"][-1].sessions) == (100, 1_000_000, 100_000)
+    assert [size.entry_bytes for size in scale.Asked().sizes["entry_bytes"]] == [1_000, 3_000, 10_000, 30_000, 100_000]
+    assert (contention.SESSIONS, contention.WRITERS) == (1_159, (1, 2, 4, 8, 16))
     assert {"contention", "scale"} == {bench_load.contention.name, bench_load.scale.name}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sessionlab import codec
-from sessionlab.bench import contention, peers, peers_recorded, stores, table
+from sessionlab.bench import crowd, peers, peers_recorded, stores, table
 from sessionlab.bench.content import Content, changing_entries, hot_fields, make_content, small_entries
-from sessionlab.bench.contention import Contention
+from sessionlab.bench.crowd import Contention
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.scope import NOW_MS, Scope
 from sessionlab.bench.stores import Findings
@@ -92,8 +92,8 @@ def test_an_update_that_is_not_in_the_store_counts_as_lost(content: Content, tmp
         increment(store, keys[1], 9)
         assert before is not None
         store.put(keys[1], before)  # what a writer does that does not hold the lock
-    done = contention._Round(writers=8, ms_each=1.0, worst_ms=told.worst_ms, errors=told.errors, updates=6)
-    found = contention._contention("sqlite", path, "commit", keys, one=[], many=[done])
+    done = crowd._Round(writers=8, ms_each=1.0, worst_ms=told.worst_ms, errors=told.errors, updates=6)
+    found = crowd._contention("sqlite", path, "commit", keys, one=[], many=[done])
     assert (found.updates, found.errors, found.lost) == (6, 0, 1)
 
 

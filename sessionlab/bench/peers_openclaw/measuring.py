@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Final
 import msgspec
 
 from sessionlab import layout
+from sessionlab.bench import children
 from sessionlab.bench.peers_openclaw.comparing import rows_of, spread, verdicts
 from sessionlab.bench.peers_openclaw.installed import OpenClaw, PeerError
 from sessionlab.bench.peers_openclaw.ours import Seen, Task
@@ -167,8 +166,7 @@ def _their_task(store: Path, key: str, number: int, asked: Asked) -> dict[str, o
 
 
 def _our_process(task: Task) -> Seen:
-    words = [sys.executable, "-m", "sessionlab.bench.peers_openclaw.ours", msgspec.json.encode(task).decode()]
-    return msgspec.json.decode(subprocess.run(words, check=True, capture_output=True).stdout, type=Seen)
+    return children.answer("sessionlab.bench.peers_openclaw.ours", task, Seen)
 
 
 def _checked(openclaw: OpenClaw, seen: Seen, sessions: int) -> Seen:
