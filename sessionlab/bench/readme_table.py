@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sessionlab.bench import readme_stores
+from sessionlab.bench import readme_costs
 from sessionlab.bench.many_writers import PUBLISHED as LOCK_STORY
 from sessionlab.bench.peers_recorded import PREFIX, Beside, recorded_peers
 from sessionlab.bench.recorded import Document, read
@@ -15,8 +15,8 @@ from sessionlab.bench.rss import LOADING, cycle_ms
 from sessionlab.bench.rss import PUBLISHED as STRESS
 from sessionlab.errors import UsageError
 
-BEGIN: Final = "<!-- benchmarks: from here to the end mark written by `python -m sessionlab.bench.record --readme` -->"
-END: Final = "<!-- benchmarks: end -->"
+_BEGIN: Final = "<!-- {}: from here to the end mark written by `python -m sessionlab.bench.record --readme` -->"
+_END: Final = "<!-- {}: end -->"
 NEEDED: Final = ("proposal", "contention", "rss")
 PROGRAMS: Final = ("naive", "json", "sqlite", "directory")
 _HEADS: Final = {"naive": "naive file", "json": "JSON store", "sqlite": "SQLite store", "directory": "directory store"}
@@ -59,8 +59,7 @@ def refresh(readme: Path, folder: Path) -> bool:
         UsageError: A record is missing or foreign, or the README has no place for a table.
     """
     before = readme.read_text(encoding="utf-8")
-    after = with_table(before, {name: read(folder, name) for name in NEEDED}, known(folder))
-    after = between(after, readme_stores.BEGIN, readme_stores.END, readme_stores.lines(read(folder, "stores")))
+    after = with_tables(before, folder)
     if after != before:
         readme.write_text(after, encoding="utf-8", newline="\n")
     return after != before
@@ -71,21 +70,30 @@ def known(folder: Path) -> Theirs:
     return theirs_of(recorded_peers(folder), [read(folder, path.stem) for path in sorted(folder.glob(f"{PREFIX}*.json"))])
 
 
-def with_table(text: str, records: Mapping[str, Document], theirs: Theirs) -> str:
-    """Return a README whose table is that of the records.
+def with_tables(text: str, folder: Path) -> str:
+    """Return a README whose tables are those of the records in a folder.
 
     Raises:
-        UsageError: It has not both marks, in their order.
+        UsageError: A record is missing or foreign, or the README has not both marks of a table, in their order.
     """
-    return between(text, BEGIN, END, lines(records, theirs))
+    text = between(text, "benchmarks", lines({name: read(folder, name) for name in NEEDED}, known(folder)))
+    for name, table in readme_costs.TABLES.items():
+        text = between(text, name, table(read(folder, name)))
+    return text
 
 
-def between(text: str, begin: str, end: str, made: Iterable[str]) -> str:
-    """Return a text with these lines between two marks.
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before a table and behind it."""
+    return _BEGIN.format(name), _END.format(name)
+
+
+def between(text: str, name: str, made: Iterable[str]) -> str:
+    """Return a text with these lines between the marks of a table.
 
     Raises:
         UsageError: It has not both, in their order.
     """
+    begin, end = marks(name)
     head, first, rest = text.partition(begin)
     _, last, tail = rest.partition(end)
     if not first or not last:

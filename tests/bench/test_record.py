@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sessionlab import resources
-from sessionlab.bench import readme_stores, readme_table, record, rss
+from sessionlab.bench import readme_costs, readme_table, record, rss
 from sessionlab.bench.peers import PEERS
 from sessionlab.bench.peers_recorded import peers_of, recorded_peers
 from sessionlab.bench.recorded import Document, read
@@ -180,16 +180,18 @@ def as_number(cell: str) -> float:
     return float(re.split("[ ;]", cell, maxsplit=1)[0].replace(",", ""))
 
 
-def test_the_readme_s_table_is_that_of_the_records(records: dict[str, Document]) -> None:
+def test_the_readme_s_tables_are_those_of_the_records() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    again = readme_table.with_table(text, records, readme_table.known(benchmarks_dir()))
-    assert text == again, "python -m sessionlab.bench.record --readme"
-    again = readme_table.between(text, readme_stores.BEGIN, readme_stores.END, readme_stores.lines(read(benchmarks_dir(), "stores")))
-    assert text == again, "the same"
+    assert text == readme_table.with_tables(text, benchmarks_dir()), "python -m sessionlab.bench.record --readme"
+
+
+def table_in(text: str, name: str = "benchmarks") -> str:
+    begin, end = readme_table.marks(name)
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def test_every_cell_of_the_table_is_the_number_that_was_recorded(records: dict[str, Document]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme_table.BEGIN)[2].partition(readme_table.END)[0]
+    text = table_in((ROOT / "README.md").read_text(encoding="utf-8"))
     large = [row for row in records["proposal"].tables["proposal"] if row["entry_kb"] > 10]
     most = max(row["sessions"] for row in large)
     for position, program in enumerate(readme_table.PROGRAMS, start=2):
@@ -214,14 +216,12 @@ def test_every_cell_of_the_table_is_the_number_that_was_recorded(records: dict[s
             assert float(last.replace(",", "")) == pytest.approx(max(one["peak_mb"] for one in loading), abs=0.51)
 
 
-def test_a_readme_without_a_place_for_the_table_is_refused(records: dict[str, Document]) -> None:
-    for text in ("", readme_table.BEGIN, f"{readme_table.END}{readme_table.BEGIN}"):
-        with pytest.raises(Exception, match="the marks of the table are missing"):
-            readme_table.with_table(text, records, THEIRS)
-    made = readme_table.with_table(f"a\n{readme_table.BEGIN}old{readme_table.END}\nz\n", records, THEIRS)
-    assert made.startswith(f"a\n{readme_table.BEGIN}\n\n| |")
-    assert made.endswith(f"{readme_table.END}\nz\n")
-    assert "old" not in made.partition(readme_table.END)[0].partition(readme_table.BEGIN)[2].split("|")[0]
+def test_a_readme_without_a_place_for_a_table_is_refused() -> None:
+    begin, end = readme_table.marks("x")
+    for text in ("", begin, f"{end}{begin}"):
+        with pytest.raises(UsageError, match="the marks of the table are missing"):
+            readme_table.between(text, "x", ["made"])
+    assert readme_table.between(f"a\n{begin}old{end}\nz\n", "x", ["made"]) == f"a\n{begin}\n\nmade\n\n{end}\nz\n"
 
 
 def test_the_table_follows_the_records(records: dict[str, Document]) -> None:
@@ -234,7 +234,7 @@ def test_the_table_follows_the_records(records: dict[str, Document]) -> None:
 def test_gets_and_whole_entries_are_those_measured_beside_the_newer_openclaw() -> None:
     theirs = readme_table.known(benchmarks_dir())
     record = read(benchmarks_dir(), f"peers-{theirs.sqlite.name.removeprefix('OpenClaw ').partition(',')[0]}")
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(readme_table.BEGIN)[2].partition(readme_table.END)[0]
+    text = table_in((ROOT / "README.md").read_text(encoding="utf-8"))
     for what, operation in (("get one", "get one"), ("the same with whole entries", "list again (whole entries)")):
         found = {row["program"]: row for row in record.tables["beside"] if row["operation"] == operation}
         assert [as_number(cell) for cell in cells(text, what)[1:2] + cells(text, what)[3:]] == [
@@ -243,8 +243,11 @@ def test_gets_and_whole_entries_are_those_measured_beside_the_newer_openclaw() -
         ]
 
 
-def test_the_stores_table_says_what_is_missed() -> None:
-    document = read(benchmarks_dir(), "stores")
-    lines = [line for line in readme_stores.lines(document) if line.startswith("| ") and not line.startswith("| store ")]
-    assert len(lines) == sum(row["bound"] is not None for row in document.rows)
+@pytest.mark.parametrize("name", readme_costs.TABLES)
+def test_tables_of_costs_say_what_is_missed(name: str) -> None:
+    document = read(benchmarks_dir(), name)
+    lines = list(readme_costs.TABLES[name](document))
     assert sum("*missed*" in line for line in lines) == len(document.missed)
+    bounded = sum(row["bound"] is not None for row in document.rows)
+    assert lines[0] == f"Recorded {document.date}: {bounded - len(document.missed)} of {bounded} figures keep their bounds."
+    assert sum(line.startswith("| ") for line in lines) == 1 + (bounded if name == "stores" else len(document.rows))
