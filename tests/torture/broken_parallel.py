@@ -96,10 +96,10 @@ def sleeps_too_early() -> None:
 def lets_errors_through() -> None:
     """Let who calls see what SQLite says."""
 
-    def commit(_self: Database, connection: Connection) -> None:
-        connection.execute("COMMIT")
+    def refusal(_self: Database, _connection: Connection, error: sqlite3.Error, **_: bool) -> Exception:
+        return error
 
-    _put(Database, "_commit", commit)
+    _put(Database, "_refusal", refusal)
 
 
 def takes_what_others_have() -> None:
