@@ -188,7 +188,8 @@ def live_table(records: Records, live: Records) -> pd.DataFrame | None:
     here = live["proposal"].frame("proposal")
     here = here[(here["entry_kb"] > 10) & ((here["program"] == "naive") | (here["durability"] == "commit"))]
     here = here[here["sessions"] == here["sessions"].max()]
-    there = records["proposal"].frame("proposal").set_index(["program", "durability", "sessions"])
+    there = records["proposal"].frame("proposal")
+    there = there[there["entry_kb"] > 10].set_index(["program", "durability", "sessions"])
     rows = []
     for row in here.itertuples():
         key = (row.program, row.durability, row.sessions)

@@ -21,6 +21,7 @@ _FIELDS: Final = {
     "get one": "get_ms",
     "update one": "update_ms",
     "memory": "memory_mb",
+    "import of the sessions.json, its own command, the whole process": "import_ms",
 }
 """The operation of a record -> what it is of a `Peer`."""
 

@@ -103,6 +103,8 @@ class State:
     @cached_property
     def _variants(self) -> frozenset[str]:
         """The normalised keys of members that are spelled otherwise; hardly a store has one."""
+        if keys.are_normal(self.members):
+            return frozenset()
         return frozenset(normal for key, normal in zip(self.members, keys.normalised(self.members), strict=True) if normal != key)
 
     def sessions_of(self, key: str) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sessionlab.bench import cache, cycling, proposal, rss, stores
@@ -113,7 +114,8 @@ def test_expectations_are_judged_at_the_size_that_they_are_of() -> None:
         values: dict[str, Any] = {"sessions": 1_000, "entry_kb": 42.0, **dict.fromkeys(names, value)}
         return proposal.Row(program=program, durability="process" if program == "naive" else "commit", **values)
 
-    said = list(proposal._verdicts([row("naive", 50), row("sqlite", 5)], sessions=1_000))
+    small = [msgspec.structs.replace(row(program, 1), entry_kb=0.7) for program in ("naive", "sqlite")]
+    said = list(proposal._verdicts([row("naive", 50), row("sqlite", 5), *small], sessions=1_000))
     held = ["holds", "holds", "holds", "does not hold", "holds"]
     assert [verdict.rpartition(": ")[2] for verdict in said] == held, "15, 5, 20 ms, 2 MB, 5 percent"
     assert all("measured 50.0 -> 5.000 " in verdict and ", 10.0 times less: " in verdict for verdict in said)

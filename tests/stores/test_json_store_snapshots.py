@@ -137,6 +137,15 @@ def test_base_of_a_file_just_written_by_another_program_is_compared_not_parsed(s
     assert parses == 0
 
 
+def test_base_of_a_file_just_written_by_another_object_of_this_process_is_not_even_compared(store: JSONStore, counts: Counts) -> None:
+    JSONStore(store.path).save(LARGE)
+    base = store.load()
+    assert counts.during(lambda: store.transform(touch, base=base)) == (0, 0)
+    JSONStore(store.path).save({**LARGE, ALPHA: session(counter=7)})
+    assert store.transform(touch, base=base) is not base
+    assert (store.get(ALPHA) or {})["counter"] == 7
+
+
 def test_concurrent_change_on_disk_survives(store: JSONStore, path: Path) -> None:
     """E.24: by another program, of the same size, in the same moment."""
     store.save({ALPHA: session(counter=0), BETA: session(counter=0)})
