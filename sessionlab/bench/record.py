@@ -190,7 +190,9 @@ def adopt(file: Path) -> Document:
 
 def document_of(name: str, found: Results | Findings, folder: Path, *, is_quick: bool) -> Document:
     """Return the record of what was found by a measurement in `folder`, made today (UTC)."""
-    return _document(name, found.document(), folder, is_quick=is_quick, date=dt.datetime.now(dt.UTC).date().isoformat())
+    made = found.document()
+    made["versions"] |= commit()
+    return _document(name, made, folder, is_quick=is_quick, date=dt.datetime.now(dt.UTC).date().isoformat())
 
 
 def _document(name: str, made: Mapping[str, Any], folder: Path, *, is_quick: bool, date: str) -> Document:
@@ -202,7 +204,7 @@ def _document(name: str, made: Mapping[str, Any], folder: Path, *, is_quick: boo
         date=date,
         is_quick=is_quick,
         machine=machine(folder),
-        versions=made["versions"] | commit(),
+        versions=made["versions"],
         conditions=made["conditions"],
         verdicts=made.get("verdicts", []),
         missed=made["missed"],
