@@ -14,7 +14,7 @@ from sessionlab.bench.content import Content, make_content
 from sessionlab.bench.crowd import Contention
 from sessionlab.bench.measure import Measurement
 from sessionlab.bench.peers import Comparison
-from sessionlab.bench.peers_recorded import recorded_peers
+from sessionlab.bench.peers_recorded import Beside, recorded_peers
 from sessionlab.bench.scope import Scope
 from sessionlab.bench.surroundings import QUICK, load_in_words, sync_in_words, undisturbed, versions
 from sessionlab.resources import benchmarks_dir
@@ -63,7 +63,7 @@ class Findings:
             "rows": [row.row() for row in self.rows],
             "missed": [f"{row.store}: {row.in_words}" for row in self.rows if row.is_met is False],
             "contention": msgspec.to_builtins(self.contentions),
-            "peers": msgspec.to_builtins((*recorded_peers(benchmarks_dir()), peers.GOALS)),
+            "peers": msgspec.to_builtins((*recorded_peers(benchmarks_dir()), Beside(**msgspec.structs.asdict(peers.GOALS)))),
             "factors": msgspec.to_builtins(self.comparisons),
             "conditions": list(self.conditions),
             "versions": versions(),

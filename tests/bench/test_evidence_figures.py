@@ -96,12 +96,12 @@ def test_costs_by_sessions_are_the_recorded_ones_with_openclaw_its_goal_and_the_
 def test_stress_test_stands_beside_the_published_runs(records: Records) -> None:
     drawn = figures.memory_over_cycles(records["rss"])
     assert list(traces(drawn, "OpenClaw, without reuse")[0].y) == [668.7, 877.6, 1004.7, 1109.8, 1214.1, 1236.6]
-    assert [len(traces(drawn, store)) for store in ("json", "sqlite", "directory")] == [5, 3, 3]
+    assert [len(traces(drawn, store)) for store in ("json", "sqlite", "directory")] == [6, 4, 4]
     assert [list(trace.y) for trace in traces(drawn, "our bounds")] == [[32, 32], [64, 64]]
     peaks = [row["peak_mb"] for row in records["rss"].rows("samples") if row["store"] == "json"]
     assert sorted(y for trace in traces(drawn, "json") for y in trace.y) == sorted(peaks)
     assert sum(bool(trace.showlegend) for trace in traces(drawn, "json")) == 1
-    assert len(tables.cycles_table(records["rss"])) == 2 + 11
+    assert len(tables.cycles_table(records["rss"])) == 2 + 14
 
 
 def test_waits_go_from_the_median_to_the_longest_and_backends_stand_side_by_side(records: Records) -> None:
