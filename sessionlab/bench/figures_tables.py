@@ -75,11 +75,11 @@ def proposal_table(record: Recorded) -> pd.DataFrame:
 
 
 def peers_table(records: Records) -> pd.DataFrame | None:
-    """Return what each recorded OpenClaw took, with its range over processes, beside our stores; `None` without one."""
+    """Return what each recorded OpenClaw took, the newest first, with its range over processes, beside our stores; `None` without one."""
     import pandas as pd
 
     rows = []
-    for name in (name for name in records if name.startswith(PREFIX)):
+    for name in (name for name in reversed(list(records)) if name.startswith(PREFIX)):
         theirs = {row["operation"]: row for row in records[name].rows("openclaw")}
         for (operation, unit), own in records[name].frame("beside").groupby(["operation", "unit"], sort=False):
             known = theirs.get(operation)

@@ -105,8 +105,8 @@ def _growth(record: Recorded, metric: str) -> str:
 
 
 def beside(records: Records) -> str:
-    """Say how our stores stand beside each OpenClaw that was measured with them, a line each; the best of its figures are its own."""
-    found = [records[name] for name in records if name.startswith(PREFIX)]
+    """Say how our stores stand beside each OpenClaw that was measured with them, the newest first: a page folds what comes last."""
+    found = [records[name] for name in reversed(list(records)) if name.startswith(PREFIX)]
     if not found:
         return "No installed OpenClaw was measured beside our stores: its points are those of an earlier measurement on another machine."
     return "\n".join(_list(one) for one in found)
@@ -119,7 +119,8 @@ def cycles(record: Recorded) -> str:
         value = row["peak_mb"] if row["peak_mb"] is not None else row["median_ms"]
         if row["bound"] is not None and value > row["bound"]:
             missed.append(f"`{row['store']}`")
-    bounds = f"**{len(missed)} figures are beyond their bounds**, of {listing(sorted(set(missed)))}: see the table."
+    figures = "1 figure is beyond its bound" if len(missed) == 1 else f"{len(missed)} figures are beyond their bounds"
+    bounds = f"**{figures}**, of {listing(sorted(set(missed)))}: see the table."
     return f"{_list(record)}\n\n{bounds if missed else 'Every run keeps its bounds.'}"
 
 
